@@ -12,8 +12,8 @@ ROOT = Path(str(workflow.current_basedir))
 
 if not (ROOT / "zsad").is_dir():
     raise WorkflowError(
-        f"this workflow cannot be used from {ROOT}, for its jobs need its library beside it; clone the repository and "
-        "state the path of its Snakefile"
+        f"this workflow cannot be used from {ROOT}, because its jobs need the library beside it; clone the repository "
+        "and use the path of its Snakefile"
     )
 
 sys.path.insert(0, str(ROOT))
@@ -25,7 +25,7 @@ check_version()
 MODULE = module_name(workflow)  # empty if this is the workflow itself
 
 
-# A module is given its section of another's configuration, which knows nothing of that of this folder.
+# A module gets its section of another workflow's configuration, not the configuration of this folder.
 if not MODULE:
 
     configfile: f"{ROOT}/config.yaml"

@@ -60,12 +60,12 @@ from zsad.data.packages import installed
 from zsad.data.subsets import FeatureSet, select
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.registry import THRESHOLDS
+from zsad.evaluation.ground_truth import has_pixel_ground_truth, pixel_ground_truth
 from zsad.evaluation.ranking import auroc, f1_max, rank_scores
-from zsad.evaluation.truth import has_pixel_truth, pixel_truth
 from zsad.files.atomic import atomic_path
 from zsad.files.features import FeatureReader
 from zsad.interactive.written_tokens import written_tokens
-from zsad.maps import at_image_size, standing_out, telling
+from zsad.maps import at_image_size, informative_maps, standing_out
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
@@ -419,7 +419,7 @@ def mutual_scores(scorer: Mutual, test: TokenSource, drawn: Sequence[np.ndarray]
 
 def _summed_up(given: Iterator[ImageScore]) -> tuple[list[np.ndarray], np.ndarray]:
     """Maps and image scores in the order of the images, as the workflow sums maps up by default."""
-    found = sorted(map(ImageScoring().summed_up, given), key=lambda one: one.index)
+    found = sorted(map(ImageScoring().complete, given), key=lambda one: one.index)
     maps = [one.anomaly_map for one in found if one.anomaly_map is not None]
     return maps, np.array([one.image_score for one in found], dtype=np.float64)
 
@@ -494,10 +494,10 @@ def measure(
     records = [record for record in records_of(task.category) if record.split == "test"]
     labels = np.array([record.label for record in records])
     scored = scores_of(task, labels, options)
-    if len(telling(scored[0][1].maps)) < len(scored[0][1].maps) / 2:
+    if len(informative_maps(scored[0][1].maps)) < len(scored[0][1].maps) / 2:
         return []
-    known = [record for record in records if has_pixel_truth(record)]
-    masks = [pixel_truth(record) for record in records] if len(known) == len(records) else []
+    known = [record for record in records if has_pixel_ground_truth(record)]
+    masks = [pixel_ground_truth(record) for record in records] if len(known) == len(records) else []
     place = {
         "set": task.category.data_set,
         "category": task.category.name,

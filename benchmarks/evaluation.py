@@ -61,12 +61,12 @@ from scipy import ndimage
 from scoring import peak_memory, timed
 
 from zsad.evaluation.aupro import aupro
-from zsad.evaluation.bootstrap import Sampler, interval, pixel_draws
+from zsad.evaluation.bootstrap import Sampler, interval, pixel_replicates
 from zsad.evaluation.defects import region_areas
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max
 from zsad.scoring.compute import MEGABYTE
-from zsad.smoothing import smoothed
+from zsad.smoothing import smooth
 
 METRICS = ("aupro", "pixel_auroc", "pixel_ap", "pixel_f1max")
 LIMIT = 0.3
@@ -204,7 +204,7 @@ def zsad_intervals(task: Task) -> Found:
     """The same, with intervals of all metrics."""
     found = pixel_statistics(StoredMaps(task), with_histograms=True)
     metrics = found.metrics()
-    for values in pixel_draws(found.histograms, Sampler(DRAWS, seed=0)).values():
+    for values in pixel_replicates(found.histograms, Sampler(DRAWS, seed=0)).values():
         interval(values)
     return Found({name: metrics[name] for name in METRICS})
 
@@ -634,7 +634,7 @@ def compare_smoothing(task: Task, turns: int) -> None:
         ours, theirs, ratios = [], [], []
         for _ in range(turns):
             with timed() as clock:
-                found = smoothed(anomaly_map, SIGMA)
+                found = smooth(anomaly_map, SIGMA)
             with timed() as other:
                 expected = ndimage.gaussian_filter(anomaly_map, SIGMA)
             ours.append(1000 * clock.seconds)

@@ -52,7 +52,7 @@ from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.packages import installed
 from zsad.data.subsets import FeatureSet, select, synthetic_named
-from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.evaluation.ground_truth import has_pixel_ground_truth, pixel_ground_truth
 from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json, write_json
 from zsad.interactive.written_tokens import written_tokens
@@ -315,13 +315,15 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
     else:
         features = {role: FeatureReader(sight.features(wanted)) for role, wanted in scorer.feature_sets().items()}
         found = list(scorer.score(features, Compute()))
-    scored = [ImageScoring().summed_up(one) for one in sorted(found, key=lambda one: one.index)]
+    scored = [ImageScoring().complete(one) for one in sorted(found, key=lambda one: one.index)]
     scores = scorer.rescored(np.array([one.image_score for one in scored], np.float64), {"test": test})
     row = {**prepared.row, "setting": scorer.setting, "score_seconds": time.process_time() - start}
     records = [record for record in records_of(run.category) if record.split == "test"]
     row["image_auroc"] = metrics.image_auroc(scores, [record.label for record in records])
-    if scorer.localises and all(map(has_pixel_truth, records)):
-        of_pixels = metrics.pixel_metrics([one.anomaly_map for one in scored], [pixel_truth(one) for one in records])
+    if scorer.localises and all(map(has_pixel_ground_truth, records)):
+        of_pixels = metrics.pixel_metrics(
+            [one.anomaly_map for one in scored], [pixel_ground_truth(one) for one in records]
+        )
         row |= {name: of_pixels[name] for name in MEASURED if name in of_pixels}
     return row
 

@@ -6,8 +6,9 @@
 
 Each run computes everything in its own folder, without a network. For each rule it prints the number of jobs, their
 wall-clock seconds, their processor seconds, and the use of these according to the jobs' logs. The last lines are for
-the process of Snakemake, including the ends of jobs, and for the total; ``outside`` is the share that is not work.
-Processor seconds are those of all threads and depend little on other programs; wall-clock seconds do.
+the process of Snakemake, with the servers of warm jobs and the ends of jobs, and for the total; ``outside`` is the
+share that is not work. Processor seconds are those of all threads and depend little on other programs; wall-clock
+seconds do.
 
 --before REV runs the same with another revision of this repository, in turns with this one, and prints its tables and
 the ratio of seconds. For a revision whose jobs do not log their time, all time counts as work.
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,13 +170,29 @@ def run(root: Path, prepared: Prepared, folder: Path, cores: int) -> dict[str, S
         text=True,
         check=False,
     )
-    clock, processor = time.monotonic() - start, _seconds_of_children() - before
+    clock = time.monotonic() - start
+    _wait_for_orphans()
+    processor = _seconds_of_children() - before
     if done.returncode:
         raise RuntimeError(f"the run by {root} failed:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
     rules = read_rules(folder / "results")
     rules[SNAKEMAKE] = Spent(0, 0.0, {START: max(processor - added(rules.values()).processor, 0.0)})
     rules[ALL] = added(rules.values())._replace(clock=clock)
     return rules
+
+
+def adopt_orphans() -> None:
+    """Have processes whose parents end first become children of this one, so that their seconds count (Linux alone)."""
+    import ctypes
+
+    set_child_subreaper = 36  # PR_SET_CHILD_SUBREAPER
+    ctypes.CDLL(None).prctl(set_child_subreaper, 1)
+
+
+def _wait_for_orphans() -> None:
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _seconds_of_children() -> float:
@@ -289,6 +306,8 @@ def main() -> None:
     parser.add_argument("--categories", type=int, default=CATEGORIES, help="of the run `categories`")
     parser.add_argument("--folder", type=Path, help="for the runs; a temporary one if not given")
     options = parser.parse_args()
+    if sys.platform == "linux":
+        adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="overhead-", dir=options.folder) as temporary:
         folder = Path(temporary)
         if options.before is None:

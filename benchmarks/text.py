@@ -36,7 +36,7 @@ from zsad.features.base import Extractor
 from zsad.features.execution import Execution
 from zsad.features.image_text import ImageText
 from zsad.scoring.token_source import MemoryTokens
-from zsad.scoring.winclip import told_by_texts
+from zsad.scoring.winclip import score_by_texts
 
 PLUS_240: Mapping[str, Any] = {
     "hidden_size": 896,
@@ -128,7 +128,7 @@ class Batched:
         """Of an image, uint8 ``[height, width, 3]``."""
         tokens = self._extractor.extract(image)
         features = MemoryTokens(tokens.patch_tokens[None], tokens.cls_tokens[None], layers=self._extractor.layers)
-        return Scored(*told_by_texts(features, 0, self._classes, None, TEMPERATURE))
+        return Scored(*score_by_texts(features, 0, self._classes, None, TEMPERATURE))
 
 
 def loaded(folder: Path, dtype: str, **params: Any) -> Extractor:

@@ -1,6 +1,6 @@
 """Write the conda environments from the pins of requirements.txt and of cpu.txt or cuda.txt beside this file.
 
-To be run after any of them has changed: ``python envs/write_environments.py``, or ``make envs``.
+Run it after any of them has changed: ``python envs/write_environments.py``, or ``make envs``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 ENVS = Path(__file__).resolve().parent
 REQUIREMENTS = ENVS.parent / "requirements.txt"
 
-PYTHON = "3.11.14"  # as the containers have it
+PYTHON = "3.11.14"  # as in the containers
 PIP = "25.2"
 BUILDS = {"zsad.yaml": "cpu.txt", "zsad-cuda.yaml": "cuda.txt"}
 
@@ -24,8 +24,8 @@ def requirement_lines(path: Path) -> list[str]:
 def environment_text(name: str) -> str:
     """The content of one of the environments, by its file name (see `BUILDS`).
 
-    The pins are repeated in it, since Snakemake hands conda a copy of the file in another folder, from where no path
-    leads to requirements.txt.
+    The pins are repeated in it, since Snakemake gives conda a copy of the file in another folder, without a path to
+    requirements.txt.
     """
     build = BUILDS[name]
     pins = [*requirement_lines(REQUIREMENTS), *requirement_lines(ENVS / build)]

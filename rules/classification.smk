@@ -1,14 +1,14 @@
-# From features and labelled examples to the kind of defect that each image shows, once for each classifier.
+# From features and labelled examples to the defect type of each image, once per classifier.
 #
-# The labels of test images are read by the draw alone, which writes down those that are shown to the classifier; it
-# reads no others, and knows nothing of those of the images that it classifies.
+# Only the sampling of examples reads the labels of test images, and writes down those that are shown to the classifier.
+# The classifier reads no others, and does not know the labels of the images that it classifies.
 
 
 include: "functions/classification.smk"
 
 
 rule read_support:
-    """Read the labelled examples of a support that lie beside the data set, and list them and their kinds."""
+    """Read the labelled examples of a support, and list them and their kinds."""
     input:
         files=support_files,
     output:
@@ -40,7 +40,7 @@ rule read_support:
 
 
 rule score_support:
-    """Anomaly maps of one method for the examples of a support, which say where their defects are."""
+    """Anomaly maps of one method for the examples of a support, which localise their defects."""
     input:
         unpack(support_scoring_files),
         learned=learned_files,
@@ -74,7 +74,7 @@ rule score_support:
 
 
 rule draw_support:
-    """Which images a classifier learns from, is calibrated on, and classifies, in the draws of each seed."""
+    """Sample the images that a classifier learns from, is calibrated on, and classifies, for each seed."""
     input:
         unpack(drawn_files),
         images=IMAGE_LIST,
@@ -84,7 +84,7 @@ rule draw_support:
         f"{LOGS}/draw_support/{{category}}.{{classifier}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_support/{{category}}.{{classifier}}.tsv"
-    priority: FIRST  # what cannot be drawn stops a run before anything is computed
+    priority: FIRST  # an impossible sample stops a run before anything is computed
     group:
         submission("measure", "draw_support", last=True)
     conda:
@@ -98,13 +98,13 @@ rule draw_support:
         cfg=drawing_config,
         code=code("draw_support.py"),
     message:
-        "Drawing examples for {wildcards.classifier} on {wildcards.category}"
+        "Sampling examples for {wildcards.classifier} on {wildcards.category}"
     script:
         "../workflow_scripts/draw_support.py"
 
 
 rule outline_truth:
-    """The true masks of the test images, for classifiers that are to see the defect and nothing else."""
+    """The ground-truth masks of the test images, for classifiers that only see the defect."""
     input:
         manifest=MANIFEST,
     output:
@@ -126,13 +126,13 @@ rule outline_truth:
         cfg=as_parameter({}),
         code=code("outline_truth.py"),
     message:
-        "Storing the true masks of {wildcards.category}"
+        "Storing the ground-truth masks of {wildcards.category}"
     script:
         "../workflow_scripts/outline_truth.py"
 
 
 rule classify_images:
-    """What kind of defect each test image shows by one classifier, in every draw of its examples."""
+    """The defect type of each test image by one classifier, for every sample of examples."""
     input:
         unpack(classified_files),
         split=SPLITS,
@@ -161,7 +161,7 @@ rule classify_images:
 
 
 rule evaluate_classes:
-    """How often the kinds that one classifier names are right, with limits, and how well its sets hold the true one."""
+    """Metrics of one classifier with confidence limits: its accuracy, and the coverage of its prediction sets."""
     input:
         manifest=MANIFEST,
         classified=CLASSIFIED,
@@ -190,7 +190,7 @@ rule evaluate_classes:
 
 
 rule collect_classes:
-    """Tables of all classifiers: what each says of each image, and how often it is right."""
+    """Tables of all classifiers: their predictions and their metrics."""
     input:
         evaluations=class_targets(CLASS_METRICS),
     output:
@@ -217,7 +217,7 @@ rule collect_classes:
 
 
 rule classes:
-    """What all classifiers say, in tables, and the lists of the examples that they learnt from."""
+    """The tables of all classifiers, and the lists of the examples that they learned from."""
     input:
         checked_images,
         class_targets([SUPPORT_LIST, SUPPORT_KINDS]),

@@ -1,17 +1,17 @@
-# Which steps go to a cluster's scheduler together, and where to; without one, nothing here matters.
+# Which steps are submitted together to a cluster's scheduler, and to which queue; unused without a scheduler.
 #
-# The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
-# network works on and what lies between, `measure` is the rest.
+# The steps of a category are submitted in three groups: `prepare` lists and checks the images, `detect` contains all
+# steps with a network and the steps between them, `measure` contains the rest.
 from zsad.workflow.snakemake_api import default_resources, name_to_be, submit_together
 from zsad.workflow.submissions import check_folder_names, check_places
 
-SITE = default_resources(workflow)  # what a profile says of the site, by name
+SITE = default_resources(workflow)  # the site-specific settings of a profile, by name
 
 
 def gpu_queue():
-    """Where a profile wants the steps of `detect` when they have a GPU: its `on_gpu_NAME` stands in for NAME.
+    """The queue settings of a profile for `detect` steps with a GPU: its `on_gpu_NAME` replaces NAME.
 
-    All steps of a submission must agree in this, those without a GPU of their own too.
+    All steps of a submission must have the same settings, including those that use no GPU.
     """
     if not network_gpus():
         return {}
@@ -20,9 +20,9 @@ def gpu_queue():
 
 
 def on_device(*, wants_gpu=True):
-    """How and where the steps of `detect` compute: text that Snakemake wants to be the same for all of a submission.
+    """How and where the steps of `detect` compute: text resources, which must be equal in a submission.
 
-    Those of a rule that want no GPU (`wants_gpu`) go to a queue without, where no others are submitted with them.
+    Steps that need no GPU (`wants_gpu`) go to a queue without GPUs, if they are submitted alone.
     """
     return {
         "device": settings.config["device"],
@@ -34,24 +34,24 @@ def on_device(*, wants_gpu=True):
 
 
 def are_narrow():
-    """Whether a profile wants submissions of few rules: see profiles/dtu-hpc."""
+    """Whether a profile limits submissions to few rules: see profiles/dtu-hpc."""
     return "submissions" in SITE and SITE["submissions"]() == "narrow"
 
 
 def generation(method):
-    """How often the way to a method's scores has left the submissions of those that it is made from."""
+    """How many submissions must come before the one of a method's scores."""
     entry = settings.methods[method]
     leaves = bool(entry.members) if are_narrow() else bool(entry.refiner) and not prompts(entry.refiner)
     return int(leaves) + max((generation(member) for member in entry.members), default=0)
 
 
 def submission(part, narrow, *, last=False):
-    """The group of a step in a category: a part of the pipeline or, where the profile says so, a narrower one.
+    """The group of a step in a category: a stage of the pipeline or, if the profile sets it, a narrower one.
 
-    What is made from masks that another submission makes stands in a later one, and so does what reads the results of
-    all methods (`last`): no submission may wait for what waits for it. So do, in earlier ones, the steps on images that
-    are learned from, whose categories may be called as those under test. Snakemake joins the steps of one where one
-    reads what another made; the profiles have it join the others as well (`group-components: {category: ...}`).
+    Results made from masks of another submission are in a later submission, and so are results that read those of all
+    methods (`last`): no submission may wait for one that waits for it. Steps on auxiliary images, whose categories may
+    have the same names as those under test, are in earlier ones. Snakemake joins the steps of a group if one reads the
+    result of another; the profiles make it join the others as well (`group-components: {category: ...}`).
     """
     name = narrow if are_narrow() else part
 

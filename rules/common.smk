@@ -1,7 +1,7 @@
-# What the rules share: the checked configuration, the patterns of file names, and what a stage depends on.
+# Shared by all rules: the validated configuration, the patterns of file names, and the dependencies of stages.
 #
-# Other workflows use this one as a module, under other names of rules, in other folders, several times side by side:
-# what is here goes by ROOT, MODULE and `settings.results`, and changes nothing of theirs.
+# Other workflows use this one as a module, with other rule names, in other folders, and several times in one run: this
+# file depends on ROOT, MODULE and `settings.results`, and changes nothing of theirs.
 import os
 import re
 from functools import cache
@@ -48,16 +48,16 @@ from zsad.workflow.workplace import check_folders
 
 
 def in_module(error):
-    """An error as Snakemake shows it, with the name of the module that it concerns if this is one."""
+    """An error as Snakemake shows it, with the name of the module if this workflow is one."""
     shown = WorkflowError(f"module '{MODULE}': {error}" if MODULE else str(error))
     shown.__cause__ = ZsadError(str(shown)) if MODULE else error
     return shown
 
 
-container_image = None  # without --sdm apptainer, nothing is asked of it
+container_image = None  # unused without --sdm apptainer
 
 try:
-    # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
+    # The code of the library beside this Snakefile is tracked, so it must be the one that runs.
     if MODULE:
         check_library(ROOT)
         check_section(config)
@@ -87,7 +87,7 @@ try:
 except ZsadError as error:
     raise in_module(error)
 
-# The terminal of the run itself, not of its jobs, nor of another workflow.
+# Only for the terminal of the run itself, not of its jobs, nor of another workflow.
 if is_main_process(workflow) and not MODULE:
     watch_run(dry_run=is_dry_run(workflow))
 
@@ -101,10 +101,10 @@ PLOTS = "results/{dataset}/plots"
 LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
-# Where nothing is to be downloaded, the folder of downloads is no part of any path.
+# If nothing is downloaded, no path contains the folder of downloads.
 downloaded = {data.layout_name: data for data in settings.data_sets if data.is_downloaded}
 downloads = next((data.download_to for data in downloaded.values()), DOWNLOADS)
-PUBLISHED = list(downloaded) if MODULE else datasets()  # a module leaves others' data sets to them
+PUBLISHED = list(downloaded) if MODULE else datasets()  # a module does not download data sets of others
 DOWNLOAD = local(f"{downloads.as_posix()}/{{published}}.json")
 DEMO_SUMS = "results/data/{dataset}/{category}.sha256"
 IMAGE_LIST = f"{CATEGORY}/images.csv"
@@ -159,11 +159,11 @@ PAGE_FOLDER = "results/{dataset}/report"
 
 
 def one_of(names):
-    """The pattern of the given names, themselves patterns, and nothing else."""
+    """The pattern that matches only the given names, which may be patterns themselves."""
     return "|".join(names) or "(?!)"
 
 
-# The data sets whose images are read: of that under test, and of one that methods learn from, if there is any.
+# The data sets whose images are read: the one under test, and the auxiliary one if there is any.
 EITHER = one_of([data.name for data in settings.data_sets])
 
 
@@ -183,12 +183,12 @@ wildcard_constraints:
 
 
 def placed(path):
-    """Where a result lies, for functions that look: Snakemake moves what rules name alone."""
+    """The path of a result, for functions: Snakemake only changes the paths in rules."""
     return settings.results / Path(path).relative_to("results")
 
 
 def available(dataset=settings.dataset):
-    """A data set, when its images are on this machine: an input function that asks earlier is asked again."""
+    """A data set whose images are on this machine: an earlier call makes Snakemake call the input function again."""
     data = settings.data_of(dataset)
     if data.is_downloaded and hasattr(checkpoints, "download_dataset"):  # another workflow may leave it out
         checkpoints.download_dataset.get(published=data.layout_name)
@@ -196,7 +196,7 @@ def available(dataset=settings.dataset):
 
 
 def targets(pattern, **names):
-    """An input function: all files of a pattern that the configuration asks for."""
+    """An input function: all files of a pattern in the configuration."""
 
     def files(wildcards):
         every = {
@@ -213,7 +213,7 @@ def targets(pattern, **names):
 
 
 def auxiliary_targets(pattern, **names):
-    """An input function: all files of a pattern of the data set that methods learn from; nothing without one."""
+    """An input function: all files of a pattern of the auxiliary data set; empty without one."""
 
     def files(wildcards):
         if settings.auxiliary is None:
@@ -225,14 +225,14 @@ def auxiliary_targets(pattern, **names):
 
 
 def checked_images(wildcards):
-    """The checks of all images, under test or learned from."""
+    """The checks of all images, of the data set under test and the auxiliary one."""
     return [*targets(CHECK)(wildcards), *auxiliary_targets(CHECK)(wildcards)]
 
 
 def once_downloaded(pattern):
-    """An input function: one file, which is not asked for before it is known which categories there are.
+    """An input function: one file, which is requested only after the categories are known.
 
-    Snakemake asks again for the parameters of a job that waits for a checkpoint only if its inputs do, too.
+    Snakemake evaluates the parameters of a job again after a checkpoint only if its inputs depend on it, too.
     """
 
     def file(wildcards):
@@ -243,16 +243,16 @@ def once_downloaded(pattern):
 
 
 def made_table(name):
-    """A table by its name in zsad/workflow/measurable.py; nothing where it would hold no figure."""
+    """A table by its name in zsad/workflow/measurable.py; empty if it would have no figures."""
     tables = settings.measurable.tables
     return f"{TABLES}/{tables[name]}" if name in tables else []
 
 
 def as_parameter(value):
-    """One parameter for all that a stage depends on, as canonical text.
+    """One parameter for everything that a stage depends on, as canonical text.
 
     Snakemake compares the values of `params` as a set without names: swapped numbers or one flipped boolean of several
-    would go unseen. A brace in a text of the configuration is written as JSON's escape, as no wildcard is meant.
+    would not be detected. A brace in a text of the configuration is escaped for JSON, since it is no wildcard.
     """
     return re.sub(r"\{(?=\s*\w)", r"\\u007b", canonical_json(value))
 
@@ -269,14 +269,14 @@ def code(script, *entries):
 
 
 def follow(files, *, of_people=lambda wildcards: True):
-    """How jobs follow files that people named: those that can be inputs, and a stamp for those that cannot.
+    """Track files named by the user: as inputs if possible, else by a stamp as a parameter.
 
     Args:
-        files: an input function of their paths.
-        of_people: of their wildcards whether they lie where they lie, whatever folder the results of a module go to.
+        files: an input function that returns their paths.
+        of_people: whether the paths are outside of the results, so that a module's prefix must not change them.
 
     Returns:
-        An input function, and a function of a parameter; both are needed. See zsad/files/tracked.py.
+        An input function, and a parameter function; a rule needs both. See zsad/files/tracked.py.
     """
 
     def inputs(wildcards):
@@ -286,20 +286,20 @@ def follow(files, *, of_people=lambda wildcards: True):
 
 
 def asked_methods(wildcards, input):
-    """What the methods refuse is asked again wherever it can save work, but nothing is run again to ask.
+    """The image requirements of the methods: checked wherever this saves work, but no reason to run again.
 
-    Snakemake does not compare a parameter whose function is given the input.
+    Snakemake does not compare a parameter whose function takes the input.
     """
     return as_parameter(settings.suitability(wildcards.dataset).stage_config())
 
 
 def scoring_config(wildcards):
-    """All that scores depend on besides the features."""
+    """Everything that scores depend on besides the features."""
     return as_parameter(settings.methods[wildcards.method].stage_config())
 
 
 def texts_of(wildcards, *, of_fit):
-    """The file of texts that a method's model is made of, or that it scores by; none for most methods."""
+    """The file of texts for a method's model, or for its scoring; empty for most methods."""
     entry = settings.methods[wildcards.method]
     if entry.texts is None or entry.fits_texts != of_fit:
         return {}
@@ -308,7 +308,7 @@ def texts_of(wildcards, *, of_fit):
 
 
 def files_of_others(wildcards):
-    """The files of weights that others have trained and that a method reads while it scores; none for most methods."""
+    """The weights files trained elsewhere that a method reads for scoring; empty for most methods."""
     return list(settings.methods[wildcards.method].learned_files.values())
 
 
@@ -316,10 +316,10 @@ learned_files, learned_stamp = follow(files_of_others)
 
 
 def learned_of(wildcards, *, of_fit):
-    """What a method has learned from the auxiliary data set, for the step that applies it.
+    """The weights that a method has learned from the auxiliary data set, for the step that applies them.
 
-    That step is the fit, if there is one; then its model stands for what was learned. Images that were learned from are
-    of no use to score; a model knows no test image, so that another list of them is no reason to fit it again.
+    That step is the fit, if there is one; then its model represents the weights. Training images must not be scored;
+    a model depends on no test image, so that a changed list of these is no reason to fit it again.
     """
     entry = settings.methods[wildcards.method]
     applies = of_fit == bool(entry.fitted_roles)
@@ -329,7 +329,7 @@ def learned_of(wildcards, *, of_fit):
 
 
 def unseen_of(wildcards):
-    """The file that says that a method has learned from no image of the category, if it learns from other data sets."""
+    """The check that a method has learned from no image of the category, if it learns from other data sets."""
     learns = settings.methods[wildcards.method].learns_elsewhere
     return {"unseen": UNSEEN.format(**wildcards)} if learns else {}
 
@@ -349,7 +349,7 @@ def member_decisions(wildcards):
 
 
 def segmentation_files(wildcards):
-    """The files of a segmentation model that lies on this machine; none for a published one."""
+    """The files of a local segmentation model; empty for a published one."""
     return settings.segmenters[wildcards.segmenter].local_files()
 
 

@@ -1,4 +1,4 @@
-# From the benchmarks of all jobs to what each method costs.
+# From the benchmarks of all jobs to the cost of each method.
 
 
 include: "functions/cost.smk"

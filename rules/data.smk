@@ -5,7 +5,7 @@ include: "functions/data.smk"
 
 
 checkpoint download_dataset:
-    """Download and unpack a published data set; which categories it has is known only then."""
+    """Download and unpack a published data set; only then its categories are known."""
     output:
         record=DOWNLOAD,
     log:
@@ -52,7 +52,7 @@ rule make_demo:
         cfg=demo_config,
         code=code("make_demo.py"),
     message:
-        "Drawing the demo images of {wildcards.category}"
+        "Rendering the demo images of {wildcards.category}"
     script:
         "../workflow_scripts/make_demo.py"
 
@@ -62,7 +62,7 @@ FIRST = 1
 
 
 rule read_images:
-    """Decode a category's images and list them, with sizes and checksums; and those that cannot be read."""
+    """Decode a category's images and list them with sizes and checksums; list unreadable images, too."""
     input:
         files=image_files,
     output:
@@ -97,7 +97,7 @@ rule read_images:
 
 
 rule read_training:
-    """The same of the training images alone, for what follows from them and not from the test images."""
+    """List only the training images, for results that do not depend on the test images."""
     input:
         files=train_files,
     output:
@@ -131,7 +131,7 @@ rule read_training:
 
 
 rule make_synthetic:
-    """Images with anomalies, made of references for methods that learn from such; a sheet shows some of them."""
+    """Make images with synthetic anomalies from references, for training methods; a sheet shows some of them."""
     input:
         training_list=list_of_references,
     output:
@@ -158,13 +158,13 @@ rule make_synthetic:
         cfg=as_parameter({}),
         code=code("make_synthetic.py"),
     message:
-        "Making images with anomalies of {wildcards.category}: {wildcards.subset}"
+        "Making synthetic anomalies for {wildcards.category}: {wildcards.subset}"
     script:
         "../workflow_scripts/make_synthetic.py"
 
 
 rule build_manifest:
-    """The list of images with what is known of each: labels, types of defect and masks."""
+    """The list of images with ground truth: labels, defect types and masks."""
     input:
         image_list=IMAGE_LIST,
         files=truth_files,
@@ -199,7 +199,7 @@ rule build_manifest:
 
 
 rule check_images:
-    """What is wrong or odd about a category's images, before anything expensive is computed from them."""
+    """Check a category's images for problems before anything expensive is computed from them."""
     input:
         manifest=MANIFEST,
         unreadable=UNREADABLE,

@@ -1,11 +1,11 @@
-# From scores to what is called defective, once for each method; a changed threshold rule makes no score anew.
+# From scores to decisions, once per method; a changed threshold rule does not compute scores again.
 
 
 include: "functions/decisions.smk"
 
 
 rule decide_images:
-    """What one method calls defective, image by image, by its threshold rule."""
+    """The decisions of one method for each image, by its threshold rule."""
     input:
         unpack(deciding_files),
         scores=SCORES,
@@ -37,7 +37,7 @@ rule decide_images:
 
 
 rule adopt_decisions:
-    """The same of a modulation, by the thresholds of the method whose maps it modulates."""
+    """The decisions of a modulation, by the thresholds of the method whose maps it modulates."""
     input:
         scores=SCORES,
         decisions=member_decisions,
@@ -63,7 +63,7 @@ rule adopt_decisions:
         cfg=as_parameter({}),
         code=code("adopt_decisions.py"),
     message:
-        "Deciding on the images of {wildcards.category} by {wildcards.method}, as its method does"
+        "Deciding on the images of {wildcards.category} by {wildcards.method}, with the thresholds of its method"
     script:
         "../workflow_scripts/adopt_decisions.py"
 

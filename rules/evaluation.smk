@@ -1,4 +1,4 @@
-# From scores and masks to figures of merit; the only stage that sees test labels.
+# From scores and masks to metrics; the only stage that reads test labels.
 
 
 include: "functions/evaluation.smk"
@@ -38,7 +38,7 @@ rule evaluate_scores:
 
 
 rule evaluate_masks:
-    """Agreement of one refiner's masks with the ground truth, beside that of the thresholded maps before."""
+    """Agreement of one refiner's masks with the ground truth, compared with that of the thresholded maps."""
     input:
         manifest=MANIFEST,
         scores=SCORES,
@@ -70,7 +70,7 @@ rule evaluate_masks:
 
 
 rule evaluate_oracle:
-    """The ceiling of a segmentation model: its masks when it is prompted with boxes from the ground truth."""
+    """The upper bound of a segmentation model: its masks for boxes from the ground truth."""
     input:
         manifest=MANIFEST,
         embeddings=EMBEDDINGS.replace("{subset}", "test"),
@@ -97,13 +97,13 @@ rule evaluate_oracle:
         stamp=segmenter_stamp,
         code=oracle_code,
     message:
-        "Measuring {wildcards.segmenter} with true boxes on {wildcards.category}"
+        "Measuring {wildcards.segmenter} with ground-truth boxes on {wildcards.category}"
     script:
         "../workflow_scripts/evaluate_oracle.py"
 
 
 rule collect_tables:
-    """Tables of all metrics, types of defect, images, comparisons and refinement, and the tables for a paper."""
+    """Tables of all metrics, defect types, images, comparisons and refinement, and the tables for a paper."""
     input:
         score_metrics=targets(SCORE_METRICS),
         score_draws=measured_targets(SCORE_DRAWS),
@@ -135,7 +135,7 @@ rule collect_tables:
 
 
 rule tables:
-    """The tables, and the lists that they are of, so that one that is missing is made anew."""
+    """The tables, and the lists of images behind them, so that a missing one is made again."""
     input:
         targets(IMAGE_LIST),
         targets(UNREADABLE),

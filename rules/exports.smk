@@ -1,4 +1,4 @@
-# From scores and masks to files for other programs; nothing that a run makes by itself depends on them.
+# From scores and masks to files for other programs; no other result depends on them.
 
 
 include: "functions/exports.smk"
@@ -30,13 +30,13 @@ rule export_results:
         cfg=export_config,
         code=export_code,
     message:
-        "Exporting what {wildcards.method} found in {wildcards.category}"
+        "Exporting the results of {wildcards.method} for {wildcards.category}"
     script:
         "../workflow_scripts/export_results.py"
 
 
 rule exports:
-    """All exports that the configuration asks for."""
+    """All configured exports."""
     input:
         checked_images,
         targets(EXPORTS, method=settings.exports.methods),

@@ -1,4 +1,4 @@
-# From images to patch features, once for each backbone, subset of images and view; those of several may be joined.
+# From images to patch features, once per backbone, subset of images and view; several may be joined.
 
 
 include: "functions/features.smk"
@@ -43,7 +43,7 @@ rule extract_features:
 
 
 rule join_features:
-    """The features of several backbones side by side, from the files of each."""
+    """The concatenated features of several backbones, from the files of each."""
     input:
         features=joined_files,
     output:

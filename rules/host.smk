@@ -1,4 +1,4 @@
-# What must hold besides where another workflow uses this one several times.
+# Further checks if another workflow uses this one several times.
 from zsad.workflow.snakemake_api import prefer_in_order
 from zsad.workflow.variables import check_no_twin
 

@@ -1,8 +1,8 @@
-# One more parameter of every rule, behind all of them: what its inputs depend on; see zsad/workflow/lineage.py.
+# One more parameter of every rule: what its inputs depend on; see zsad/workflow/lineage.py.
 from zsad.workflow.lineage import NAME, STAGE, Lineages, stage_parameter
 from zsad.workflow.snakemake_api import is_new, own_rules
 
-# In jobs that a cluster runs, too: they compare the parameters of what is finished of a submission.
+# Also in jobs on a cluster: they compare the parameters of finished steps of a submission.
 ours = own_rules(workflow)
 lineages = Lineages(ours)
 for own in ours.values():

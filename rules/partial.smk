@@ -1,17 +1,16 @@
-# What is done before the first job: the places to write to are looked at. What is done after the last job: the images
-# that were left out are named, ours are printed beside the published figures that were to be met, and where something
-# failed, tables of what there is are written, which say what is missing. Of a module only the last is left to the other
-# workflow: `onerror: NAME.onerror()`.
+# Before the first job: check that the folders are writable. After the last job: report the images that were left out,
+# print our figures beside the published ones, and after a failure write partial tables that list the missing results.
+# For a module, only the last is left to the other workflow: `onerror: NAME.onerror()`.
 import atexit
 
 from zsad.data.readings import skipped_text
 from zsad.workflow.partial import (
     OF_CLASSIFIERS,
     OF_METHODS,
-    forget_what_was_missing,
-    tell_what_is_missing,
+    remove_partial_tables,
+    report_missing_results,
 )
-from zsad.workflow.published import told_against_published
+from zsad.workflow.published import describe_against_published
 from zsad.workflow.snakemake_api import name_in_use
 
 # The rules that collect tables, by their names in this run, with what they collect.
@@ -21,14 +20,14 @@ collecting = {
     if (name := name_in_use(workflow, tables.rule))
 }
 
-# In place of `onsuccess`, which Snakemake leaves out where there was nothing to do.
+# Instead of `onsuccess`, which Snakemake skips if there was nothing to do.
 if is_main_process(workflow):
     for name, tables in collecting.items():
-        atexit.register(forget_what_was_missing, workflow, name, tables)
+        atexit.register(remove_partial_tables, workflow, name, tables)
 
 
-def tell_what_was_skipped():
-    """Say how many images were left out, and where it stands why."""
+def report_skipped_images():
+    """Print how many images were left out, and where the reasons are."""
     try:
         lists = {
             name if data is settings.data else f"{data.name}/{name}": placed(
@@ -38,21 +37,21 @@ def tell_what_was_skipped():
             for name in data.categories
         }
         said = skipped_text(lists)
-    except (ZsadError, OSError):  # at the end of a run, whose own outcome counts
+    except (ZsadError, OSError):  # must not change the outcome of the run
         return
     if said:
         print(f"zsad: {said}", flush=True)
 
 
-def tell_what_was_met():
-    """Print ours beside the published figures that the methods were to meet."""
+def report_comparison_with_published():
+    """Print our figures beside the published ones that the methods are compared with."""
     file = settings.measurable.tables.get("against_csv")
     path = file and placed(f"{TABLES}/{file}".format(dataset=settings.dataset))
     if not path or not path.is_file():
         return
     try:
-        said = told_against_published(path)
-    except (ZsadError, OSError):  # at the end of a run, whose own outcome counts
+        said = describe_against_published(path)
+    except (ZsadError, OSError):  # must not change the outcome of the run
         return
     if said:
         print(f"zsad: {said}", flush=True)
@@ -64,10 +63,10 @@ onstart:
 
 
 onsuccess:
-    tell_what_was_skipped()
-    tell_what_was_met()
+    report_skipped_images()
+    report_comparison_with_published()
 
 
 onerror:
-    tell_what_is_missing(workflow, settings, collecting)
-    tell_what_was_skipped()
+    report_missing_results(workflow, settings, collecting)
+    report_skipped_images()

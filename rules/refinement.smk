@@ -1,4 +1,4 @@
-# From anomaly maps to defect masks, once for each method and refiner.
+# From anomaly maps to defect masks, once per method and refiner.
 
 
 include: "functions/refinement.smk"
@@ -38,7 +38,7 @@ rule embed_crops:
 
 
 rule refine_masks:
-    """Defect masks of one method, outlined by a refiner that looks at map and photograph alone."""
+    """Defect masks of one method, segmented by a refiner from map and photograph."""
     input:
         unpack(refinement_files),
         image_list=IMAGE_LIST,
@@ -67,13 +67,13 @@ rule refine_masks:
         stamp=refiner_stamp,
         code=refinement_code,
     message:
-        "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}"
+        "Segmenting defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}"
     script:
         "../workflow_scripts/refine_masks.py"
 
 
 rule prompt_masks:
-    """The same by a refiner that prompts a segmentation model, which runs where networks do."""
+    """Defect masks by a refiner that prompts a segmentation model, which runs on the networks' device."""
     input:
         unpack(refinement_files),
         image_list=IMAGE_LIST,
@@ -103,13 +103,13 @@ rule prompt_masks:
         stamp=refiner_stamp,
         code=refinement_code,
     message:
-        "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}, prompted"
+        "Segmenting defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}, prompted"
     script:
         "../workflow_scripts/refine_masks.py"
 
 
 rule modulate_scores:
-    """Anomaly maps of one method, drawn towards one refiner's masks."""
+    """Anomaly maps of one method, modulated by one refiner's masks."""
     input:
         scores=modulated_scores,
         decisions=member_decisions,

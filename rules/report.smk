@@ -5,7 +5,7 @@ include: "functions/report.smk"
 
 
 rule draw_thumbnails:
-    """Every test image made small, for the page."""
+    """Thumbnails of all test images, for the page."""
     input:
         image_list=IMAGE_LIST,
     output:
@@ -27,13 +27,13 @@ rule draw_thumbnails:
         cfg=as_parameter({"longer_side": settings.report.thumbnail}),
         code=code("draw_thumbnails.py"),
     message:
-        "Making the images of {wildcards.category} small"
+        "Making thumbnails of {wildcards.category}"
     script:
         "../workflow_scripts/draw_thumbnails.py"
 
 
 rule draw_support_thumbnails:
-    """Every labelled example of a support made small, for the page."""
+    """Thumbnails of all labelled examples of a support, for the page."""
     input:
         image_list=SUPPORT_LIST,
     output:
@@ -55,13 +55,13 @@ rule draw_support_thumbnails:
         cfg=as_parameter({"longer_side": settings.report.thumbnail}),
         code=code("draw_thumbnails.py"),
     message:
-        "Making the examples of {wildcards.support} for {wildcards.category} small"
+        "Making thumbnails of the examples of {wildcards.support} for {wildcards.category}"
     script:
         "../workflow_scripts/draw_thumbnails.py"
 
 
 rule draw_gallery:
-    """The highest, lowest and most wrongly scored images, with map and mask; of all images, maps and outlines."""
+    """The images with the highest, lowest and most wrong scores, with map and mask; maps and outlines of all images."""
     input:
         manifest=MANIFEST,
         scores=SCORES,
@@ -95,12 +95,12 @@ rule draw_gallery:
         cfg=as_parameter({"options": settings.report.drawing(), "refiner": settings.report_refiner}),
         code=code("draw_gallery.py"),
     message:
-        "Drawing the gallery of {wildcards.category} by {wildcards.method}"
+        "Plotting the gallery of {wildcards.category} by {wildcards.method}"
     script:
         "../workflow_scripts/draw_gallery.py"
 
 
-# Where no ranking can be measured there are no curves. Jobs that a cluster runs have been told which rule is theirs.
+# Without a measurable ranking there are no curves. Jobs on a cluster already know their rule.
 WITH_CURVES = (
     one_of(map(re.escape, filter(settings.measurable.has_curves, settings.categories)))
     if is_main_process(workflow) and settings.data.is_here
@@ -155,7 +155,7 @@ rule draw_plots:
 
 
 rule draw_histograms:
-    """Score histograms of all methods on a category in which no ranking can be measured."""
+    """Score histograms of all methods on a category without a measurable ranking."""
     input:
         evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
     output:
@@ -190,7 +190,7 @@ rule draw_histograms:
         "../workflow_scripts/draw_plots.py"
 
 
-# Where no image is labelled nothing is right or wrong.
+# Without labelled images no classification can be evaluated.
 WITH_KINDS = (
     one_of(map(re.escape, filter(settings.measurable.has_kinds, settings.categories)))
     if is_main_process(workflow) and settings.data.is_here
@@ -199,7 +199,7 @@ WITH_KINDS = (
 
 
 rule draw_confusion:
-    """What a classifier takes for what on one category: numbers of images, and shares of each true kind."""
+    """The confusion matrix of a classifier on one category: numbers of images, and shares of each true kind."""
     input:
         evaluation=CLASS_METRICS,
     output:
@@ -229,7 +229,7 @@ rule draw_confusion:
         cfg=as_parameter(settings.report.drawing()),
         code=code("draw_confusion.py"),
     message:
-        "Drawing what {wildcards.classifier} confuses on {wildcards.category}"
+        "Plotting the confusion matrix of {wildcards.classifier} on {wildcards.category}"
     script:
         "../workflow_scripts/draw_confusion.py"
 
@@ -318,7 +318,7 @@ rule draw_summary:
 
 
 rule build_page:
-    """The page: one HTML file that opens offline, or an index with a page a category if that would be heavy."""
+    """The page: one HTML file that opens offline, or an index with one page per category if it would be too large."""
     input:
         **{
             name: made_table(name)
@@ -366,7 +366,7 @@ rule build_page:
 
 
 rule report:
-    """The page and all that it shows."""
+    """The page and all its contents."""
     input:
         expand([PAGE, PAGE_FOLDER], dataset=settings.dataset),
         expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),

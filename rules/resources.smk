@@ -1,6 +1,6 @@
-# What each job asks for, from what it works on; see zsad/resources/.
+# The resources that each job requests, by its inputs; see zsad/resources/.
 #
-# Nothing here looks at a job's input: a number that is only known once an input exists is missing from the request of
+# Nothing here reads a job's input: a number that is known only after an input exists would be missing in the request of
 # jobs that are submitted together.
 import shutil
 
@@ -12,17 +12,17 @@ from zsad.workflow.snakemake_api import global_limit
 
 
 def network_gpus():
-    """GPUs that a job with a network or large products asks for: the same number in all of a run.
+    """GPUs that a job with a network or large products requests: the same number in the whole run.
 
-    With `device: auto`, what `--resources gpu=N` says of the machine that computes counts for more than whether this
-    one has a GPU.
+    With `device: auto`, `--resources gpu=N`, which describes the computing machine, takes precedence over whether this
+    machine has a GPU.
     """
     if not uses_network(settings):
         return 0
     if settings.config["device"] != "auto":
         return int(settings.config["device"] == "cuda")
     if uses_conda(workflow):
-        return 0  # the environment for `auto` is without CUDA
+        return 0  # the environment for `auto` has no CUDA
     limit = global_limit(workflow, "gpu")
     if limit is not None:
         return int(limit > 0)
@@ -56,7 +56,7 @@ def memory(step):
 
 
 def duration(step):
-    """The longest that a rule's jobs may take, minutes; more at a second attempt."""
+    """The time limit of a rule's jobs, minutes; more at a second attempt."""
 
     def minutes(wildcards, attempt):
         threads = 1 if planned.on_gpu else threads_of(planned, step, wildcards)

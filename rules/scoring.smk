@@ -1,14 +1,14 @@
-# From features to anomaly maps and image scores, once for each method; fusions combine the scores of others.
+# From features to anomaly maps and image scores, once per method; fusions combine the scores of others.
 #
-# A method with references is fitted to them first. Its model is a result of its own, which knows no test image, so that
-# none of these is a reason to fit it again.
+# A method with references is fitted to them first. Its model is a separate result, which depends on no test image, so
+# that a change of these is no reason to fit it again.
 
 
 include: "functions/scoring.smk"
 
 
 rule fit_method:
-    """A method's model of its references, and what each of them scores by a fit to the others."""
+    """A method's model of its references, and the score of each reference by a fit to the others."""
     input:
         unpack(fit_files),
         learned=learned_files,

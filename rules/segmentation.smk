@@ -1,4 +1,4 @@
-# From images to embeddings of a promptable segmentation model, once for each model and subset, and to what the part is.
+# From images to embeddings of a promptable segmentation model, once per model and subset, and to foreground masks.
 
 
 include: "functions/segmentation.smk"
@@ -37,7 +37,7 @@ rule embed_images:
 
 
 rule segment_foreground:
-    """The part in each image of a subset: an object mask from prompts that know nothing of the category."""
+    """The foreground in each image of a subset: an object mask from prompts independent of the category."""
     input:
         image_list=list_of_subset,
         embeddings=EMBEDDINGS,
@@ -63,7 +63,7 @@ rule segment_foreground:
         stamp=segmenter_stamp,
         code=foreground_code,
     message:
-        "Outlining the part in {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"
+        "Segmenting the foreground in {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"
     script:
         "../workflow_scripts/segment_foreground.py"
 

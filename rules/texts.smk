@@ -1,11 +1,11 @@
-# From words to vectors in the space of a model's images: once for each category, set of prompts and model.
+# From text prompts to vectors in the space of a model's images: once per category, prompt set and model.
 
 
 include: "functions/texts.smk"
 
 
 rule encode_texts:
-    """Embeddings of the sentences that say what is normal and what is not, about the part of a category."""
+    """Embeddings of the sentences about normal and anomalous states of a category's object."""
     input:
         files=text_files,
     output:
@@ -16,7 +16,7 @@ rule encode_texts:
         f"{BENCHMARKS}/encode_texts/{{category}}.{{backbone}}.{{prompts}}.tsv"
     wildcard_constraints:
         backbone=one_of(dict.fromkeys(backbone for backbone, _ in settings.asked_texts)),
-    priority: FIRST  # words that cannot be encoded stop a run before anything is computed
+    priority: FIRST  # texts that cannot be encoded stop a run before anything is computed
     group:
         submission("detect", "encode_texts")
     conda:

@@ -1,13 +1,12 @@
-# From the features and the truth of an auxiliary data set to what a method learns of them, once for all categories.
-#
-# The file is a result of its own, which can be shared and given by its path. No image under test is read to make it.
+# From the features and the ground truth of an auxiliary data set to learned weights, once for all categories.
+# The file is a separate result, which can be shared and given by its path. No image under test is read for it.
 
 
 include: "functions/training.smk"
 
 
 rule train_method:
-    """What a method learns from the labelled images of another data set."""
+    """Train a method on the labelled images of another data set."""
     input:
         unpack(training_files),
     output:
@@ -37,7 +36,7 @@ rule train_method:
 
 
 rule trained:
-    """All files of what methods learn from another data set."""
+    """All weights that methods learn from another data set."""
     input:
         checked_images,
         targets(TRAINED, method=settings.trained_methods),

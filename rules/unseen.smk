@@ -1,12 +1,12 @@
-# That no method has learned from the images that it is tested on, looked at before it scores any. A
-# training does not wait for it, so that it stays as it is, whatever is tested.
+# Check that no method has learned from the images that it is tested on, before it scores any. Training does not depend
+# on this check, so that it does not run again for other test images.
 
 
 include: "functions/unseen.smk"
 
 
 rule check_unseen:
-    """Whether a method has learned from no image of a category, by the contents of their files."""
+    """Check by file contents that a method has learned from no image of a category."""
     input:
         image_list=IMAGE_LIST,
         auxiliary=auxiliary_lists,
@@ -34,6 +34,6 @@ rule check_unseen:
         stamp=learned_stamp,
         code=code("check_unseen.py"),
     message:
-        "Looking for images of {wildcards.category} among those that {wildcards.method} learns from"
+        "Searching for images of {wildcards.category} among the training images of {wildcards.method}"
     script:
         "../workflow_scripts/check_unseen.py"

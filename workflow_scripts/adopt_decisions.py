@@ -1,4 +1,4 @@
-"""Rule adopt_decisions: what a modulation calls defective, by the thresholds of the method that it modulates."""
+"""Rule adopt_decisions: the decisions of a modulation, by the thresholds of the method that it modulates."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule build_manifest: what is known of a category's images, labels and masks included."""
+"""Rule build_manifest: the list of a category's images with labels and masks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule build_page: one HTML file that opens offline, or an index with a page a category."""
+"""Rule build_page: one HTML file that opens offline, or an index with one page per category."""
 
 from pathlib import Path
 

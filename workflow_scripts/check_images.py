@@ -1,4 +1,4 @@
-"""Rule check_images: what is wrong or odd about a category's images."""
+"""Rule check_images: check a category's images for problems."""
 
 from pathlib import Path
 

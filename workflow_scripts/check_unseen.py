@@ -1,4 +1,4 @@
-"""Rule check_unseen: whether a method has learned from no image of the category that it is tested on."""
+"""Rule check_unseen: check that a method has learned from no image of the category that it is tested on."""
 
 from pathlib import Path
 

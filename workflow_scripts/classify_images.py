@@ -1,4 +1,4 @@
-"""Rule classify_images: what kind of defect each test image shows by one classifier."""
+"""Rule classify_images: the defect type of each test image by one classifier."""
 
 from pathlib import Path
 

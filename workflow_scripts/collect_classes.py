@@ -1,4 +1,4 @@
-"""Rule collect_classes: the tables of what classifiers say and how often they are right."""
+"""Rule collect_classes: the tables of classifiers' predictions and metrics."""
 
 from pathlib import Path
 

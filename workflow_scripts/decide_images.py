@@ -1,4 +1,4 @@
-"""Rule decide_images: what one method calls defective, from its scores and those of its references."""
+"""Rule decide_images: the decisions of one method, from its scores and those of its references."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule draw_confusion: what a classifier takes for what on one category."""
+"""Rule draw_confusion: the confusion matrix of a classifier on one category."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule draw_gallery: the highest, lowest and most wrongly scored images; of all images, maps and outlines."""
+"""Rule draw_gallery: the images with the highest, lowest and most wrong scores; maps and outlines of all images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule draw_summary: all methods side by side over the categories, and against what they cost."""
+"""Rule draw_summary: all methods side by side over the categories, and against their cost."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule draw_support: which images a classifier learns from, is calibrated on, and classifies."""
+"""Rule draw_support: sample the images that a classifier learns from, is calibrated on, and classifies."""
 
 from pathlib import Path
 

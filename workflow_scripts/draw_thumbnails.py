@@ -1,4 +1,4 @@
-"""Rules draw_thumbnails and draw_support_thumbnails: test images, or labelled examples, made small, for the page."""
+"""Rules draw_thumbnails and draw_support_thumbnails: thumbnails of test images, or of labelled examples."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule encode_texts: embeddings of the sentences that say what is normal and what is not about a category's part."""
+"""Rule encode_texts: embeddings of the sentences about normal and anomalous states of a category's object."""
 
 from pathlib import Path
 

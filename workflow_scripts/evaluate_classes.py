@@ -1,4 +1,4 @@
-"""Rule evaluate_classes: metrics of the kinds of defect that one classifier names."""
+"""Rule evaluate_classes: metrics of one classifier's predictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule evaluate_oracle: the ceiling of one segmentation model, prompted with boxes from the ground truth."""
+"""Rule evaluate_oracle: the upper bound of one segmentation model, prompted with boxes from the ground truth."""
 
 from pathlib import Path
 

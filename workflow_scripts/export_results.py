@@ -1,4 +1,4 @@
-"""Rule export_results: pictures, tables and annotations of one method's findings in every test image."""
+"""Rule export_results: pictures, tables and annotations of one method's results for every test image."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule fit_method: one method's model of its references, and what each of them scores by a fit to the others."""
+"""Rule fit_method: one method's model of its references, and the score of each reference by a fit to the others."""
 
 from pathlib import Path
 

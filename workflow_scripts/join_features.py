@@ -1,4 +1,4 @@
-"""Rule join_features: the features of several backbones side by side."""
+"""Rule join_features: the concatenated features of several backbones."""
 
 from pathlib import Path
 

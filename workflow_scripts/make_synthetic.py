@@ -1,4 +1,4 @@
-"""Rule make_synthetic: images with anomalies, made of references for methods that learn from such."""
+"""Rule make_synthetic: images with synthetic anomalies, made from references for training methods."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule outline_truth: the true masks of the test images of a category in one file."""
+"""Rule outline_truth: the ground-truth masks of a category's test images in one file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule read_training: decode a category's training images and list them, whatever the test images are."""
+"""Rule read_training: decode a category's training images and list them, independent of the test images."""
 
 from pathlib import Path
 

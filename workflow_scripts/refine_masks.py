@@ -1,4 +1,4 @@
-"""Rules refine_masks and prompt_masks: defect masks of one method, outlined by one refiner."""
+"""Rules refine_masks and prompt_masks: defect masks of one method by one refiner."""
 
 from pathlib import Path
 

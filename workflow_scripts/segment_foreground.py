@@ -1,4 +1,4 @@
-"""Rule segment_foreground: the part in every image of a subset, outlined by a promptable segmentation model."""
+"""Rule segment_foreground: foreground masks of a subset's images, by a promptable segmentation model."""
 
 from pathlib import Path
 

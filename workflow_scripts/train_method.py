@@ -1,4 +1,4 @@
-"""Rule train_method: what a method learns from the labelled images of an auxiliary data set."""
+"""Rule train_method: train a method on the labelled images of an auxiliary data set."""
 
 from pathlib import Path
 

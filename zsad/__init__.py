@@ -1,7 +1,7 @@
 """Zero-shot anomaly detection in images with frozen vision foundation models.
 
-The names below are what notebooks and scripts need, see ``docs/api.md``. Each is imported at its first use, so that
-``import zsad`` takes no time; the parts of the library lie in packages, a package a stage of the workflow.
+The names below are for notebooks and scripts, see ``docs/api.md``. Each is imported at its first use, so that ``import
+zsad`` is fast; the rest of the library is in packages, one per stage of the workflow.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # which would take any name for one that is there
+if not TYPE_CHECKING:  # which would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _PLACES:
-            raise AttributeError(f"zsad offers no '{name}'; it offers: {', '.join(__all__)}")
+            raise AttributeError(f"zsad has no name '{name}'; it offers: {', '.join(__all__)}")
         place = importlib.import_module(_PLACES[name])
         value = place if place.__name__ == f"{__name__}.{name}" else getattr(place, name)
         globals()[name] = value

@@ -6,10 +6,10 @@ from collections.abc import Container, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Container[str] = ()) -> list[str]:
-    """One line a row, its columns set apart by two spaces.
+    """One line per row, with columns separated by two spaces.
 
     Args:
-        rows: the first one holds the titles.
+        rows: the first one contains the titles.
         numbers: titles of the columns that are aligned to the right.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""Where models and matrix products run, and in which number format."""
+"""The device and the number format of models and matrix products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PROCESSOR = Path("/proc/cpuinfo")
 NATIVE_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # the last of ARM
 EMULATED = (
-    "bfloat16 is asked for, in which {place} does not compute by itself: products take 3 to 12 times as long as in "
+    "bfloat16 is requested, but {place} only emulates it: products take 3 to 12 times as long as in "
     "float32; use 'auto' or 'float32'"
 )
 
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def resolve_device(device: str) -> str:
-    """The torch device to use: ``"cuda"``, ``"mps"`` or ``"cpu"``; ``"auto"`` takes the first of them that there is.
+    """The torch device to use: ``"cuda"``, ``"mps"`` or ``"cpu"``; ``"auto"`` takes the first one available.
 
-    It imports torch, so whoever does without torch should not call it.
+    It imports torch, so that code without torch should not call it.
 
     Raises:
         ConfigError: the device does not exist, on this machine or at all.
@@ -35,17 +35,16 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return next(name for name, is_present in present.items() if is_present)
     if not present[device]:
-        raise ConfigError(f"device '{device}' is asked for but torch finds none here; use 'auto' or 'cpu'")
+        raise ConfigError(f"device '{device}' is requested, but torch does not find it here; use 'auto' or 'cpu'")
     return device
 
 
 def number_format(dtype: str, device: str) -> torch.dtype:
-    """The format to compute in; ``"auto"`` is bfloat16 where the device computes in it natively, else float32.
+    """The format to compute in; ``"auto"`` is bfloat16 if the device computes in it natively, else float32.
 
-    This is the one place where a format is chosen. Where bfloat16 is asked for and would be emulated, it says so once.
-
-    That is for networks, whose features then depend a little on the machine (a mean cosine of 0.99999), and which
-    provenance names. What computes scores from features asks `zsad.scoring.compute.Compute.format`, for which
+    This is the only place where a format is chosen. If bfloat16 is requested and would be emulated, one warning is
+    logged. It is for networks, whose features then depend slightly on the machine (a mean cosine of 0.99999);
+    provenance records the format. Scoring from features uses `zsad.scoring.compute.Compute.format`, for which
     ``"auto"`` is float32.
 
     Raises:
@@ -54,7 +53,7 @@ def number_format(dtype: str, device: str) -> torch.dtype:
     if dtype == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     if dtype == "float16" and device == "cpu":
-        raise ConfigError("dtype 'float16' is not for CPUs, which compute in it very slowly; use 'auto' or 'float32'")
+        raise ConfigError("dtype 'float16' is very slow on CPUs; use 'auto' or 'float32'")
     if dtype == "bfloat16" and not _has_bfloat16(device):
         _warn_of_emulation(device)
     named: torch.dtype = getattr(torch, dtype)
@@ -62,7 +61,7 @@ def number_format(dtype: str, device: str) -> torch.dtype:
 
 
 def processor_has_bfloat16() -> bool | None:
-    """Whether this machine's processor computes in bfloat16 natively, without torch; None where it cannot be told."""
+    """Whether this machine's processor computes in bfloat16 natively, without torch; None if unknown."""
     try:
         described = PROCESSOR.read_text(encoding="utf-8", errors="replace")
     except OSError:

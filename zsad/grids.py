@@ -1,4 +1,4 @@
-"""How patches lie over an image, known from its size alone: before a backbone is loaded, and without any library."""
+"""Patch grids of images, from the image size alone: without loading a backbone or any library."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def fitted_grid(height: int, width: int, given: int, fit: Fit = "short_side") ->
         return given, given
     known, other = (min, max) if fit == "short_side" else (max, min)
     reference, free = known(height, width), other(height, width)
-    # Integers, rounded half up: a floating-point tie could fall differently on two machines.
+    # Integers, rounded half up: a floating-point tie could be rounded differently on two machines.
     wanted = max((2 * free * given + reference) // (2 * reference), 1)
     return (given, wanted) if height == reference else (wanted, given)
 
 
 class GridRule(NamedTuple):
-    """How a backbone lays its patches over images.
+    """The rule by which a backbone places its patches over images.
 
     Attributes:
         given: patches along the side that ``fit`` names.
-        finer: tokens a patch along each side; 1 but for networks whose kept layers are finer than their patch.
+        finer: tokens a patch along each side; 1 except for networks whose kept layers are finer than their patch.
         fit: see `fitted_grid`.
         tile, overlap: of the tiles that a larger grid is cut into, tokens; None for none.
     """
@@ -46,7 +46,7 @@ class GridRule(NamedTuple):
 
     @classmethod
     def of_network(cls, resolution: int, patch: int, stride: int, fit: Fit, tile: int | None, overlap: int) -> Self:
-        """That of a network; all lengths in pixels.
+        """The rule of a network; all lengths in pixels.
 
         Args:
             stride: between tokens of the layers that are kept.
@@ -60,12 +60,12 @@ class GridRule(NamedTuple):
         return rows * self.finer, columns * self.finer
 
     def computed(self, height: int, width: int) -> int:
-        """How many patches are computed for an image, with a border that makes it square and overlaps of tiles."""
+        """How many patches are computed for an image, including padding to a square and overlaps of tiles."""
         rows, columns = self.seen_at_once(height, width)
         return self.inputs(height, width) * rows * columns
 
     def inputs(self, height: int, width: int) -> int:
-        """How many inputs of the size `seen_at_once` a network sees of an image: one, or as many as it has tiles."""
+        """How many inputs of the size `seen_at_once` an image needs: one, or one for each tile."""
         rows, columns = self.size(height, width)
         if self.tile is None or self.fit == "pad":
             return 1
@@ -76,7 +76,7 @@ class GridRule(NamedTuple):
         return 1 if length <= tile else 1 + -(-(length - tile) // (tile - self.overlap))
 
     def seen_at_once(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of what a network sees of an image at a time: the image, its square, or a tile."""
+        """Rows and columns of one network input: the image, its square, or a tile."""
         rows, columns = self.size(height, width)
         if self.fit == "pad":
             return max(rows, columns), max(rows, columns)
@@ -84,12 +84,12 @@ class GridRule(NamedTuple):
 
 
 def finest(grids: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """The rows and columns of the grid with the most patches; of several the first."""
+    """The rows and columns of the grid with the most patches; the first of several."""
     return max(grids, key=math.prod)
 
 
 class JointRule(NamedTuple):
-    """How the tokens of several backbones lie that are joined: on the finest of their grids, image by image."""
+    """The rule of joined tokens of several backbones: on the finest of their grids, image by image."""
 
     members: tuple[GridRule | JointRule, ...]
 
@@ -98,23 +98,23 @@ class JointRule(NamedTuple):
         return finest(rule.size(height, width) for rule in self.members)
 
     def computed(self, height: int, width: int) -> int:
-        """How many patches are computed for an image; those of the members are computed by themselves."""
+        """How many patches the joined grid has; those that the members compute are not counted."""
         return math.prod(self.size(height, width))
 
     def seen_at_once(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of what is seen of an image at a time: all of it."""
+        """Rows and columns of one input: the whole image."""
         return self.size(height, width)
 
 
 class TokenLayout(NamedTuple):
-    """What is known of a backbone's tokens before it is loaded.
+    """Facts about a backbone's tokens before it is loaded.
 
     Attributes:
-        rule: how its patches lie.
+        rule: rule of its patch grid.
         layers: names of the layers that are kept; None if they are not known.
         channels: width of a token.
-        debias: directions of the position that are taken out of the tokens.
-        members: the layouts that it is joined from; none of a single backbone.
+        debias: number of position directions removed from the tokens.
+        members: the layouts of the joined backbones; empty for a single backbone.
     """
 
     rule: GridRule | JointRule
@@ -133,16 +133,16 @@ JOINT_LAYER = "joint"
 
 
 def joined_layout(members: Sequence[TokenLayout]) -> TokenLayout | None:
-    """How tokens lie that are joined from others: one layer, all layers of the members side by side.
+    """The layout of joined tokens: one layer, with all layers of the members side by side.
 
     Returns:
-        None where it is not known how many layers a member has.
+        None if the number of layers of a member is unknown.
     """
     return None if any(layout.layers is None for layout in members) else assumed_joined_layout(members)
 
 
 def assumed_joined_layout(members: Sequence[TokenLayout]) -> TokenLayout:
-    """The same; a member of which the layers are not known is taken to have one."""
+    """The same; a member with unknown layers is assumed to have one."""
     rule = JointRule(tuple(layout.rule for layout in members))
     channels = sum(layout.depth * layout.channels for layout in members)
     return TokenLayout(rule, (JOINT_LAYER,), channels, members=tuple(members))

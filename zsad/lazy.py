@@ -25,7 +25,8 @@ else:
             if self._name not in sys.modules:
                 with counted(IMPORTS):
                     importlib.import_module(self._name)
-            # Not the entry of `sys.modules`: another thread may be importing it, and this waits until it is whole.
+            # Not the entry of `sys.modules`: another thread may be importing it; this waits until the import is
+            # complete.
             return getattr(importlib.import_module(self._name), attribute)
 
     torch = _LazyModule("torch")

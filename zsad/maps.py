@@ -1,4 +1,4 @@
-"""How an anomaly map on the patch grid is read at the resolution of its image, by every stage alike."""
+"""Anomaly maps at the resolution of their images, and their thresholds; all stages use this module."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 
 
 class Thresholds(NamedTuple):
-    """The thresholds of an image, one consistent pair: an image is called defective if it has a marked region.
+    """The two thresholds of an image; an image is called defective if it has a marked region.
 
     Values of maps are float32, and both are numbers that float32 has. Neither is minus infinity.
 
     Attributes:
-        pixel: what the values of a map must exceed to be marked; not above ``region``. Infinite where the method does
-            not localise.
-        region: what the highest value of an 8-connected region of patches above ``pixel`` must exceed for the region
-            to stand out; others are not marked. Where the method does not localise, what the image score must exceed.
+        pixel: threshold above which values of a map are marked; not above ``region``. Infinite if the method does not
+            localise.
+        region: threshold that the highest value of an 8-connected region of patches above ``pixel`` must exceed for the
+            region to stand out; other regions are not marked. If the method does not localise, the threshold of the
+            image score.
     """
 
     pixel: float
     region: float
 
 
-def telling(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The maps that are not constant; a constant one, such as that of a scorer that abstains, tells nothing."""
+def informative_maps(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The maps that are not constant; a constant map, e.g. of a scorer that abstains, has no information."""
     return [anomaly_map for anomaly_map in maps if anomaly_map.min() < anomaly_map.max()]
 
 
@@ -50,10 +51,10 @@ def at_image_size(anomaly_map: np.ndarray, height: int, width: int) -> np.ndarra
 def standing_out(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> np.ndarray:
     """The map at its image's size, lowered where it exceeds ``thresholds.pixel`` in a region that does not stand out.
 
-    What exceeds ``thresholds.pixel`` in the result is what is marked: there is something if and only if the highest
-    value of ``anomaly_map`` exceeds ``thresholds.region``. Beside regions that stand out, the result is `at_image_size`
-    of the map; elsewhere it is that, and ``thresholds.pixel`` at most. The peak of a region, which lies between pixels,
-    is put on the nearest one, so that a region of one patch is not lost by the interpolation.
+    Values above ``thresholds.pixel`` in the result are marked: there are some if and only if the highest value of
+    ``anomaly_map`` exceeds ``thresholds.region``. In and around regions that stand out, the result is `at_image_size`
+    of the map; elsewhere it is the same, but at most ``thresholds.pixel``. The peak of a region, which lies between
+    pixels, is put on the nearest pixel, so that a region of one patch is not lost by the interpolation.
 
     Args:
         anomaly_map: float ``[row, column]``, on the patch grid, of a method that localises.
@@ -69,9 +70,9 @@ def standing_out(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, w
         np.minimum(at_size, pixel, out=at_size)
         return at_size
     labels, peaks = _regions(anomaly_map, pixel)
-    peaks[0] = -np.inf  # the rest is no region
+    peaks[0] = -np.inf  # the background is not a region
     stands_out = (peaks > region)[labels]
-    # Four patches make up a pixel; no two of them are of different regions, which would be one.
+    # A pixel is interpolated from four patches; these cannot belong to different regions, which would be connected.
     lies_beside = at_image_size(stands_out, height, width) > 0
     np.minimum(at_size, pixel, out=at_size, where=~lies_beside)
     rows, columns = np.nonzero(stands_out & (anomaly_map == peaks[labels]))

@@ -1,4 +1,4 @@
-"""Names that stand in results and tables: metrics, means, and settings in order.
+"""Names in results and tables: metrics, means, and settings in order.
 
 ``docs/metrics.md`` defines each metric.
 """
@@ -9,14 +9,14 @@ import re
 import sys
 from collections.abc import Iterable
 
-MEAN = "mean"  # stands in the tables for a category: the mean over all
-MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
+MEAN = "mean"  # in place of a category in the tables: the mean over all
+MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over textures or objects
 MEANS = (MEAN, MEAN_TEXTURES, MEAN_OBJECTS)
-ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones too
-ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
-NO_REFINER = "none"  # stands for a refiner: what stands out in the map itself
-PER_IMAGE = "total per image"  # stands in the costs for a stage: all that one more test image takes
-REFERENCES = "references"  # likewise: what is done once, with other images
+ALL_TYPES = "all types"  # in place of a defect type: all images, including good ones
+ORACLE = "oracle"  # in place of a method: prompts from the ground truth, an upper bound
+NO_REFINER = "none"  # in place of a refiner: the marked regions of the map itself
+PER_IMAGE = "total per image"  # in place of a stage in the costs: the total of one more test image
+REFERENCES = "references"  # likewise: steps done once, with other images
 
 AUPRO_LIMITS = {"aupro": 0.3, "aupro_005": 0.05}
 AUSPRO_LIMIT = 0.05
@@ -32,8 +32,8 @@ DECISION_METRICS = ("decision_f1", "decision_recall", "decision_fpr", "decision_
 THRESHOLD_METRICS = (*MASK_METRICS, *DECISION_METRICS, "mask_ratio")
 ALL_METRICS = RANKING_METRICS + THRESHOLD_METRICS
 HEADLINE_METRICS = ("image_auroc", "aupro")
-EACH_AT_THE_COST_OF_THE_OTHER = ("decision_recall", "decision_fpr")  # so that neither says what is best
-CLASSIFICATION_METRICS = (  # of classifiers, never in a table with those of detectors
+EACH_AT_THE_COST_OF_THE_OTHER = ("decision_recall", "decision_fpr")  # so that neither alone shows which method is best
+CLASSIFICATION_METRICS = (  # of classifiers, never in one table with those of detectors
     *("accuracy", "balanced_accuracy", "macro_f1", "majority"),
     *("coverage", "set_size", "singletons", "singleton_accuracy", "abstained", "unknown_abstained"),
 )
@@ -74,11 +74,11 @@ TITLES = {
     "unknown_abstained": "abstained, unknown kinds",
 }
 
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of what names a folder of results, or stands in the names of files
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of names used for folders of results or in file names
 
-AUXILIARY = "zero-shot-auxiliary"  # what was learned from another data set, and it alone
+AUXILIARY = "zero-shot-auxiliary"  # trained only on another data set
 _DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", AUXILIARY, "few-shot", "full-shot")
-_CLASSIFIERS = "few-shot-defects"  # what learns from labelled defects, and so sees more than any detector
+_CLASSIFIERS = "few-shot-defects"  # classifiers learn from labelled defects, and so see more than any detector
 _SETTINGS = (*_DETECTORS, _CLASSIFIERS)
 _SHOTS = re.compile(rf"(few-shot|{_CLASSIFIERS})-(\d+)")
 _ALL_SHOTS = f"{_CLASSIFIERS}-all"
@@ -87,17 +87,17 @@ _AND = "+"  # between the names of data sets
 
 
 def setting_order(setting: str) -> tuple[int, int, str]:
-    """Sort key of a setting: the less is seen, the earlier it stands; few-shot by the number of references.
+    """Sort key of a setting: settings with less data come first; few-shot by the number of references.
 
-    What others have trained on another data set stands behind what has seen no other, and by references right behind
-    as many of them. Settings of classifiers, which learn from labelled defects, stand behind those of all detectors.
+    Settings with training on another data set come after those without, for equal numbers of references. Settings of
+    classifiers, which learn from labelled defects, come after those of all detectors.
     """
     kind, shots = _parts(setting)
     return _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS), shots, setting
 
 
 def is_of_detector(setting: str) -> bool:
-    """Whether it is a setting of detectors, which have seen no labelled defect of the data set under test."""
+    """Whether it is a setting of detectors, which see no labelled defect of the data set under test."""
     return _parts(setting)[0] in _DETECTORS
 
 
@@ -108,9 +108,9 @@ def auxiliary_sets(setting: str) -> tuple[str, ...]:
 
 
 def without_auxiliary(setting: str) -> str:
-    """What a method of a setting sees beside the other data sets on which it was trained.
+    """The setting of a method without its training on other data sets.
 
-    Empty for a zero-shot one, which says nothing else.
+    Empty for a zero-shot one, which contains nothing else.
     """
     trained = _TRAINED.fullmatch(setting)
     if trained is None:
@@ -119,12 +119,12 @@ def without_auxiliary(setting: str) -> str:
 
 
 def with_auxiliary(setting: str, names: Iterable[str]) -> str:
-    """The setting of what also was trained on other data sets, e.g. ``few-shot-4+auxiliary(visa)``.
+    """Add training on other data sets to a setting, e.g. ``few-shot-4+auxiliary(visa)``.
 
     Any zero-shot setting becomes ``zero-shot-auxiliary(visa)``. Several names are joined, ``mvtec_ad+visa``.
 
     Args:
-        names: of the data sets; none for the setting as it is.
+        names: of the data sets; empty to leave the setting unchanged.
     """
     together = sorted({*auxiliary_sets(setting), *names})
     if not together:
@@ -135,7 +135,7 @@ def with_auxiliary(setting: str, names: Iterable[str]) -> str:
 
 
 def _parts(setting: str) -> tuple[str, int]:
-    """The kind of a setting, and how many shots of it."""
+    """The kind of a setting, and its number of shots."""
     if auxiliary_sets(setting):
         setting = without_auxiliary(setting) or AUXILIARY
     if setting == _ALL_SHOTS:

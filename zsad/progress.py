@@ -1,8 +1,8 @@
 """Progress of long work: lines in the log of a fixed form, which can be read back, and a bar on a terminal.
 
-What is done is counted in units of work (pixels, patches, bytes), as images differ in size. How long the rest takes is
-told once enough is done to know, by the work done since the first result: what a method computes before its first
-result says nothing of the pace of the others.
+Finished work is counted in units of work (pixels, patches, bytes), since images differ in size. The remaining time is
+shown once it can be estimated, from the work done since the first result: the time before the first result does not
+predict that of the others.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Clock = Callable[[], float]
 
-WATCHED = "ZSAD_WATCHED"  # set in the environment of jobs whose logs somebody shows: they leave the terminal alone
-ROUNDING = 1e-9  # of parts of the work that are added up
-LEAST_SHARE, LEAST_SECONDS = 0.05, 3.0  # of the work and of time behind an estimate
-BURST_SHARE = 0.02  # of the time before the first result, in which others belong to it
-SHORTEST_INTERVAL, LONGEST_INTERVAL, INTERVAL_SHARE = 1.0, 10.0, 0.05  # seconds between lines, share of those so far
+WATCHED = "ZSAD_WATCHED"  # set for jobs whose logs another process shows: they do not write to the terminal
+ROUNDING = 1e-9  # of sums of work
+LEAST_SHARE, LEAST_SECONDS = 0.05, 3.0  # of the work and of time before an estimate
+BURST_SHARE = 0.02  # of the time before the first result; results within it count as the first
+SHORTEST_INTERVAL, LONGEST_INTERVAL, INTERVAL_SHARE = 1.0, 10.0, 0.05  # seconds between lines, share of the elapsed
 BAR = "{desc}: {percentage:3.0f} %|{bar}|{postfix}"
 LINE = re.compile(
     r" zsad\.progress: (?P<label>.+): (?P<percent>\d+) %(?:, (?P<done>\d+) of (?P<total>\d+))?, (?P<seconds>\d+\.\d) s"
@@ -41,25 +41,25 @@ def is_watched() -> bool:
 
 
 def is_shown() -> bool:
-    """Whether there is a terminal to show a bar on, which nobody else writes to."""
+    """Whether there is a terminal to show a bar on, which no other process writes to."""
     return not is_watched() and sys.stderr.isatty()
 
 
 def _bar(**options: Any) -> tqdm:
-    from tqdm import tqdm  # which takes longer to import than a job that shows none should wait
+    from tqdm import tqdm  # a slow import, needed only for a bar
 
     return tqdm(leave=False, **options)
 
 
 class Report(NamedTuple):
-    """How far a piece of work is.
+    """The progress of a task.
 
     Attributes:
-        label: what is going on.
+        label: name of the task.
         percent: of the work that is done, rounded down.
-        done, total: items; None where they are not counted.
+        done, total: items; None if they are not counted.
         seconds: since the beginning.
-        left: seconds that the rest takes; None if that is not known, or nothing is left.
+        left: estimated remaining seconds; None if unknown or finished.
     """
 
     label: str
@@ -76,7 +76,7 @@ class Report(NamedTuple):
 
     @classmethod
     def of_line(cls, line: str) -> Report | None:
-        """What a line of a log reports; None if it is of another kind."""
+        """The report in a line of a log; None for other lines."""
         if (match := LINE.search(line)) is None or match.end() != len(line):
             return None
         done, total, left = (None if match[name] is None else int(match[name]) for name in ("done", "total", "left"))
@@ -84,7 +84,7 @@ class Report(NamedTuple):
 
 
 class Pace:
-    """How long the rest of some work takes, from what has been done since the first result.
+    """Estimates the remaining time from the work done since the first result.
 
     Args:
         total: units of work.
@@ -96,16 +96,16 @@ class Pace:
         self._first: tuple[float, float] | None = None  # seconds, units
 
     def left(self, seconds: float, done: float) -> float | None:
-        """Seconds that the rest takes; None while less than 5 % and 3 s lie behind the estimate.
+        """Estimated remaining seconds; None before 5 % of the work and 3 s are done.
 
         Args:
-            seconds: since the work began, not less than at the call before. The first call is of the first result.
+            seconds: since the work began, not decreasing. The first call is for the first result.
             done: units of work.
         """
         if self._begun is None:
             self._begun = seconds
         if self._first is None or seconds - self._begun <= BURST_SHARE * self._begun:
-            self._first = seconds, done  # results that came together with the first took no time of their own
+            self._first = seconds, done  # results that came together with the first took no extra time
         spent, made = seconds - self._first[0], done - self._first[1]
         if spent < LEAST_SECONDS or made < LEAST_SHARE * self._total or done >= self._total:
             return None
@@ -118,12 +118,12 @@ def _interval(elapsed: float) -> float:
 
 
 class Meter:
-    """Counts work and tells of it: a line in the log at the beginning, now and then, and at the end; a context manager.
+    """Counts work and reports it: a line in the log at the beginning, regularly, and at the end; a context manager.
 
     Args:
-        label: what is going on.
+        label: name of the task.
         work: units in total.
-        items: number of items in total; None where they are not counted.
+        items: number of items in total; None if they are not counted.
     """
 
     def __init__(self, label: str, work: float, items: int | None = None, clock: Clock = time.monotonic) -> None:
@@ -144,7 +144,7 @@ class Meter:
             self._bar.close()
 
     def add(self, work: float, items: int = 1) -> None:
-        """Count some more."""
+        """Count further work."""
         now = self._clock()
         elapsed = now - self._start
         self._done += work
@@ -176,12 +176,12 @@ class Meter:
 
 
 def progress(items: Iterable[Item], *, total: int, label: str, work: Sequence[float] | None = None) -> Iterator[Item]:
-    """Yield ``items`` and tell how far it is; an item is done when the next is asked for.
+    """Yield ``items`` and report the progress; an item is done when the next is requested.
 
     Args:
         total: number of items.
-        label: what is going on.
-        work: units of work of each item, e.g. its pixels; by default all are alike.
+        label: name of the task.
+        work: units of work of each item, e.g. its pixels; by default all are equal.
     """
     sizes = [1.0] * total if work is None else [float(size) for size in work]
     if len(sizes) != total:
@@ -196,7 +196,7 @@ class Progress:
     """A bar on a terminal, and lines in the log, of bytes whose number may be unknown; a context manager.
 
     Args:
-        name: what is going on, e.g. ``"downloading model 'sam-vit-b'"``.
+        name: of the task, e.g. ``"downloading model 'sam-vit-b'"``.
         bar: show a bar if standard error is a terminal.
     """
 
@@ -217,7 +217,7 @@ class Progress:
             self._bar.close()
 
     def start(self, total: int | None, done: int = 0) -> None:
-        """Begin, or begin again, with what is done already, in bytes; ``total`` is None if unknown."""
+        """Begin, or begin again, with the bytes done so far; ``total`` is None if unknown."""
         self._total, self._done = total, done
         if self._bar is not None:
             self._bar.total, self._bar.n = total, done

@@ -1,8 +1,8 @@
-"""Registries of interchangeable parts (scorers, backbones, refiners, layouts, thresholds).
+"""Registries of interchangeable components (scorers, backbones, refiners, layouts, thresholds).
 
-A part is a frozen pydantic model: its fields are its parameters, with defaults, ranges and descriptions.
-A registry maps a name to ``"module:Class"``, so that listing and validating one part imports nothing of the others
-and the modules that a result depends on are known by name.
+A component is a frozen pydantic model: its fields are its parameters, with defaults, ranges and descriptions. A
+registry maps a name to ``"module:Class"``, so that listing and validating one component does not import the others and
+the modules that a result depends on are known by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zsad.errors.mistakes import branches_of, mistake
 
 
 class Options(BaseModel):
-    """Base of every configurable part: immutable, and strict about unknown parameters."""
+    """Base class of every configurable component: immutable, and strict about unknown parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,10 +30,10 @@ class Options(BaseModel):
 
     @classmethod
     def build(cls, params: Mapping[str, Any] | None = None, *, where: str) -> Self:
-        """Return the part with ``params``; a wrong parameter is a `ConfigError` of one sentence.
+        """Return the component with ``params``; a wrong parameter raises a `ConfigError` of one sentence.
 
         Args:
-            where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
+            where: the place in the configuration, e.g. ``"methods.mutual"``, for the message.
         """
         try:
             return cls(**dict(params or {}))
@@ -43,12 +43,12 @@ class Options(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read text as what the parameter asks for; see `_read`."""
+        """Read text as the type of the parameter; see `_read`."""
         return _read(value, cls.model_fields[info.field_name or ""].annotation)
 
 
 class Choice(Options):
-    """Base of the parts that a registry offers.
+    """Base class of the components in a registry.
 
     Class attributes:
         summary: one sentence for listings and the page.
@@ -61,10 +61,10 @@ ChoiceType = TypeVar("ChoiceType", bound=Choice, covariant=True)
 
 
 class Registry(Generic[ChoiceType]):
-    """Named parts of one kind, for example all scorers.
+    """Named components of one kind, for example all scorers.
 
     Args:
-        kind: what an entry is called in messages, e.g. ``"scorer"``.
+        kind: name of an entry in messages, e.g. ``"scorer"``.
         entries: name to ``"package.module:Class"``.
     """
 
@@ -77,21 +77,21 @@ class Registry(Generic[ChoiceType]):
         return list(self._entries)
 
     def entry(self, name: str) -> str:
-        """``"module:Class"`` of what implements ``name``."""
+        """``"module:Class"`` of the implementation of ``name``."""
         if name not in self._entries:
             raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
         return self._entries[name]
 
     def name_of(self, choice: Choice) -> str:
-        """The name of what a part was built from.
+        """The name of a component.
 
         Raises:
-            ValueError: it is none of the registry.
+            ValueError: it is not in the registry.
         """
         kind = type(choice)
         entry = f"{kind.__module__}:{kind.__qualname__}"
         if entry not in self._entries.values():
-            raise ValueError(f"{entry} is no {self.kind} that is registered")
+            raise ValueError(f"{entry} is not a registered {self.kind}")
         return next(name for name, value in self._entries.items() if value == entry)
 
     def load(self, name: str) -> type[ChoiceType]:
@@ -101,31 +101,31 @@ class Registry(Generic[ChoiceType]):
         return choice
 
     def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> ChoiceType:
-        """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
+        """Return the component ``name`` with ``params``; a wrong parameter raises a `ConfigError` of one sentence.
 
         Args:
-            where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
+            where: the place in the configuration, e.g. ``"methods.mutual"``, for the message.
         """
         return self.load(name).build(params, where=where or f"{self.kind} '{name}'")
 
 
 def from_text(text: str) -> Any:
-    """What YAML makes of a text; the text itself where that is nothing."""
-    import yaml  # which jobs do without: their parameters have the types that they are to have
+    """Read a text as YAML; return the text itself if that is empty."""
+    import yaml  # which jobs do not need: their parameters already have the right types
 
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError):  # of what does not fit its type
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError):  # for values of a wrong type
         return text
 
 
 def _read(value: Any, annotation: Any) -> Any:
-    """A value as it is meant: text is read as a number, truth value, list or null where text will not do.
+    """Read a text value as a number, truth value, list or null where the parameter is not a text.
 
-    Snakemake's ``--config 'a={"b": 3}'`` hands on every nested value as text.
+    Snakemake's ``--config 'a={"b": 3}'`` passes every nested value as text.
 
     Raises:
-        ValueError: a truth value is given for a number, which Python would take for 0 or 1.
+        ValueError: a truth value is given for a number, which Python would treat as 0 or 1.
     """
     kinds, inner = _types(annotation)
     if value == "null" and NoneType in kinds:
@@ -143,7 +143,7 @@ def _read(value: Any, annotation: Any) -> Any:
 
 @cache
 def _types(annotation: Any) -> tuple[frozenset[type], Any]:
-    """The types that a parameter may have, and the annotation of its items or values; of what says nothing, all."""
+    """The types that a parameter may have, and the annotation of its items or values; without annotation all types."""
     kinds: set[type] = set()
     inner = []
     for branch in branches_of(annotation):

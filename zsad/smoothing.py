@@ -1,4 +1,4 @@
-"""Gaussian smoothing of a map at pixel size, as most papers do it before they sum it up or measure pixels.
+"""Gaussian smoothing of a map at pixel size, as in most papers before image scores and pixel metrics.
 
 The values are those of ``scipy.ndimage.gaussian_filter(map, sigma)`` with its defaults, which the published code of
 PaDiM, PatchCore and AnomalyDINO calls with a sigma of 4: the kernel ends at 4 sigma, and the map is mirrored at its
@@ -13,7 +13,7 @@ import numpy as np
 TRUNCATED_AT = 4.0  # standard deviations
 
 
-def smoothed(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
+def smooth(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
     """A map, float32 ``[row, column]``, smoothed by a Gaussian of ``sigma`` pixels; with 0 it is returned as it is."""
     kernel = gaussian_kernel(sigma)
     if kernel.size == 1:

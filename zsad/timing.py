@@ -1,7 +1,7 @@
-"""What a job's time goes to besides its work: starting, imports, loading a model, hashing files.
+"""The time that a job spends besides its work: starting, imports, loading a model, hashing files.
 
-Seconds are those of the processor, of all threads, so that what else runs on the machine does not count. A job tells of
-them in one line of its log, which `benchmarks/overhead.py` adds up over the jobs of a run.
+Seconds are processor time of all threads, so that other work on the machine does not count. A job reports them in one
+line of its log, which `benchmarks/overhead.py` adds up over the jobs of a run.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ PART = re.compile(r"(\d+\.\d+) ([a-z ]+)")
 
 
 class Spending:
-    """Seconds by what they went to; what is counted within another count belongs to the inner one alone.
+    """Seconds by kind of work; time counted within another count only belongs to the inner one.
 
-    Of the main thread: what others do meanwhile is a part of what that is at.
+    Counts follow the main thread: other threads' time belongs to the main thread's current kind.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
-        self._inner: list[float] = []  # seconds counted within each of the counts that are going on
+        self._inner: list[float] = []  # seconds counted within each of the active counts
 
     @contextmanager
     def counted(self, kind: str) -> Iterator[None]:
@@ -54,11 +54,11 @@ counted = SPENDING.counted
 
 
 def described(start: float, total: float, spending: Spending = SPENDING) -> str:
-    """What the seconds of a job went to, for its log.
+    """The seconds of a job by kind of work, for its log.
 
     Args:
-        start: seconds from the start of the process to that of the work; they hold the imports of the job's script.
-        total: seconds of the process and of those that it has waited for.
+        start: seconds from the start of the process to that of the work, including the imports of the job's script.
+        total: seconds of the process and of its finished children.
     """
     kinds = {kind: spending.seconds(kind) for kind in (IMPORTS, MODEL, HASHES)}
     parts = {START: start, **kinds, WORK: max(total - start - sum(kinds.values()), 0.0)}
@@ -66,6 +66,6 @@ def described(start: float, total: float, spending: Spending = SPENDING) -> str:
 
 
 def read_line(line: str) -> Mapping[str, float] | None:
-    """The seconds by what they went to that a line of a log tells of; None if it is of another kind."""
+    """The seconds by kind of work in a line of a log; None for other lines."""
     found = LINE.search(line)
     return None if found is None else {kind: float(seconds) for seconds, kind in PART.findall(found[1])}

@@ -6,13 +6,13 @@ from zsad.workflow.measurable import CLASS_TABLES
 
 
 def example_files(wildcards):
-    """The images of a support's examples for a category, and the table that says of which kind they are."""
+    """The images of a support's examples for a category, and the table of their kinds."""
     available()
     return settings.supports[wildcards.support].files(wildcards.category)
 
 
 def example_listing(wildcards):
-    """A parameter for what places and table say of a support's examples for a category: a digest."""
+    """A parameter for a support's examples for a category: a digest of folders and table."""
     return settings.supports[wildcards.support].digest(wildcards.category)
 
 
@@ -20,7 +20,7 @@ support_files, support_stamp = follow(example_files)
 
 
 def support_config(wildcards):
-    """All that the list of a support's examples depends on besides their files."""
+    """Everything that the list of a support's examples depends on besides their files."""
     return as_parameter(
         {
             "source": settings.supports[wildcards.support].stage_config(),
@@ -36,7 +36,7 @@ def in_category(wildcards, **names):
 
 
 def support_scoring_files(wildcards):
-    """What a method scores of a support's examples, and the model by which it does so, if it has one."""
+    """The inputs for scoring a support's examples, with the method's model if it has one."""
     entry, subset = settings.methods[wildcards.method], support_subset(wildcards.support)
     place = in_category(wildcards)
     features = {
@@ -59,7 +59,7 @@ def support_scoring_files(wildcards):
 
 
 def drawn_files(wildcards):
-    """What a classifier's examples are drawn from: the labels of the test images, or a support's list of kinds."""
+    """The source of a classifier's examples: the labels of the test images, or a support's list of kinds."""
     entry, place = settings.classifiers[wildcards.classifier], in_category(wildcards)
     if entry.is_drawn_from_tests:
         return {"manifest": MANIFEST.format(**place)}
@@ -70,13 +70,13 @@ def drawn_files(wildcards):
 
 
 def drawing_config(wildcards):
-    """All that the draws of a classifier's examples depend on besides what they are drawn from."""
+    """Everything that the samples of a classifier's examples depend on besides their source."""
     entry = settings.classifiers[wildcards.classifier]
     return as_parameter({"source": entry.support, "options": entry.drawing})
 
 
 def classified_files(wildcards):
-    """What a classifier reads besides the draws: features, and for regions maps and masks, of examples too."""
+    """A classifier's inputs besides the samples: features, and for regions maps and masks, also of examples."""
     entry, place = settings.classifiers[wildcards.classifier], in_category(wildcards)
     backbone = settings.backbones[entry.backbone].name
     files = {"features": FEATURES.format(backbone=backbone, subset="test", view="original", **place)}
@@ -96,32 +96,32 @@ def classified_files(wildcards):
 
 
 def classification_config(wildcards):
-    """All that a classifier's answers depend on besides what it reads."""
+    """Everything that a classifier's predictions depend on besides its inputs."""
     return as_parameter(settings.classifiers[wildcards.classifier].stage_config())
 
 
 def classification_code(wildcards):
-    """The code behind the answers of one classifier."""
+    """The code behind the predictions of one classifier."""
     return code(
         "classify_images.py", CLASSIFIERS.entry(settings.classifiers[wildcards.classifier].classifier)
     )
 
 
 def class_evaluation_config(wildcards):
-    """All that metrics of kinds depend on besides the answers, and the names that stand in the tables."""
+    """Everything that metrics of classifiers depend on besides the predictions, and the names in the tables."""
     entry = settings.classifiers[wildcards.classifier]
     return as_parameter({"backbone": entry.backbone, "options": settings.evaluation.parameters()})
 
 
 SHOWN_CLASS_TABLES = {
-    "classification_csv": "kinds of defect",
-    "metrics_csv": "metrics of kinds",
-    "confusion_csv": "confusions of kinds",
+    "classification_csv": "defect types",
+    "metrics_csv": "metrics of classifiers",
+    "confusion_csv": "confusion matrices",
 }
 
 
 def class_tables():
-    """The tables of classifiers that have something to tell, those in CSV for Snakemake's report too."""
+    """The tables of classifiers with contents; those in CSV also for Snakemake's report."""
     made = {
         name: f"{TABLES}/{file}" for name, file in (settings.measurable.class_tables or CLASS_TABLES).items()
     }
@@ -139,5 +139,5 @@ def class_tables():
 
 
 def class_targets(pattern, **names):
-    """An input function: all files of a pattern; nothing where no classifier is configured."""
+    """An input function: all files of a pattern; empty if no classifier is configured."""
     return targets(pattern, **names) if settings.classifiers else []

@@ -1,10 +1,10 @@
-# The steps behind each method's results, and the files of benchmarks that tell what they cost.
+# The steps behind each method's results, and their benchmark files.
 from zsad.data.subsets import synthetic_named
 from zsad.scoring.references import REFERENCES
 
 
 def step(stage, dataset, **names):
-    """A stage that a method needs, with the names of its job; the category stays open in its paths."""
+    """A stage that a method needs, with the wildcards of its job; its paths keep the category as a wildcard."""
     made_by = getattr(rules, stage)
     place = {"dataset": dataset, "category": "{category}", **names}
     return {
@@ -17,7 +17,7 @@ def step(stage, dataset, **names):
 
 
 def feature_steps(dataset, backbone, wanted):
-    """The steps up to the features of a set of images; of a joint first those of its members."""
+    """The steps up to the features of a set of images; for a joint backbone first those of its members."""
     before = [needed for member in backbone.members for needed in feature_steps(dataset, member, wanted)]
     if synthetic_named(wanted.subset) and not backbone.members:
         before = [{**step("make_synthetic", dataset, subset=wanted.subset), "product": ""}]
@@ -56,7 +56,7 @@ def scoring_steps(dataset, method):
 
 
 def text_steps(dataset, method):
-    """The step that encodes what a method asks in words, which is done once whatever images there are."""
+    """The step that encodes a method's text prompts, once for all images."""
     entry = settings.methods[method]
     if entry.texts is None:
         return []
@@ -65,14 +65,14 @@ def text_steps(dataset, method):
 
 
 def fit_steps(dataset, method):
-    """The step that fits a method to its references, which are the images that it works on; none without any."""
+    """The step that fits a method to its references, which are its images; empty without references."""
     entry = settings.methods[method]
     fit = step("fit_method", dataset, method=method)
     return [{**fit, "subset": entry.feature_sets[REFERENCES].subset}] if entry.fitted_roles else []
 
 
 def training_steps(dataset, method):
-    """The step that trains a method on another data set, once for all categories; none for most methods."""
+    """The step that trains a method on another data set, once for all categories; empty for most methods."""
     if not settings.methods[method].is_trained:
         return []
     return [{**step("train_method", dataset, method=method), "subset": "", "product": ""}]
@@ -98,7 +98,7 @@ def refinement_steps(dataset, method, refiner):
 
 
 def cost_plan(dataset, method):
-    """A method with all steps that its results need."""
+    """A method with all steps behind its results."""
     entry = settings.methods[method]
     scores = scoring_steps(dataset, method)
     masks = [needed for refiner in settings.refiners for needed in refinement_steps(dataset, method, refiner)]
@@ -120,10 +120,10 @@ def cost_plan(dataset, method):
 
 
 def cost_config(wildcards):
-    """Which benchmarks are behind which method.
+    """The benchmarks behind each method.
 
-    They are no inputs: to have a lost one back, Snakemake would run its stage again, and all that follows from it.
-    The tables are made after all of them, and anew whenever one of the stages is.
+    They are not inputs: to replace a lost one, Snakemake would run its stage and all later ones again.
+    The tables are made after all stages, and again whenever one of the stages is.
     """
     plans = [cost_plan(wildcards.dataset, method) for method in settings.methods]
     return as_parameter({"categories": available().categories, "methods": plans})

@@ -12,7 +12,7 @@ from zsad.workflow.workplace import check_writable
 
 
 def download_config(wildcards):
-    """All that a downloaded data set depends on; where its archives lie matters as little as how fast they come."""
+    """Everything that a downloaded data set depends on; the addresses of its archives do not matter."""
     archives = datasets()[wildcards.published].archives
     return as_parameter(
         {
@@ -26,7 +26,7 @@ def download_config(wildcards):
 
 
 def listed_files(kind):
-    """An input function: files of a category by the name of a method of `Dataset`, or the checksums of generated ones."""
+    """An input function: files of a category by the name of a `Dataset` method, or the checksums of generated ones."""
 
     def files(wildcards):
         prepare_run(wildcards.dataset)
@@ -43,15 +43,15 @@ def is_generated(wildcards):
 
 
 def are_of_people(wildcards):
-    """Whether they lie where somebody has put them."""
+    """Whether the images are in a folder of the user."""
     return not is_generated(wildcards)
 
 
 def prepare_run(dataset):
-    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are.
+    """At the start of a run, put tables aside that were changed by hand; Snakemake lists existing files later.
 
-    Those of all data sets at once, as it looks for files of one while it asks for those of another; but of one that is
-    downloaded first, when that is here.
+    It does so for all data sets at once, since Snakemake looks for files of one while it requests those of another; for
+    a data set that is downloaded first, after the download.
     """
     for name in [*(data.name for data in settings.data_sets if data.is_here), dataset]:
         put_tables_aside(name)
@@ -59,10 +59,10 @@ def prepare_run(dataset):
 
 @cache
 def put_tables_aside(dataset):
-    """The same for one data set."""
+    """Put changed tables of one data set aside."""
     if not is_main_process(workflow) or not makes_results(workflow):
         return
-    if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
+    if MODULE and not is_dry_run(workflow):  # another workflow has its own `onstart`
         check_writable(dataset, results=settings.results)
     folders = [settings.results / dataset / name for name in available(dataset).categories]
     changed = changed_tables(
@@ -74,7 +74,7 @@ def put_tables_aside(dataset):
         logger.warning(changed_text(changed))
 
 
-# What the list of images is made from, what the manifest is made from besides: masks, and what is checked: tables too.
+# The files for the list of images, those for the manifest (masks), and those for the check (also tables).
 image_files, image_stamp = follow(listed_files("image_files"), of_people=are_of_people)
 truth_files, truth_stamp = follow(listed_files("truth_files"), of_people=are_of_people)
 checked_files, checked_stamp = follow(listed_files("files"), of_people=are_of_people)
@@ -82,9 +82,9 @@ train_files, train_stamp = follow(listed_files("train_files"), of_people=are_of_
 
 
 def listing(kind):
-    """A parameter for what places and tables say of a category's images: a digest, by the name of a method of `Dataset`.
+    """A parameter for the listing of a category's images: a digest, by the name of a method of `Dataset`.
 
-    It stands for the tables, of which one may hold the labels of all categories.
+    It represents the tables, one of which may contain the labels of all categories.
     """
 
     def digest(wildcards):
@@ -96,23 +96,23 @@ def listing(kind):
 
 
 def demo_config(wildcards):
-    """All that the demo images of a category depend on."""
+    """Everything that the demo images of a category depend on."""
     return as_parameter(settings.data_of(wildcards.dataset).demo_options.parameters())
 
 
 def layout_config(wildcards):
-    """All that a manifest depends on besides the files and what their places and tables say: the layout."""
+    """Everything that a manifest depends on besides the files and their listing: the layout."""
     return as_parameter(settings.data_of(wildcards.dataset).stage_config())
 
 
 def reading_config(wildcards):
-    """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
+    """Everything that the list of a category's images depends on besides the images: the layout, and the limits."""
     data = settings.data_of(wildcards.dataset)
     return as_parameter({**data.stage_config(), "bounds": settings.image_bounds(data.name).stage_config()})
 
 
 def layout_code(script):
-    """A parameter for the code behind a script that asks the layout of a data set."""
+    """A parameter for the code behind a script that uses the layout of a data set."""
 
     def code_of_layout(wildcards):
         return code(script, LAYOUTS.entry(settings.data_of(wildcards.dataset).layout_name))
@@ -121,10 +121,10 @@ def layout_code(script):
 
 
 def list_of_subset(wildcards):
-    """The list that a subset is looked up in.
+    """The list of images that contains a subset.
 
-    What is computed from training images is no older for a change of a test image, so they have a list of their own;
-    and so have the examples of a support, and images that are made for training.
+    Results from training images do not depend on test images, so that training images have their own list;
+    the same holds for the examples of a support and for synthetic images.
     """
     if synthetic_named(wildcards.subset):
         return SYNTHETIC_LIST.format(**{name: wildcards[name] for name in ("dataset", "category", "subset")})
@@ -135,13 +135,13 @@ def list_of_subset(wildcards):
 
 
 def list_of_references(wildcards):
-    """The list of the images that others are made from for training."""
+    """The list of the references of synthetic images."""
     prepare_run(wildcards.dataset)
     return TRAINING_LIST.format(dataset=wildcards.dataset, category=wildcards.category)
 
 
 def check_config(wildcards):
-    """All that the check of a category depends on besides its images: the layout, and what has been published."""
+    """Everything that the check of a category depends on besides its images: the layout, and published facts."""
     data = settings.data_of(wildcards.dataset)
     facts = data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
@@ -150,8 +150,8 @@ def check_config(wildcards):
 
 
 def section(wildcards, input):
-    """The section of the configuration that a data set stands in, for messages.
+    """The section of the configuration that defines a data set, for messages.
 
-    Nothing is made anew for it, as Snakemake does not compare a parameter whose function is given the input.
+    Its change re-runs nothing, since Snakemake does not compare a parameter whose function takes the input.
     """
     return settings.data_of(wildcards.dataset).section

@@ -3,13 +3,13 @@ from zsad.deciding.registry import THRESHOLDS
 
 
 def deciding_files(wildcards):
-    """What is read besides the scores: the model, which holds the scores of the references, of a method that has one."""
+    """The inputs besides the scores: the model with the scores of the references, if the method has one."""
     has_model = bool(settings.methods[wildcards.method].fitted_roles)
     return {"model": MODELS.format(**wildcards)} if has_model else {}
 
 
 def deciding_config(wildcards):
-    """All that decisions depend on besides the scores: the threshold rule and its parameters."""
+    """Everything that decisions depend on besides the scores: the threshold rule and its parameters."""
     return as_parameter(settings.methods[wildcards.method].deciding)
 
 
@@ -26,7 +26,7 @@ def beside_scores(wildcards):
 
 
 def on_device_of_scores():
-    """How and where that submission computes: a queue for networks is not for what only reads scores."""
+    """How and where that submission computes: a queue for networks only if it runs networks."""
     of_networks, of_readers = on_device(), on_device(wants_gpu=False)
 
     def queue(name):

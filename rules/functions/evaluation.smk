@@ -2,12 +2,12 @@
 
 
 def draws_beside(pattern):
-    """The output of the bootstrap's draws, which there are if a test image has a label."""
+    """The output of the bootstrap replicates, which exist if a test image has a label."""
     return {"draws": pattern} if settings.measurable.is_labelled else {}
 
 
 def saturation_tables(wildcards):
-    """The table of saturation areas, of a data set that has one."""
+    """The table of saturation areas, if the data set has one."""
     table = available().saturation(wildcards.category)
     return [] if table is None else [table.as_posix()]
 
@@ -16,7 +16,7 @@ saturation_table, saturation_stamp = follow(saturation_tables)
 
 
 def evaluation_config(wildcards):
-    """All that metrics depend on besides the scores, and the names that stand in the tables."""
+    """Everything that metrics depend on besides the scores, and the names in the tables."""
     return as_parameter(
         {
             "backbone": settings.methods[wildcards.method].backbone,
@@ -28,34 +28,34 @@ def evaluation_config(wildcards):
 
 
 def oracle_config(wildcards):
-    """All that the ceiling of a segmentation model depends on besides embeddings and truth."""
+    """Everything that the upper bound of a segmentation model depends on besides embeddings and ground truth."""
     segmenter = settings.segmenters[wildcards.segmenter].stage_config()
     return as_parameter({"segmenter": segmenter, "options": settings.evaluation.parameters()})
 
 
 def oracle_code(wildcards):
-    """The code behind the ceiling of a segmentation model."""
+    """The code behind the upper bound of a segmentation model."""
     return segmenter_code("evaluate_oracle.py", wildcards.segmenter)
 
 
 SHOWN_TABLES = {
     "metrics_csv": "all metrics",
-    "defect_types_csv": "types of defect",
+    "defect_types_csv": "defect types",
     "images_csv": "all images",
     "decisions_csv": "decisions",
     "refinement_csv": "refinement",
     "comparisons_csv": "comparisons",
-    "against_csv": "ours beside published figures",
+    "against_csv": "our figures and published ones",
 }
 
 
 def measured_targets(pattern, **names):
-    """The same of what measures; nothing where no test image has a label."""
+    """An input function: the files of a pattern that need labels; empty if no test image has a label."""
     return targets(pattern, **names) if settings.measurable.is_labelled else []
 
 
 def oracle_targets(pattern):
-    """The ceilings of the categories that have true masks."""
+    """The upper bounds of the categories that have ground-truth masks."""
 
     def files(wildcards):
         data = available()
@@ -68,7 +68,7 @@ def oracle_targets(pattern):
 
 
 def collected_tables():
-    """The tables that have something to tell, those in CSV for Snakemake's report too."""
+    """The tables with contents; those in CSV also for Snakemake's report."""
     made = {name: f"{TABLES}/{file}" for name, file in settings.measurable.tables.items()}
     shown = {
         name: report(
@@ -84,7 +84,7 @@ def collected_tables():
 
 
 def tables_config(wildcards):
-    """All that the tables depend on besides the results: which categories are textures, and what others published."""
+    """Everything that the tables depend on besides the results: which categories are textures, published figures."""
     data = available()
     unmade = [
         (settings.results / settings.dataset / path).as_posix() for path in settings.measurable.unmade()

@@ -10,7 +10,7 @@ def exported_masks(wildcards):
 
 
 def export_config(wildcards):
-    """All that an export depends on besides the images, scores and masks."""
+    """Everything that an export depends on besides the images, scores and masks."""
     return as_parameter(
         {
             "formats": settings.exports.formats,
@@ -21,5 +21,5 @@ def export_config(wildcards):
 
 
 def export_code(wildcards):
-    """The code behind an export in the formats that are asked for."""
+    """The code behind an export in the configured formats."""
     return code("export_results.py", *map(FORMATS.entry, settings.exports.formats))

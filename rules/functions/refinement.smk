@@ -3,12 +3,12 @@ from zsad.refinement.registry import MODULATIONS, REFINERS
 
 
 def prompted_segmenter(wildcards):
-    """The segmentation model that a refiner prompts; None for one without."""
+    """The segmentation model that a refiner prompts; None without one."""
     return settings.segmenters.get(settings.refiners[wildcards.refiner].segmenter)
 
 
 def refiner_files(wildcards):
-    """The files of the segmentation model that a refiner prompts; none for one without, or a published one."""
+    """The files of the segmentation model that a refiner prompts; empty without one, or for a published one."""
     segmenter = prompted_segmenter(wildcards)
     return [] if segmenter is None else segmenter.local_files()
 
@@ -17,7 +17,7 @@ refiner_weights, refiner_stamp = follow(refiner_files)
 
 
 def crop_config(wildcards):
-    """All that the embeddings of crops depend on besides the images and scores."""
+    """Everything that the embeddings of crops depend on besides the images and scores."""
     crops = settings.refiners[wildcards.refiner].crops
     return as_parameter({"crops": crops, "segmenter": prompted_segmenter(wildcards).stage_config()})
 
@@ -28,7 +28,7 @@ def crop_code(wildcards):
 
 
 def refinement_files(wildcards):
-    """What a refiner reads besides images, scores and the weights of its model: embeddings, parts and crops."""
+    """A refiner's inputs besides images, scores and the weights of its model: embeddings, foregrounds and crops."""
     segmenter = prompted_segmenter(wildcards)
     if segmenter is None:
         return {}
@@ -48,7 +48,7 @@ def refinement_files(wildcards):
 
 
 def refinement_config(wildcards):
-    """All that masks depend on besides the images and scores."""
+    """Everything that masks depend on besides the images and scores."""
     segmenter = prompted_segmenter(wildcards)
     model = {} if segmenter is None else {"segmenter": segmenter.stage_config()}
     return as_parameter(settings.refiners[wildcards.refiner].stage_config() | model)

@@ -15,38 +15,38 @@ def categories_with_curves():
 
 
 def curve_plots(wildcards):
-    """The plots of curves, of the categories that have any."""
+    """The plots of curves, for categories that have them."""
     return expand(CURVES, dataset=settings.dataset, category=categories_with_curves())
 
 
 def categories_with_kinds():
-    """The categories in which what classifiers say can be right or wrong."""
+    """The categories in which classifications can be evaluated."""
     return [category for category in available().categories if settings.measurable.has_kinds(category)]
 
 
 def confusions():
-    """Category and classifier of each plot of confusions."""
+    """Category and classifier of each confusion plot."""
     return [(category, name) for category in categories_with_kinds() for name in settings.classifiers]
 
 
 def confusion_plots(wildcards):
-    """The plots of what each classifier confuses, of the categories with labels."""
+    """The confusion plots of each classifier, for categories with labels."""
     names = {"dataset": settings.dataset}
     return [CONFUSION.format(category=category, classifier=name, **names) for category, name in confusions()]
 
 
 def shots_plots(wildcards):
-    """The plots of accuracy against the number of examples, of the categories with labels."""
+    """The plots of accuracy against the number of examples, for categories with labels."""
     return expand(SHOTS_PLOT, dataset=settings.dataset, category=categories_with_kinds())
 
 
 def examples_beside():
-    """Category and name of all labelled examples that lie beside the data set."""
+    """Category and name of all supports."""
     return [(category, support) for support in settings.supports for category in available().categories]
 
 
 def support_thumbnails(wildcards):
-    """The examples that lie beside the data set, made small."""
+    """The thumbnails of all supports."""
     names = {"dataset": settings.dataset}
     return [
         SUPPORT_THUMBNAILS.format(category=category, support=support, **names)
@@ -55,7 +55,7 @@ def support_thumbnails(wildcards):
 
 
 def page_config(wildcards):
-    """All that the page depends on besides the results: the configuration that it shows."""
+    """Everything that the page depends on besides the results: the configuration that it shows."""
     return as_parameter(
         {
             "categories": available().categories,

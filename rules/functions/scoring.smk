@@ -3,10 +3,10 @@ from zsad.scoring.registry import FUSIONS, SCORERS
 
 
 def files_by_role(wildcards, *, of_fit):
-    """The feature files of a method in one category by role, and the outlines of the parts if it asks.
+    """The feature files of a method in one category by role, and the foreground masks if it needs them.
 
     Args:
-        of_fit: whether those that it is fitted to are meant, or those that it scores.
+        of_fit: True for the features that it is fitted to, False for those that it scores.
     """
     entry = settings.methods[wildcards.method]
     place = {"dataset": wildcards.dataset, "category": wildcards.category}
@@ -24,13 +24,13 @@ def files_by_role(wildcards, *, of_fit):
 
 
 def fit_files(wildcards):
-    """What a method is fitted to in one category."""
+    """The inputs for fitting a method in one category."""
     files = files_by_role(wildcards, of_fit=True) | texts_of(wildcards, of_fit=True)
     return files | synthetic_of(wildcards) | learned_of(wildcards, of_fit=True)
 
 
 def synthetic_of(wildcards):
-    """What is known of the images that are made from references for training; nothing for most methods."""
+    """The files about the synthetic images for training; empty for most methods."""
     made = settings.methods[wildcards.method].feature_sets.get("synthetic")
     if made is None:
         return {}
@@ -40,7 +40,7 @@ def synthetic_of(wildcards):
 
 
 def fit_config(wildcards):
-    """All that a model depends on besides the features of the references, and what whoever loads it must know."""
+    """Everything that a model depends on besides the features of the references, and the facts for loading it."""
     return as_parameter(settings.fit_config(wildcards.method))
 
 
@@ -50,7 +50,7 @@ def fit_code(wildcards):
 
 
 def scoring_files(wildcards):
-    """What a method scores in one category, and the model by which it does so, if it has one."""
+    """The inputs for scoring one category, with the method's model if it has one."""
     files = files_by_role(wildcards, of_fit=False)
     model = {"model": MODELS.format(**wildcards)} if settings.methods[wildcards.method].fitted_roles else {}
     return files | model | texts_of(wildcards, of_fit=False) | learned_of(wildcards, of_fit=False)

@@ -2,7 +2,7 @@
 
 
 def segmenter_config(wildcards):
-    """All that embeddings depend on besides the images."""
+    """Everything that embeddings depend on besides the images."""
     return as_parameter(settings.segmenters[wildcards.segmenter].stage_config())
 
 
@@ -12,11 +12,11 @@ def embedding_code(wildcards):
 
 
 def foreground_config(wildcards):
-    """All that the outlines of parts depend on besides the embeddings."""
+    """Everything that foreground masks depend on besides the embeddings."""
     segmenter = settings.segmenters[wildcards.segmenter].stage_config()
     return as_parameter({"segmenter": segmenter, "options": settings.foreground.parameters()})
 
 
 def foreground_code(wildcards):
-    """The code behind the outlines of parts."""
+    """The code behind foreground masks."""
     return segmenter_code("segment_foreground.py", wildcards.segmenter)

@@ -3,12 +3,12 @@ from zsad.features.registry import BACKBONES
 
 
 def asked_texts(wildcards):
-    """What a file of texts asks in words."""
+    """The text prompts of a file of texts."""
     return settings.asked_texts[wildcards.backbone, wildcards.prompts]
 
 
 def files_behind_texts(wildcards):
-    """The file of prompts that somebody has written or trained, and those of a model and tokenizer in local folders."""
+    """The user's file of prompts, and the files of a local model and tokenizer."""
     return [*asked_texts(wildcards).local_files(), *settings.backbones[wildcards.backbone].text_files()]
 
 
@@ -16,7 +16,7 @@ text_files, text_stamp = follow(files_behind_texts)
 
 
 def encoding_config(wildcards):
-    """All that embeddings of sentences depend on besides the files of prompts and model: no image, nor how one is seen."""
+    """Everything that text embeddings depend on besides the files of prompts and model; images do not matter."""
     asked = asked_texts(wildcards)
     return as_parameter(
         {
@@ -29,7 +29,7 @@ def encoding_config(wildcards):
 
 
 def prompt_content(wildcards):
-    """A parameter for the words of a set of this package, which are no input."""
+    """A parameter for the words of a prompt set of this package, which is not an input."""
     return as_parameter(asked_texts(wildcards).content())
 
 
@@ -39,7 +39,7 @@ def encoding_code(wildcards):
 
 
 def all_text_files(wildcards):
-    """The files of texts of all methods and categories, each once."""
+    """The files of texts of all methods and categories, without repetitions."""
     return [
         TEXTS.format(dataset=settings.dataset, category=category, backbone=backbone, prompts=prompts)
         for category in available().categories

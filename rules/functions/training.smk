@@ -18,11 +18,11 @@ def training_files(wildcards):
 
 
 def training_config(wildcards):
-    """All that a method learns depends on besides the images of the auxiliary data set, their features and marks."""
+    """Everything that training depends on besides the auxiliary images, their features and ground truth."""
     categories = available(settings.auxiliary.name).categories
     return as_parameter({**settings.training_config(wildcards.method), "categories": categories})
 
 
 def training_code(wildcards):
-    """The code behind what one method learns."""
+    """The code behind the training of one method."""
     return code("train_method.py", SCORERS.entry(settings.methods[wildcards.method].scorer))

@@ -127,7 +127,7 @@ class Fault:
         loses: the images that it goes on without; usually none.
         gains: the images that it goes on with besides.
         alters: the results that may differ where it goes on, as patterns of paths.
-        mend: as the sentence asks; puts back what was damaged if nothing else is given.
+        fix: as the sentence asks; puts back what was damaged if nothing else is given.
         changes: to the configuration, until it is mended.
         before: script just before which it happens, in the middle of a run.
         finished: whether it befalls a finished run.
@@ -142,7 +142,7 @@ class Fault:
     loses: frozenset[str] = frozenset()
     gains: frozenset[str] = frozenset()
     alters: Sequence[str] = ()
-    mend: Damage = restore
+    fix: Damage = restore
     changes: Mapping[str, Any] = field(default_factory=dict)
     before: str = ""
     finished: bool = False

@@ -152,7 +152,7 @@ def test_a_fault_costs_one_sentence_at_most(
         if fault.then:
             fault.then(place)
 
-        fault.mend(place)
+        fault.fix(place)
         outcome = run.run(fault.sound.config())
         assert outcome == FINISHED, outcome.said
         assert chain.results() == expected.results

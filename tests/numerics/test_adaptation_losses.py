@@ -53,7 +53,7 @@ def test_focal_is_the_mean_loss_of_pixels_that_have_the_logits_of_their_patch(co
     assert float(focal(logits, shares, counts, gamma)) == pytest.approx(sum(means) / len(means), rel=1e-9)
 
 
-def test_focal_has_the_gamma_of_the_paper_unless_told():
+def test_focal_has_the_gamma_of_the_paper_by_default():
     logits, shares, counts = made_up(1, [1, 1, 1])
     assert float(focal(logits, shares, counts)) == float(focal(logits, shares, counts, 2.0))
 

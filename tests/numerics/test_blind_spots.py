@@ -25,19 +25,19 @@ SIDE, CHANNELS, IMAGES = 12, 24, 8
 NOISE = 0.1
 Tokens = list[np.ndarray]  # ``[layer, row, column, channel]``, one an image
 rng = np.random.default_rng(3)
-KINDS = rng.normal(size=(4, CHANNELS))  # of good patches: the four quarters of a part
-ODD = rng.normal(size=CHANNELS)  # what no good image shows
+KINDS = rng.normal(size=(4, CHANNELS))  # of normal patches: the four quarters of an object
+ANOMALOUS = rng.normal(size=CHANNELS)  # what no normal image shows
 
 
 def good(seed: int) -> np.ndarray:
-    """A part of four quarters that differ, with noise."""
+    """An object of four quarters that differ, with noise."""
     noise = np.random.default_rng(seed).normal(size=(SIDE, SIDE, CHANNELS))
     quarters = KINDS.reshape(2, 2, CHANNELS).repeat(SIDE // 2, axis=0).repeat(SIDE // 2, axis=1)
     return (quarters + NOISE * noise)[None]
 
 
-def spot(seed: int, what: np.ndarray = ODD, size: int = 2) -> np.ndarray:
-    """A part with a small odd spot."""
+def spot(seed: int, what: np.ndarray = ANOMALOUS, size: int = 2) -> np.ndarray:
+    """An object with a small anomalous spot."""
     image = good(seed)
     image[0, 2 : 2 + size, 3 : 3 + size] = what + NOISE * np.random.default_rng(seed).normal(
         size=(size, size, CHANNELS)
@@ -46,17 +46,17 @@ def spot(seed: int, what: np.ndarray = ODD, size: int = 2) -> np.ndarray:
 
 
 def everywhere(seed: int) -> np.ndarray:
-    """A part that is odd throughout, and the same throughout."""
-    return ODD + NOISE * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS))
+    """An object that is anomalous everywhere, and the same throughout."""
+    return ANOMALOUS + NOISE * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS))
 
 
 def swapped(seed: int) -> np.ndarray:
-    """A part whose quarters have changed places."""
+    """An object whose quarters have changed places."""
     return np.roll(good(seed), SIDE // 2, axis=2)
 
 
 def between(seed: int) -> np.ndarray:
-    """A part with a spot halfway between two kinds of good patches."""
+    """An object with a spot halfway between two kinds of normal patches."""
     return spot(seed, (KINDS[0] + KINDS[1]) / 2)
 
 
@@ -123,10 +123,10 @@ def test_a_method_is_blind_to_what_it_says(name, params, unseen, copies, seen, t
 
 
 def test_a_symmetric_defect_is_invisible_to_mirror_symmetry(tmp_path: Path) -> None:
-    """In a part whose left half differs from place to place, so that no other axis suits it."""
+    """In an object whose left half differs from place to place, so that no other axis suits it."""
     half = np.random.default_rng(5).normal(size=(1, SIDE, SIDE // 2, CHANNELS))
     odd = half.copy()
-    odd[0, 2:4, 2:4] = ODD
+    odd[0, 2:4, 2:4] = ANOMALOUS
     parts = [
         np.concatenate([left, right[:, :, ::-1]], axis=2) for left, right in ((half, half), (odd, odd), (odd, half))
     ]
@@ -138,7 +138,7 @@ def test_a_symmetric_defect_is_invisible_to_mirror_symmetry(tmp_path: Path) -> N
 def test_tiles_of_a_texture_are_blind_to_what_is_throughout_and_mark_the_rest_of_what_is_nearly_so(tmp_path) -> None:
     def texture(seed: int, odd_columns: int = 0) -> np.ndarray:
         image = KINDS[0] + NOISE * np.random.default_rng(seed).normal(size=(SIDE, SIDE, CHANNELS))
-        image[:, :odd_columns] = ODD
+        image[:, :odd_columns] = ANOMALOUS
         return image[None]
 
     test = [everywhere(1), texture(2, SIDE // 4), texture(3, 3 * SIDE // 4), *(texture(seed) for seed in range(4, 10))]
@@ -152,7 +152,7 @@ def test_tiles_of_a_texture_are_blind_to_what_is_throughout_and_mark_the_rest_of
 
 
 def test_a_gaussian_is_blind_to_what_good_patches_differ_in_anyway(tmp_path: Path) -> None:
-    """A shade that good patches have now and then; as strong a change in another direction is found."""
+    """A shade that normal patches have now and then; as strong a change in another direction is found."""
     shade, other = np.random.default_rng(6).normal(size=(2, CHANNELS)) / CHANNELS**0.5
 
     def shaded(seed: int, spot: np.ndarray | float = 0.0) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_a_gaussian_is_blind_to_what_good_patches_differ_in_anyway(tmp_path: Pat
     "name", ["self_similarity", "mutual", "batch_neighbours", "memory_bank", "mahalanobis", "subspace"]
 )
 def test_a_texture_that_has_grown_weaker_ranks_backwards(name: str, tmp_path: Path) -> None:
-    """Its patches lie in the middle of the good ones, nearer to all of them than these to each other."""
+    """Its patches lie in the middle of the normal ones, nearer to all of them than these to each other."""
     weaker = [NOISE / 2 * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS)) for seed in range(2)]
     quarters = good(0) - NOISE * np.random.default_rng(0).normal(size=(SIDE, SIDE, CHANNELS))
     found = image_scores(name, tmp_path / "x", [*(quarters + noise for noise in weaker), *OTHERS])
@@ -189,7 +189,7 @@ def test_a_small_defect_hardly_moves_what_sees_the_image_as_a_whole(name: str, t
     assert small - max(rest) < 0.2 * (whole - max(rest))
 
 
-def test_a_position_tells_what_is_in_a_wrong_place(tmp_path: Path) -> None:
+def test_a_position_shows_what_is_in_a_wrong_place(tmp_path: Path) -> None:
     test = batch(swapped, 1)
     for name, params in (
         ("memory_bank", {"rotations": False, "window": 1}),
@@ -223,7 +223,7 @@ def in_words(image: np.ndarray, damaged: np.ndarray | None = None) -> np.ndarray
     ],
 )
 def test_texts_are_blind_to_what_sentences_of_damage_do_not_tell_of(name, unseen) -> None:
-    """Another part in its place, or one in a wrong place; what sentences tell of is found in the same place."""
+    """Another object in its place, or one in a wrong place; what sentences tell of is found in the same place."""
     damaged = np.zeros((SIDE, SIDE), bool)
     damaged[2:5, 3:6] = True
     test = [in_words(unseen(1)), in_words(good(2), damaged), *map(in_words, OTHERS)]
@@ -259,7 +259,7 @@ LEARNING = {"visual_prompts": {"rate": 0.03}, "prompt_memory": {}}
 
 
 def moved(seed: int, direction: np.ndarray, side: int = 2) -> np.ndarray:
-    """A part with a spot that is moved in a direction."""
+    """An object with a spot that is moved in a direction."""
     image = good(seed)
     image[0, 2 : 2 + side, 3 : 3 + side] += direction
     return image

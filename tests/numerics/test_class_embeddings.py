@@ -267,9 +267,9 @@ def test_a_layer_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -
         embed_images(features, [0], EmbeddingOptions(layers=[11]))
 
 
-def test_a_region_that_nothing_tells_is_a_programming_error(tmp_path: Path) -> None:
+def test_a_region_of_unknown_position_is_a_programming_error(tmp_path: Path) -> None:
     features, _ = opened(tmp_path, None, None)
-    with pytest.raises(ValueError, match="asks where the defects are"):
+    with pytest.raises(ValueError, match="needs the defect regions"):
         embed_images(features, [0], EmbeddingOptions(kind="region"))
 
 

@@ -30,7 +30,7 @@ def made_up(seed, images=40, true=OF_ALL_SORTS, asked=0.8):
     """Answers about images whose true kinds are among the given ones."""
     rng = np.random.default_rng(seed)
     return Answers(
-        truth=rng.choice(np.array(true), images),
+        true_kind=rng.choice(np.array(true), images),
         predicted=rng.integers(0, len(KINDS), images),
         in_set=rng.uniform(size=(images, len(KINDS))) < 0.4,
         is_query=rng.uniform(size=images) < asked,
@@ -39,16 +39,16 @@ def made_up(seed, images=40, true=OF_ALL_SORTS, asked=0.8):
 
 def in_words(answers, times=1):
     """True kinds, predictions and sets of the queries, each as often as is said."""
-    chosen = np.repeat(np.arange(len(answers.truth)), np.where(answers.is_query, times, 0).astype(int))
+    chosen = np.repeat(np.arange(len(answers.true_kind)), np.where(answers.is_query, times, 0).astype(int))
     return (
-        ["" if place == UNLABELLED else ALL_KINDS[place] for place in answers.truth[chosen]],
+        ["" if place == UNLABELLED else ALL_KINDS[place] for place in answers.true_kind[chosen]],
         [KINDS[place] for place in answers.predicted[chosen]],
         [[kind for kind, is_in in zip(KINDS, row, strict=True) if is_in] for row in answers.in_set[chosen]],
     )
 
 
 def counted(answers):
-    is_labelled = bool((answers.truth[answers.is_query] != UNLABELLED).any())
+    is_labelled = bool((answers.true_kind[answers.is_query] != UNLABELLED).any())
     return ImageCounts(answers, len(ALL_KINDS), is_labelled=is_labelled)
 
 
@@ -105,7 +105,7 @@ def test_the_metrics_are_those_of_plain_loops(seed, true):
     assert_equal(measure(counted(answers).total()), *expected(answers))
 
 
-def test_nobody_answers_with_one_kind():
+def test_no_classifier_answers_with_one_kind():
     answers = made_up(0)._replace(in_set=np.zeros((40, len(KINDS)), bool))
     measured = measure(counted(answers).total())
     assert_equal(measured, *expected(answers))
@@ -118,7 +118,7 @@ def test_only_queries_count_whatever_is_said_of_others():
     answers = made_up(1)
     others = ~answers.is_query
     changed = Answers(
-        truth=np.where(others, (answers.truth + 2) % len(ALL_KINDS), answers.truth),
+        true_kind=np.where(others, (answers.true_kind + 2) % len(ALL_KINDS), answers.true_kind),
         predicted=np.where(others, UNLABELLED, answers.predicted),
         in_set=answers.in_set ^ others[:, None],
         is_query=answers.is_query,
@@ -129,7 +129,7 @@ def test_only_queries_count_whatever_is_said_of_others():
 
 def test_an_image_that_counts_twice_is_two_images():
     answers = made_up(2)
-    times = np.random.default_rng(0).integers(0, 4, (5, len(answers.truth)))
+    times = np.random.default_rng(0).integers(0, 4, (5, len(answers.true_kind)))
     measured = measure(counted(answers).added(times.astype(float)))
     for draw, weights in enumerate(times):
         metrics, coverage = expected(answers, weights)
@@ -152,14 +152,14 @@ class Draws:
     """Draws of some seeds by two numbers of shots; each image has one kind, and the queries of a seed are the same."""
 
     def __init__(self, seeds=3, images=60):
-        self.truth = made_up(0, images=images, true=range(len(ALL_KINDS))).truth
+        self.true_kind = made_up(0, images=images, true=range(len(ALL_KINDS))).true_kind
         self.groups = [[], []]
         for seed in range(seeds):
-            few, many = (made_up([shots, seed], images=images)._replace(truth=self.truth) for shots in range(2))
+            few, many = (made_up([shots, seed], images=images)._replace(true_kind=self.true_kind) for shots in range(2))
             self.groups[0].append(few)
             self.groups[1].append(many._replace(is_query=few.is_query))
         asked = np.any([one.is_query for one in self.groups[0]], axis=0)
-        self.strata = np.where(asked, self.truth, NEVER)
+        self.strata = np.where(asked, self.true_kind, NEVER)
 
     def resampled(self, sampler):
         return resampled_means([[counted(one) for one in group] for group in self.groups], self.strata, sampler)
@@ -175,7 +175,7 @@ class Draws:
 
     def drawn_slowly(self, rng):
         """How often each image is drawn, one by one."""
-        weights = np.zeros(len(self.truth))
+        weights = np.zeros(len(self.true_kind))
         for kind in range(len(ALL_KINDS)):
             images = np.flatnonzero(self.strata == kind)
             np.add.at(weights, rng.choice(images, len(images)), 1)
@@ -206,7 +206,7 @@ def test_a_resample_draws_images_alike_for_all_seeds():
 
 def test_a_kind_of_which_no_image_was_drawn_is_in_no_mean_over_kinds():
     answers = Answers(
-        truth=np.array([0, 0, 1, 3]),
+        true_kind=np.array([0, 0, 1, 3]),
         predicted=np.array([0, 2, 1, 1]),
         in_set=np.ones((4, len(KINDS)), bool),
         is_query=np.ones(4, bool),
@@ -232,7 +232,8 @@ def test_limits_are_those_of_images_that_are_drawn_one_by_one():
 def test_the_same_images_measured_by_more_seeds_are_no_more_images():
     one = made_up(0, images=200, true=range(len(KINDS)), asked=1)
     spreads = [
-        np.std(resampled_means([[counted(one)] * seeds], one.truth, Sampler(400, 0))["accuracy"]) for seeds in (1, 5)
+        np.std(resampled_means([[counted(one)] * seeds], one.true_kind, Sampler(400, 0))["accuracy"])
+        for seeds in (1, 5)
     ]
     assert spreads[0] == pytest.approx(spreads[1])
     accuracy = float(measure(counted(one).total())["accuracy"])

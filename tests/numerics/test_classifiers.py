@@ -1,4 +1,4 @@
-"""Classifiers of kinds of defects, against plain loops, the published formulas and scikit-learn."""
+"""Classifiers of defect types, against plain loops, the published formulas and scikit-learn."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class TestEveryClassifier:
         np.testing.assert_array_equal(support, before[0])
         np.testing.assert_array_equal(queries, before[1])
 
-    def test_kinds_that_lie_apart_are_told_apart(self, classifier: Classifier) -> None:
+    def test_kinds_that_lie_apart_are_distinguished(self, classifier: Classifier) -> None:
         rng = np.random.default_rng(2)
         asked = rng.integers(COUNT, size=30)
         scores = classifier.scores(around(rng, KINDS, apart=30), KINDS, around(rng, asked, apart=30), COUNT)

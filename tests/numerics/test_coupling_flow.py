@@ -152,7 +152,7 @@ def test_scores_do_not_depend_on_the_memory(memory):
     assert_close(np.array(maps(scorer, model, test, Compute(memory=memory))), np.array(expected))
 
 
-def test_the_position_tells_what_is_in_a_wrong_place():
+def test_the_position_shows_what_is_in_a_wrong_place():
     rng = np.random.default_rng(3)
     left, right = rng.normal(size=(2, 6))
 
@@ -189,7 +189,7 @@ def test_a_constant_channel_gives_finite_scores_and_a_patch_that_differs_there_s
     assert other[3, 3] > 2 * same.max()
 
 
-def test_what_it_learned_is_told_of():
+def test_what_it_learned_is_recorded():
     scorer = CouplingFlow(**BRIEF, dimensions=4, seed=5)
     model = fitted(scorer, source(images(1, 4)))
     told = scorer.training(model)
@@ -249,7 +249,7 @@ def test_orders_that_are_none_are_refused_where_a_model_is_read(tmp_path, orders
             if learned is model.learned:
                 assert scorer.restore(reader, Compute()).learned.facts == dict(model.learned.facts)
                 continue
-            with pytest.raises(DamagedFileError, match="no orders of the dimensions"):
+            with pytest.raises(DamagedFileError, match="no valid orders of the dimensions"):
                 scorer.restore(reader, Compute())
 
 
@@ -257,7 +257,7 @@ REFUSED = {
     "one reference": (source(images(1, 1)), {}, "at least 2 references"),
     "few patches": (source(images(1, 2, grid=(2, 2), channels=16)), {}, "32 dimensions needs more patches"),
     "one channel": (source(images(1, 3, channels=1, layers=1)), {}, "at least 2 channels"),
-    "equal patches": (source([np.ones((1, 5, 5, 6))] * 3), {}, "are equal, so that nothing can be learned"),
+    "equal patches": (source([np.ones((1, 5, 5, 6))] * 3), {}, "are equal, so no method can learn"),
     "mixed grids": (
         source([*images(1, 2), *images(2, 1, grid=(5, 6))]),
         {"position": True},

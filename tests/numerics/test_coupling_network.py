@@ -209,5 +209,5 @@ def test_weights_bring_their_orders_along():
 
 
 def test_a_single_dimension_is_refused():
-    with pytest.raises(ConfigError, match="at least 2 dimensions, and there is 1"):
+    with pytest.raises(ConfigError, match="at least 2 dimensions, but there is 1"):
         CouplingNetwork(CouplingSizes(1, 0, 8, 8), seed=0)

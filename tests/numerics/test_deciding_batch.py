@@ -1,4 +1,4 @@
-"""Rules that look at a batch: against plain references, and against what is drawn from known good patches."""
+"""Rules that look at a batch: against plain references, and against what is drawn from known normal patches."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_constant_maps_of_a_scorer_that_abstains_do_not_count(name: str) -> None
     "rule", [Mixture(), LargestGap(), ExpectedShare(share=0.3), ExpectedShare(share=0.4, cut="otsu")]
 )
 @pytest.mark.parametrize("with_maps", [True, False])
-def test_images_of_two_kinds_are_told_apart(rule: ThresholdRule, with_maps: bool) -> None:
+def test_images_of_two_kinds_are_distinguished(rule: ThresholdRule, with_maps: bool) -> None:
     rng = np.random.default_rng(12)
     peaks = np.concatenate([rng.normal(10, 1, size=26), rng.normal(30, 4, size=14)])
     found = rule.decide(of_peaks(peaks) if with_maps else Evidence([], peaks))
@@ -283,7 +283,7 @@ def test_quantiles_of_maxima_are_those_of_all_sub_samples(quantile: float) -> No
 
 
 def rates(rule: ThresholdRule, tail: str, contamination: float) -> float:
-    """The mean share of good images above the threshold that a rule sets on batches with defective ones."""
+    """The mean share of normal images above the threshold that a rule sets on batches with defective ones."""
     images, patches, batches, kind = 60, 1024, 6, TAILS[tail]
     rng, found = np.random.default_rng(19), []
     for _ in range(batches):

@@ -32,7 +32,7 @@ def allowed_rank(alpha: str, references: int) -> int:
 @pytest.mark.parametrize("alpha", ["0.01", "0.05", "0.07", "0.1", "0.29", "0.3", "0.5", "0.57", "0.9", "0.999"])
 @pytest.mark.parametrize("references", [*REFERENCES, 2, 9, 49, 199])
 def test_of_all_equally_likely_ranks_of_a_good_image_exactly_the_share_is_called(references: int, alpha: str) -> None:
-    """A good image among K references has each of K + 1 ranks with the same probability: here is one of each."""
+    """A normal image among K references has each of K + 1 ranks with the same probability: here is one of each."""
     peaks = np.arange(references + 1) + 0.5
     verdicts = Conformal(alpha=float(alpha), too_few="none").decide(images_alone(peaks, np.arange(1, references + 1)))
     called = allowed_rank(alpha, references)
@@ -134,7 +134,7 @@ def test_fewer_than_two_references_are_refused(count: int, over_batch: str) -> N
         Conformal.build({"over_batch": over_batch}, where="x").decide(images_alone([1.0], np.zeros(count)))
 
 
-def test_references_that_are_copies_of_one_photograph_are_told_of() -> None:
+def test_references_that_are_copies_of_one_photograph_are_reported() -> None:
     verdicts = Conformal().decide(images_alone([0.0, 1.0], np.zeros(12)))
     assert verdicts.decided.tolist() == [False, True]
     assert verdicts.remarks == (
@@ -263,7 +263,7 @@ def test_over_a_batch_it_is_said_how_many_must_be_called_together(
 ) -> None:
     rule, scores = Conformal(over_batch="benjamini_hochberg"), np.arange(references) / references
     verdicts = rule.decide(images_alone(np.full(images, 0.5), scores))
-    assert verdicts.remarks[0] == "On average at most 10 % of the images that are called defective are good ones."
+    assert verdicts.remarks[0] == "On average at most 10 % of the images that are called defective are normal ones."
     assert list(verdicts.remarks[1:]) == ([] if remark is None else [remark])
     assert np.isnan(verdicts.nominal)
     fewest = next(

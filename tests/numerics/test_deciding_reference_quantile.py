@@ -82,7 +82,7 @@ def test_good_images_exceed_it_at_about_the_nominal_rate(references: int, quanti
 def test_few_references_are_said_to_have_no_such_quantile() -> None:
     few = ReferenceQuantile().decide(images_alone(np.zeros(1), np.arange(8.0)))
     assert few.remarks == (
-        "The quantile lies among the highest of 8 references, so that about 11.5 % of good images exceed it, not 0.5 "
+        "The quantile lies among the highest of 8 references, so that about 11.5 % of normal images exceed it, not 0.5 "
         "%.",
     )
     for references, is_few in ((9, True), (19, True), (99, False)):
@@ -146,6 +146,6 @@ def test_a_model_of_a_single_reference_has_no_evidence_and_the_sentence_says_wha
     ) as writer:
         writer.write(0, np.zeros((2, 2)), 0.0)
     for rule in (ReferenceQuantile(), Conformal()):
-        with pytest.raises(DataError, match="at least 2 of them, and there is 1; raise 'shots'"):
+        with pytest.raises(DataError, match="at least 2 of them, but there is 1; raise 'shots'"):
             decide_images(scores=tmp_path / "s.h5", rule=rule, output=tmp_path / "d.h5", provenance={}, model=model)
     assert not (tmp_path / "d.h5").exists()

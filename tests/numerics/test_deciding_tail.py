@@ -1,4 +1,4 @@
-"""The tail of good patches, and the two rules that follow it: against SciPy, and against what is drawn from it."""
+"""The tail of normal patches, and the two rules that follow it: against SciPy, and against what is drawn from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evidence(values: np.ndarray) -> Evidence:
 
 
 def called(rule: PeaksOverThreshold, draw: Draw, contamination: float, rng: np.random.Generator) -> float:
-    """Share of fresh good images above the threshold that the rule sets on contaminated ones."""
+    """Share of fresh normal images above the threshold that the rule sets on contaminated ones."""
     values = draw(rng, (IMAGES, PATCHES))
     values[: round(contamination * IMAGES), : PATCHES // 10] += 4 * values.std()
     region = rule.decide(evidence(values)).region[0]

@@ -24,7 +24,7 @@ def definitions():
 
 @pytest.fixture(scope="module")
 def category(definitions):
-    """Three defective images and a good one; one with two regions that touch at a corner."""
+    """Three defective images and a normal one; one with two regions that touch at a corner."""
     rng = np.random.default_rng(0)
     truths = [np.zeros((24, 30), bool) for _ in range(4)]
     truths[0][4:12, 5:15] = True

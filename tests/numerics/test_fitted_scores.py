@@ -117,7 +117,7 @@ def test_restored_scores_are_those_of_a_fresh_fit(name: str, memory: int, tmp_pa
     with load_fitted(model, compute) as fitted:
         found = list(fitted.score(test))
     expected = [
-        ImageScoring().summed_up(score) for score in scorer.score({"test": test, "references": references}, compute)
+        ImageScoring().complete(score) for score in scorer.score({"test": test, "references": references}, compute)
     ]
     same(found, expected)
 
@@ -131,7 +131,7 @@ def test_the_number_format_is_that_of_the_model(scorer: ReferenceScorer, precisi
     with load_fitted(model, Compute(precision="float32")) as fitted:
         assert fitted.compute.format == compute.format
         found = list(fitted.score(test))
-    same(found, [ImageScoring().summed_up(s) for s in scorer.score({"test": test, "references": references}, compute)])
+    same(found, [ImageScoring().complete(s) for s in scorer.score({"test": test, "references": references}, compute)])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from closeness import assert_close
-from zsad.adaptation.pairing import CHUNK, paired
+from zsad.adaptation.pairing import CHUNK, pair_noise
 from zsad.adaptation.position import POSITION_WIDTH, position_code
 from zsad.adaptation.training import Schedule, generator, seeded, train
 from zsad.adaptation.velocity import Velocity, contraction_loss, even_times, transport_loss
@@ -140,7 +140,7 @@ def cost(tokens: torch.Tensor, noise: torch.Tensor) -> float:
 def test_pairs_of_few_are_the_best_of_all(pairing, best):
     for seed in range(5):
         tokens, noise = drawn(seed, 6, 2), drawn(100 + seed, 6, 2)
-        found = paired(tokens, noise, pairing)
+        found = pair_noise(tokens, noise, pairing)
         expected = best(cost(tokens, noise[list(order)]) for order in itertools.permutations(range(6)))
         assert cost(tokens, found) == pytest.approx(expected, rel=1e-5)
         assert sorted(found.tolist()) == sorted(noise.tolist())
@@ -149,7 +149,7 @@ def test_pairs_of_few_are_the_best_of_all(pairing, best):
 @pytest.mark.parametrize(("pairing", "maximize"), [("optimal", False), ("worst", True)])
 def test_pairs_of_a_batch_are_those_of_its_chunks(pairing, maximize):
     tokens, noise = drawn(12, 2 * CHUNK + 30, 5), drawn(13, 2 * CHUNK + 30, 5)
-    found = paired(tokens, noise, pairing)
+    found = pair_noise(tokens, noise, pairing)
     for start in range(0, len(tokens), CHUNK):
         mine, some = tokens[start : start + CHUNK].double(), noise[start : start + CHUNK].double()
         table = (mine[:, None] - some[None]).square().sum(dim=2).numpy()
@@ -159,7 +159,7 @@ def test_pairs_of_a_batch_are_those_of_its_chunks(pairing, maximize):
 
 def test_independent_pairs_stay_as_they_are_drawn():
     noise = drawn(14, 9, 2)
-    assert paired(drawn(15, 9, 2), noise, "independent") is noise
+    assert pair_noise(drawn(15, 9, 2), noise, "independent") is noise
 
 
 def test_a_code_of_positions_is_that_of_plain_sines():
@@ -176,7 +176,7 @@ def test_a_code_of_positions_is_that_of_plain_sines():
         np.testing.assert_allclose(code[row * 5 + column], expected, atol=1e-5)
 
 
-def test_positions_of_a_large_grid_are_told_apart():
+def test_positions_of_a_large_grid_are_distinguished():
     code = position_code(40, 40)
     distances = torch.cdist(code, code) + 10 * torch.eye(1600)
     assert float(distances.min()) > 0.05

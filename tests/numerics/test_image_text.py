@@ -252,7 +252,7 @@ def test_a_model_has_a_way_of_its_own_to_interpolate_positions(shallow: Saved, t
     assert torch.equal(read(converted.load(Execution()), pixels)[0], antialiased)
 
 
-def test_a_way_to_interpolate_positions_that_nobody_knows_is_refused(shallow: Saved, tmp_path: Path) -> None:
+def test_a_way_to_interpolate_positions_that_is_unknown_is_refused(shallow: Saved, tmp_path: Path) -> None:
     model = CLIPModel.from_pretrained(shallow.folder)
     model.config.vision_config.position_interpolation = "nearest"
     model.save_pretrained(tmp_path)

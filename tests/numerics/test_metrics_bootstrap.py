@@ -10,13 +10,13 @@ from zsad.evaluation.bands import image_bands, pixel_bands, precision_heights
 from zsad.evaluation.bootstrap import (
     Sampler,
     binned_ranking,
-    count_draws,
+    count_replicates,
     histogram_metrics,
-    image_draws,
+    image_replicates,
     interval,
-    mask_draws,
-    mean_draws,
-    pixel_draws,
+    mask_replicates,
+    mean_replicates,
+    pixel_replicates,
 )
 from zsad.evaluation.curves import precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts, decision_metrics
@@ -71,7 +71,7 @@ def test_image_limits_are_those_of_drawing_one_by_one():
     scores, labels = scored_images()
     strata = [np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)]
     slow = np.array([image_metrics(scores[drawn], labels[drawn]) for drawn in draws_one_by_one(strata, 3000, seed=7)])
-    found = image_draws(scores, labels, Sampler(4000, 0))
+    found = image_replicates(scores, labels, Sampler(4000, 0))
     for metric, values in zip(IMAGE_METRICS, slow.T, strict=True):
         assert_limits_agree(found[metric], values, 0.02)
 
@@ -96,7 +96,7 @@ def test_pixel_limits_are_the_percentiles_of_draws_within_each_kind_of_image():
     histograms = pixel_statistics(images, with_histograms=True).histograms
     drawn = [np.bincount(images, minlength=16) for images in draws_one_by_one(strata, 2000, seed=7)]
     slow = histogram_metrics(histograms, np.array(drawn, dtype=float))
-    found = pixel_draws(histograms, Sampler(2000, 0))
+    found = pixel_replicates(histograms, Sampler(2000, 0))
     for metric in DRAWN:
         assert_limits_agree(found[metric], slow[metric], 0.03)
 
@@ -107,7 +107,7 @@ def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_ane
     masks = [anomaly_map > 0.1 for anomaly_map, _ in images]
     truths = [np.zeros(scores.shape, bool) if truth is None else truth for scores, truth in images]
     counts = np.array([mask_counts(mask, truth) for mask, truth in zip(masks, truths, strict=True)])
-    found = mask_draws(counts, Sampler(3000, 0))
+    found = mask_replicates(counts, Sampler(3000, 0))
     strata = [np.arange(1, len(images), 2), np.arange(0, len(images), 2)]
     slow = []
     for drawn in draws_one_by_one(strata, 3000, seed=7):
@@ -116,12 +116,12 @@ def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_ane
     assert_limits_agree(found["mask_f1"], np.array(slow), 0.02)
     decided, defective = rng.random(40) < 0.5, np.arange(40) % 2 == 1
     decisions = decision_counts(decided, defective)
-    drawn = count_draws(decision_metrics, decisions, defective, Sampler(3000, 0))["decision_f1"]
+    drawn = count_replicates(decision_metrics, decisions, defective, Sampler(3000, 0))["decision_f1"]
     assert drawn.mean() == pytest.approx(float(decision_metrics(decisions.sum(axis=0))["decision_f1"]), abs=0.02)
 
 
 def test_masks_are_drawn_from_images_with_a_defect_and_from_those_without_whatever_is_found():
-    """A defect found whole, one missed, one found in part; a good image with a false alarm, and two without."""
+    """A defect found whole, one missed, one found in part; a normal image with a false alarm, and two without."""
     truth = np.zeros((6, 6), bool)
     truth[1:3, 1:3] = True
     alarm, part = np.zeros((2, 6, 6), bool)
@@ -130,15 +130,15 @@ def test_masks_are_drawn_from_images_with_a_defect_and_from_those_without_whatev
     images = [(truth, truth), (nothing, truth), (part, truth), (alarm, None), (nothing, None), (nothing, None)]
     counts = np.array([mask_counts(mask, of_image) for mask, of_image in images])
     defective = np.array([of_image is not None for _, of_image in images])
-    found = mask_draws(counts, Sampler(50, 3))
-    expected = count_draws(mask_metrics, counts, defective, Sampler(50, 3))
+    found = mask_replicates(counts, Sampler(50, 3))
+    expected = count_replicates(mask_metrics, counts, defective, Sampler(50, 3))
     for metric, values in expected.items():
         np.testing.assert_array_equal(found[metric], values)
 
 
 def test_draws_are_the_same_for_the_same_seed_and_category_and_differ_for_others():
     scores, labels = scored_images()
-    drawn = [image_draws(scores, labels, Sampler(200, seed, name))["image_auroc"] for seed, name in SEEDS]
+    drawn = [image_replicates(scores, labels, Sampler(200, seed, name))["image_auroc"] for seed, name in SEEDS]
     assert (drawn[0] == drawn[1]).all()
     assert all((drawn[0] != other).any() for other in drawn[2:])
 
@@ -148,8 +148,8 @@ SEEDS = [(1, "tile"), (1, "tile"), (2, "tile"), (1, "wood")]
 
 def test_draws_of_two_categories_are_independent_and_those_of_two_methods_are_not():
     scores, labels = scored_images()
-    tile, wood = (image_draws(scores, labels, Sampler(2000, 0, name))["image_auroc"] for name in ("tile", "wood"))
-    other = image_draws(scores + 0.1 * np.sin(np.arange(40)), labels, Sampler(2000, 0, "tile"))["image_auroc"]
+    tile, wood = (image_replicates(scores, labels, Sampler(2000, 0, name))["image_auroc"] for name in ("tile", "wood"))
+    other = image_replicates(scores + 0.1 * np.sin(np.arange(40)), labels, Sampler(2000, 0, "tile"))["image_auroc"]
     assert abs(np.corrcoef(tile, wood)[0, 1]) < 0.08
     assert np.corrcoef(tile, other)[0, 1] > 0.9
 
@@ -157,7 +157,7 @@ def test_draws_of_two_categories_are_independent_and_those_of_two_methods_are_no
 def test_limits_hold_the_true_auroc_about_95_times_in_100():
     """Scores N(0, 1) and N(1.2, 1): the true AUROC is Phi(1.2 / sqrt 2)."""
     truth = 0.5 * (1 + math.erf(1.2 / 2))
-    drawn = [image_draws(*scored_images(seed, count=80), Sampler(300, 0))["image_auroc"] for seed in range(200)]
+    drawn = [image_replicates(*scored_images(seed, count=80), Sampler(300, 0))["image_auroc"] for seed in range(200)]
     limits = [interval(values) for values in drawn]
     assert 0.90 <= np.mean([limit.low <= truth <= limit.high for limit in limits]) <= 0.99
 
@@ -170,28 +170,28 @@ def test_the_margin_is_half_of_what_lies_between_the_limits():
 
 def test_perfect_scores_have_limits_of_one():
     labels = np.repeat([0, 1], 10)
-    for values in image_draws(labels.astype(float), labels, Sampler(100, 0)).values():
+    for values in image_replicates(labels.astype(float), labels, Sampler(100, 0)).values():
         assert interval(values) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_no_limits(label):
-    found = image_draws(np.arange(5.0), np.full(5, label), Sampler(100, 0))
+    found = image_replicates(np.arange(5.0), np.full(5, label), Sampler(100, 0))
     assert set(found) == set(IMAGE_METRICS)
     assert np.isnan([interval(values) for values in found.values()]).all()
 
 
 def test_tied_images_are_drawn_and_ranked_as_ties():
     labels = np.repeat([0, 1], 10)
-    assert interval(image_draws(np.zeros(20), labels, Sampler(100, 0))["image_auroc"]) == (0.5, 0.5)
+    assert interval(image_replicates(np.zeros(20), labels, Sampler(100, 0))["image_auroc"]) == (0.5, 0.5)
 
 
 def test_the_draws_of_a_mean_are_the_means_of_the_draws():
     draws = [{"aupro": np.array([0.2, 0.4])}, {"aupro": np.array([0.6, 0.6])}]
-    assert mean_draws(draws, "aupro").tolist() == pytest.approx([0.4, 0.5])
-    assert mean_draws([*draws, {}], "aupro").size == 0
-    assert mean_draws(draws, "pixel_ap").size == 0
-    assert mean_draws([], "aupro").size == 0
+    assert mean_replicates(draws, "aupro").tolist() == pytest.approx([0.4, 0.5])
+    assert mean_replicates([*draws, {}], "aupro").size == 0
+    assert mean_replicates(draws, "pixel_ap").size == 0
+    assert mean_replicates([], "aupro").size == 0
 
 
 def test_bands_hold_the_curves_and_are_those_of_the_drawn_images():

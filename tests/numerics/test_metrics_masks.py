@@ -90,7 +90,7 @@ def test_decisions_are_those_of_scikit_learn():
     assert found["decision_recall"] == pytest.approx(reference.recall_score(defective, decided))
     assert found["decision_f1"] == pytest.approx(reference.f1_score(defective, decided))
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(defective, decided))
-    # The share of good images called defective is what is lost of the recall of good ones.
+    # The share of normal images called defective is what is lost of the recall of normal ones.
     assert found["decision_fpr"] == pytest.approx(1 - reference.recall_score(~defective, ~decided))
 
 
@@ -123,9 +123,9 @@ def test_a_ratio_is_that_of_the_values_and_of_each_draw_and_nothing_over_nothing
     draws = {"part": np.array([0.2, 0.3, np.nan, 0.0]), "whole": np.array([0.4, 0.0, 0.5, 0.5])}
     measured = Measured({"part": 0.25, "whole": 0.5}, draws).with_ratio("ratio", "part", "whole")
     assert measured.values == {"part": 0.25, "whole": 0.5, "ratio": 0.5}
-    np.testing.assert_array_equal(measured.draws["ratio"], [0.5, np.nan, np.nan, 0.0])
+    np.testing.assert_array_equal(measured.replicates["ratio"], [0.5, np.nan, np.nan, 0.0])
     for part, whole in ((np.nan, 0.5), (0.5, np.nan), (0.5, 0.0), (0.0, 0.0)):
         assert np.isnan(Measured({"part": part, "whole": whole}, {}).with_ratio("r", "part", "whole").values["r"])
     without = Measured({"part": 0.25}, {"part": draws["part"]}).with_ratio("ratio", "part", "whole")
     assert np.isnan(without.values["ratio"])
-    assert set(without.draws) == {"part"}
+    assert set(without.replicates) == {"part"}

@@ -22,7 +22,7 @@ GRIDS = [(6, 8), (8, 6), (5, 5), (6, 8), (16, 16), (7, 3)]  # the fifth has the 
 
 
 def pictures(seed: int, *, decimals: int = 1) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Maps on grids of several sizes, rounded so that many values are equal, and masks: three good images of six."""
+    """Maps on grids of several sizes, rounded so that many values are equal, and masks: three normal images of six."""
     rng = np.random.default_rng(seed)
     masks = [np.zeros(size, bool) for size in SIZES]
     masks[1][2:9, 3:8] = True
@@ -410,18 +410,18 @@ PIXEL_METRICS = [
     lambda maps, masks: metrics.threshold_limits(maps, masks, 0.5),
 ]
 PIXEL_FAULTS = {
-    "different numbers": (([MAP, MAP], [MASK]), "there are 2 maps and 1 masks; give one of each an image"),
+    "different numbers": (([MAP, MAP], [MASK]), "there are 2 maps and 1 masks; give one of each for every image"),
     "none": (([], []), "there are no maps and no masks"),
     "a generator": (((each for each in [MAP]), [MASK]), "the maps are a generator, of which none can be asked for"),
     "by name": (({"a": MAP}, [MASK]), "the maps are given by name; give a list in the order"),
     "NaN": (([np.where(MASK, np.nan, 0)], [MASK]), "map 0 has a NaN"),
     "infinite": (([np.where(MASK, np.inf, 0)], [MASK]), "map 0 has a NaN, or a value that is infinite"),
-    "masked": (([np.ma.masked_array(MAP, MASK)], [MASK]), "nothing is known of the masked values of map 0"),
+    "masked": (([np.ma.masked_array(MAP, MASK)], [MASK]), "map 0 has masked values"),
     "beyond float32": (([1e300 * MAP], [MASK]), "too large for float32"),
     "one map alone": ((MAP, MASK), r"mask 0 has the shape \(4,\), but must be \[height, width\]"),
     "three dimensions": (([MAP[None]], [MASK]), r"map 0 has the shape \(1, 4, 4\), but must be \[row, column\]"),
-    "no pixel": (([MAP], [np.zeros((0, 4))]), "mask 0 has the shape .* and so no pixel"),
-    "no patch": (([np.zeros((0, 4))], [MASK]), "map 0 has the shape .* and so no pixel"),
+    "no pixel": (([MAP], [np.zeros((0, 4))]), "mask 0 has the shape .* without a pixel"),
+    "no patch": (([np.zeros((0, 4))], [MASK]), "map 0 has the shape .* without a pixel"),
     "grey mask": (([MAP], [255 * MASK.astype(np.uint8)]), "mask 0 has the value 255, .* give e.g. mask > 0"),
     "soft mask": (([MAP], [0.5 * MASK]), "mask 0 has the value 0.5"),
     "NaN in a mask": (([MAP], [np.where(MASK, np.nan, 0)]), "mask 0 has the value nan"),
@@ -452,11 +452,11 @@ IMAGE_FAULTS = {
     "masked": ((np.ma.masked_array([1.0, 2.0], [0, 1]), [0, 1]), "masked values of the scores"),
     "two axes": (([[1.0, 2.0]], [0, 1]), r"the scores have the shape \(1, 2\), but must be \[image\]"),
     "a number": ((1.0, 1), r"the scores have the shape \(\)"),
-    "unknown label": (([1.0, 2.0], [0, -1]), "label 1 is -1, but it must be 1 for defective or 0 for good"),
+    "unknown label": (([1.0, 2.0], [0, -1]), "label 1 is -1, but it must be 1 for defective or 0 for normal"),
     "missing label": (([1.0, 2.0], [0, None]), "the labels must be numbers"),
     "words": (([1.0, 2.0], ["good", "scratch"]), "the labels must be numbers"),
     "all good": (([1.0, 2.0], [0, 0]), "none of the 2 images is defective, so nothing can be ranked"),
-    "all defective": (([1.0, 2.0], [1, 1]), "none of the 2 images is good, so nothing can be ranked"),
+    "all defective": (([1.0, 2.0], [1, 1]), "none of the 2 images is normal, so nothing can be ranked"),
 }
 
 
@@ -491,9 +491,9 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
             "32 to 4096 pixels",
         ),
         (lambda: metrics.pixel_ap([MAP], [MASK], memory_mb=0), "memory_mb is 0"),
-        (lambda: metrics.pixel_ap([MAP], [np.ones((4, 4))]), "mark every pixel, so none is normal"),
-        (lambda: metrics.aupimo([MAP], [MASK]), "no image is good, and AUPIMO"),
-        (lambda: metrics.image_aupimo([MAP], [MASK]), "no image is good, and AUPIMO"),
+        (lambda: metrics.pixel_ap([MAP], [np.ones((4, 4))]), "mark every pixel, so no pixel is normal"),
+        (lambda: metrics.aupimo([MAP], [MASK]), "no image is normal, but AUPIMO"),
+        (lambda: metrics.image_aupimo([MAP], [MASK]), "no image is normal, but AUPIMO"),
         (lambda: metrics.aupimo([MAP], [MASK], labels=[0]), "image 0 is labelled good, but its mask marks a defect"),
         (lambda: metrics.aupimo([MAP], [MASK], labels=[1, 0]), "there are 2 labels and 1 masks"),
         (lambda: metrics.auspro([MAP], [MASK], []), "there are 0 lists of defects and 1 masks"),
@@ -521,7 +521,7 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
         (lambda: metrics.mask_metrics([2 * MAP], [MASK]), "prediction 0 has the value 2.0"),
         (lambda: metrics.mask_metrics([MASK], [~MASK & MASK]), "none of the 1 masks marks a pixel"),
         (lambda: metrics.mask_metrics([MASK, MASK], [MASK]), "there are 2 predictions and 1 masks"),
-        (lambda: metrics.mask_limits([MASK], [MASK], draws=10), "at least 40 draws"),
+        (lambda: metrics.mask_limits([MASK], [MASK], draws=10), "at least 40 replicates"),
         (lambda: metrics.image_limits([1, 2], [0, 1], seed=-1), "a seed of at least 0"),
         (lambda: metrics.image_overlaps([MASK[:2]], [MASK]), "prediction 0 has the shape"),
         (lambda: metrics.decision_limits([1, 0], [0, 0]), "none of the 2 images is defective"),

@@ -90,7 +90,7 @@ def area_up_to(points, limit):
 
 
 def statistics(images, **options):
-    """Of images without a defective pixel the truth is left out, as for good images."""
+    """Of images without a defective pixel the ground truth is left out, as for normal images."""
     images = [(scores, mask if mask.any() else None) for scores, mask in images]
     return pixel_statistics(images, **{"with_histograms": False, **options})
 
@@ -338,7 +338,7 @@ def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monke
             assert pixels._counts.sum(axis=1).max() <= max(most_counted, size)  # what its small integers can hold
             kept.append(scores)
         normal = np.concatenate(kept)
-        counts = pixels.taken()
+        counts = pixels.pop_counts()
         assert counts.above.tolist() == [int(np.sum(normal > threshold)) for threshold in thresholds]
         assert counts.from_threshold.tolist() == [int(np.sum(normal >= threshold)) for threshold in thresholds]
         assert counts.total == normal.size
@@ -439,7 +439,7 @@ def aupimo_by_definition(images, least=1e-5, greatest=1e-4):
 
 
 def pimo_images(make_map, seed, good=5, side=150):
-    """Good images of several sizes, so large that the range of rates holds several of their pixels."""
+    """Normal images of several sizes, so large that the range of rates holds several of their pixels."""
     rng = np.random.default_rng(seed)
     images = []
     for index in range(good):

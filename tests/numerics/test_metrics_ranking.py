@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as reference
 
 from zsad.errors import DataError
-from zsad.evaluation.curves import precision_recall_curve, roc_curve, thinned
+from zsad.evaluation.curves import precision_recall_curve, roc_curve, thin_out
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, rank_scores
 
 
@@ -105,7 +105,7 @@ def test_a_thinned_curve_keeps_its_ends_its_shape_and_only_its_own_points(make_c
     labels = rng.random(200_000) < 0.03
     scores = (rng.normal(size=labels.size) + 2 * labels).astype(np.float32)
     full = make_curve(ranking_of(scores, labels))
-    thin = thinned(full)
+    thin = thin_out(full)
     assert len(thin.x) <= 400 < len(full.x)
     assert (thin.x[0], thin.y[0], thin.x[-1], thin.y[-1]) == (full.x[0], full.y[0], full.x[-1], full.y[-1])
     assert set(zip(*thin, strict=True)) <= set(zip(*full, strict=True))
@@ -114,6 +114,6 @@ def test_a_thinned_curve_keeps_its_ends_its_shape_and_only_its_own_points(make_c
 
 def test_a_short_curve_is_not_thinned():
     curve = roc_curve(rank_scores(np.array([1.0, 3.0]), np.array([0.0, 2.0])))
-    assert thinned(curve) is curve
+    assert thin_out(curve) is curve
     np.testing.assert_array_equal(curve.x, [0, 0, 0, 0.5, 0.5, 1])
     np.testing.assert_array_equal(curve.y, [0, 0, 0.5, 0.5, 1, 1])

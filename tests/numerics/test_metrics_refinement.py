@@ -89,7 +89,7 @@ def evaluated(folder, images, *, localises=True, order=None):
 
 
 def overlap(mask, truth):
-    """IoU and Dice, pixel by pixel; None where the truth is empty."""
+    """IoU and Dice, pixel by pixel; None where the ground truth is empty."""
     both = either = marked = 0
     for called, defective in zip(mask.ravel().tolist(), truth.ravel().tolist(), strict=True):
         both += called and defective
@@ -192,7 +192,7 @@ def test_the_order_of_the_score_file_does_not_matter(tmp_path):
     assert evaluated(tmp_path, images, order=[4, 2, 6, 0, 1, 5, 3])["effects"] == straight["effects"]
 
 
-def test_a_refiner_that_changes_nothing_helps_and_harms_nobody(tmp_path):
+def test_a_refiner_that_changes_nothing_helps_and_harms_no_image(tmp_path):
     images = random_category(4, CATEGORIES["ordinary"])
     for image in images:
         image["mask"] = before_of(image)
@@ -220,7 +220,7 @@ def test_of_a_method_that_does_not_localise_no_mask_is_measured(tmp_path):
     assert set(result["mask"].values()) == set(result["effects"][0]["values"].values()) == {None}
     assert result["effects"][0]["counts"]["images"] == len(images)
     assert result["effects"][0]["counts"]["defective"] == 0
-    assert any("says nothing of pixels" in note for note in result["notes"])
+    assert any("gives no maps" in note for note in result["notes"])
 
 
 def test_scores_of_other_images_than_the_masks_are_an_error(tmp_path):
@@ -256,7 +256,7 @@ def test_the_announced_counts_are_there(tmp_path):
     ("label", "truth", "lacks"),
     [(1, [[0, 0]], True), (1, [[0, 1]], False), (1, None, False), (0, [[0, 0]], False), (None, None, False)],
 )
-def test_a_defective_image_whose_mask_is_empty_lacks_its_truth(label, truth, lacks):
+def test_a_defective_image_whose_mask_is_empty_lacks_its_ground_truth(label, truth, lacks):
     record = ImageRecord("a.png", "a.png", "test", label, "dent", "", 1, 2, "")
     marked = Marked.of(np.array([[True, False]]), None if truth is None else np.array(truth, bool))
-    assert Comparison(record, marked).lacks_truth == lacks
+    assert Comparison(record, marked).lacks_ground_truth == lacks

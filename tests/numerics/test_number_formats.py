@@ -113,7 +113,7 @@ def _alike(value: str, other: str) -> bool:
         return False
 
 
-def test_no_table_of_the_default_tells_the_processor_or_its_cores(drawn: Path, tmp_path: Path) -> None:
+def test_no_table_of_the_default_names_the_processor_or_its_cores(drawn: Path, tmp_path: Path) -> None:
     newer = tables_on(NATIVE, 2, drawn, tmp_path / "newer")
     older = tables_on(WITHOUT, 1, drawn, tmp_path / "older")
     tables = ("metrics", "images", "decisions", "defect_types", "refinement", "comparisons")
@@ -128,7 +128,7 @@ def test_no_table_of_the_default_tells_the_processor_or_its_cores(drawn: Path, t
 
 @pytest.fixture(scope="module")
 def images(drawn: Path) -> dict[str, list[np.ndarray]]:
-    """Photographs, uint8 ``[height, width, 3]``: references, and test images, the good ones first."""
+    """Photographs, uint8 ``[height, width, 3]``: references, and test images, the normal ones first."""
     test = [
         *sorted(drawn.glob("*/test/good/*")),
         *(path for kind in DEFECTS for path in sorted(drawn.glob(f"*/test/{kind}/*"))),

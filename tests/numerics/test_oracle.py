@@ -13,7 +13,7 @@ from zsad.evaluation.refinement import VALUES
 from zsad.files.embeddings import EmbeddingWriter
 from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MASK_METRICS
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 
 MODEL = {"id": "stand-in", "weights": None}
 NEGATIVE, POSITIVE = -5.0, 5.0
@@ -40,7 +40,7 @@ class StandIn(Segmenter):
         return Candidates(logits, self.quality)
 
 
-class StandInPart(SegmenterPart):
+class StandInPart(SegmenterConfig):
     """Loads the stand-in of the moment."""
 
     def load(self, device, batch=None):
@@ -138,7 +138,7 @@ def mixed(category):
     return category.add("", rectangle(30, 40)).add("scratch", rectangle(30, 40, (3, 4, 20, 9)))
 
 
-def test_a_model_that_answers_with_the_truth_reaches_one(mixed):
+def test_a_model_that_answers_with_the_ground_truth_reaches_one(mixed):
     result = mixed.evaluate(lambda number, *_: mixed.truths[number])
     assert result["mask"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
     assert [image["iou"] for image in result["images"]] == [image["dice"] for image in result["images"]] == [1.0] * 4
@@ -182,7 +182,7 @@ def test_the_figures_are_those_of_a_loop_over_images_and_regions(mixed, answer):
         assert effect["values"]["image_dice_after"] == pytest.approx(np.mean([2 * iou / (1 + iou) for iou in of_type]))
 
 
-def test_the_models_own_quality_chooses_and_never_the_truth(category):
+def test_the_models_own_quality_chooses_and_never_the_ground_truth(category):
     category.add("bent", rectangle(30, 40, (3, 4, 20, 9)))
     assert category.evaluate(box_content)["mask"]["iou"] == 1.0
     assert category.evaluate(box_content, quality=(0.9, 0.5, 0.1))["mask"]["iou"] == 0.0
@@ -204,7 +204,7 @@ def test_only_images_with_a_mask_are_prompted_each_with_its_own_embedding(mixed)
     assert [image["image_id"] for image in result["images"]] == [f"test/{number:02}.png" for number in (1, 2, 3, 6)]
 
 
-def test_crumbs_of_the_truth_get_no_box_but_count(category):
+def test_crumbs_of_the_ground_truth_get_no_box_but_count(category):
     truth = rectangle(30, 40, (3, 4, 20, 9), (30, 20, 34, 22), (35, 10, 38, 13))
     result = category.add("bent", truth).evaluate(box_content)
     assert result["regions"] == {
@@ -214,7 +214,7 @@ def test_crumbs_of_the_truth_get_no_box_but_count(category):
         "reasons": {f"smaller than {MIN_REGION_PIXELS} pixels": 1},
     }
     assert result["mask"]["recall"] == pytest.approx((85 + 9) / (85 + 9 + 8))
-    assert any("1 of 3 regions of the true masks are smaller than 9 pixels" in note for note in result["notes"])
+    assert any("1 of 3 ground-truth regions are smaller than 9 pixels" in note for note in result["notes"])
 
 
 def test_regions_that_touch_at_a_corner_are_one():
@@ -222,7 +222,7 @@ def test_regions_that_touch_at_a_corner_are_one():
     assert (region.box, region.area) == ((2, 2, 9, 8), 9 + 12)
 
 
-def test_there_is_no_before_and_nobody_is_helped(mixed):
+def test_there_is_no_before_and_no_image_is_helped(mixed):
     for effect in mixed.evaluate(box_content)["effects"]:
         unknown = {name for name in VALUES if effect["values"][name] is None}
         assert unknown == {name for name in VALUES if name.endswith("before")} | {"helped", "harmed", "good_area_after"}

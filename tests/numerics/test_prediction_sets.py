@@ -12,8 +12,8 @@ import pytest
 from scipy import optimize, special
 
 from made_up_kinds import around, unit
-from zsad.classification.calibration import calibrated, fitting
-from zsad.classification.conformal import Counts, cross_counts, fewest_images, parts_of, remarks, split_counts
+from zsad.classification.calibration import calibrate, choose_fitting_images
+from zsad.classification.conformal import Counts, cross_counts, fewest_images, folds_of, remarks, split_counts
 from zsad.classification.nearest_exemplar import NearestExemplar
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.classification.prototype import Prototype
@@ -105,7 +105,7 @@ def test_probabilities_and_sets_are_those_of_the_published_rule_where_there_are_
                 clipped=clipped,
             )
             np.testing.assert_array_equal(found, expected)
-        shares = calibrated(scores[:0], kinds[:0], probabilities, list(map(str, range(count))))(queries)
+        shares = calibrate(scores[:0], kinds[:0], probabilities, list(map(str, range(count))))(queries)
         np.testing.assert_allclose(shares, [softmax(row, temperature) for row in queries.tolist()], atol=1e-6)
 
 
@@ -151,7 +151,7 @@ class TestCoverage:
             probabilities = ProbabilityOptions.build({"calibrated": method}, where="probabilities")
             options = ConformalOptions(thresholds=thresholds, by=by)
             own = np.repeat(np.arange(count), calibration)
-            is_free = ~fitting(own, probabilities, options)
+            is_free = ~choose_fitting_images(own, probabilities, options)
             left = np.count_nonzero(is_free) // (count if thresholds == "kind" else 1)
             held = np.array(
                 [
@@ -279,7 +279,7 @@ class TestSplitCounts:
         exact, rounded = (split_counts(scores, kinds, scores + error, options, PLAIN).counts for error in (0, noise))
         np.testing.assert_array_equal(rounded, exact)
 
-    def test_scores_that_are_all_near_0_are_still_told_apart(self) -> None:
+    def test_scores_that_are_all_near_0_are_still_distinguished(self) -> None:
         """As those of a cache are where nothing is much alike."""
         scores = 1e-20 * np.arange(1.0, 11)[:, None] * np.ones(2)
         options = ConformalOptions(by="score")
@@ -340,7 +340,7 @@ class TestSplitCounts:
         )
         assert ((counts.counts >= 0) & (counts.counts <= 20)).all()
 
-    def test_probabilities_that_are_all_near_1_are_still_told_apart(self) -> None:
+    def test_probabilities_that_are_all_near_1_are_still_distinguished(self) -> None:
         """``1 - p`` itself is 0 for every one of these."""
         scores = np.stack([np.arange(50.0, 60), np.zeros(10)], axis=1)
         counts = split_counts(scores, np.zeros(10, dtype=int), scores, ConformalOptions(by="probability"), PLAIN).counts
@@ -377,7 +377,7 @@ class TestCrossCounts:
 
     @pytest.mark.parametrize("folds", [2, 3, 5, 100])
     def test_the_rest_of_the_examples_has_one_of_each_kind(self, folds: int) -> None:
-        parts = parts_of(self.KINDS, folds)
+        parts = folds_of(self.KINDS, folds)
         assert set(parts) == set(range(min(folds, 5)))
         for part in set(parts):
             assert set(self.KINDS[parts != part]) == {0, 1, 2}
@@ -424,7 +424,7 @@ class TestRemarks:
             "are 8."
         )
 
-    def test_images_that_fit_the_probabilities_are_told_not_to_count(self) -> None:
+    def test_images_that_fit_the_probabilities_are_said_not_to_count(self) -> None:
         (remark,) = remarks(self._counts([5, 30], besides=True), ["dent", "hole"], 0.01)
         assert remark == (
             "No prediction set rules out dent, hole: at alpha 0.01 that takes at least 99 calibration images of the "
@@ -439,12 +439,12 @@ class TestFitting:
     @pytest.mark.parametrize("method", ["temperature", "platt"])
     def test_every_second_image_of_each_kind_is_fitted_to_and_the_first_is_not(self, method: str) -> None:
         options = ProbabilityOptions.build({"calibrated": method}, where="probabilities")
-        assert np.flatnonzero(fitting(self.KINDS, options, self.SPLIT)).tolist() == [1, 4, 6]
-        assert fitting(self.KINDS, options, self.CROSS).all()
+        assert np.flatnonzero(choose_fitting_images(self.KINDS, options, self.SPLIT)).tolist() == [1, 4, 6]
+        assert choose_fitting_images(self.KINDS, options, self.CROSS).all()
 
     def test_without_calibration_none_is(self) -> None:
-        assert not fitting(self.KINDS, PLAIN, self.SPLIT).any()
-        assert not fitting(self.KINDS, PLAIN, self.CROSS).any()
+        assert not choose_fitting_images(self.KINDS, PLAIN, self.SPLIT).any()
+        assert not choose_fitting_images(self.KINDS, PLAIN, self.CROSS).any()
 
 
 class TestCalibration:
@@ -460,7 +460,7 @@ class TestCalibration:
         losses = [-np.sum(truth * special.log_softmax(scores / temperature, axis=1)) for temperature in tried]
         best = tried[np.argmin(losses)]
         for scale in (1e-6, 1.0, 1e6):
-            found = calibrated(scale * scores, kinds, self.TEMPERATURE, self.NAMES)(scale * queries)
+            found = calibrate(scale * scores, kinds, self.TEMPERATURE, self.NAMES)(scale * queries)
             np.testing.assert_allclose(found, special.softmax(queries / best, axis=1), atol=2e-3)
 
     @pytest.mark.parametrize("temperature", [1.0, 0.1])
@@ -485,14 +485,14 @@ class TestCalibration:
             curves.append(special.expit(slope * log_odds(queries)[:, kind] + intercept))
         expected = np.stack(curves, axis=1) / np.sum(curves, axis=0)[:, None]
         options = ProbabilityOptions(calibrated="platt", temperature=temperature)
-        np.testing.assert_allclose(calibrated(scores, kinds, options, self.NAMES)(queries), expected, atol=1e-5)
+        np.testing.assert_allclose(calibrate(scores, kinds, options, self.NAMES)(queries), expected, atol=1e-5)
 
     @pytest.mark.parametrize("options", [TEMPERATURE, PLATT], ids=["temperature", "platt"])
     def test_calibrated_probabilities_tell_more_than_those_of_bare_cosines(self, options: ProbabilityOptions) -> None:
         scores, kinds, queries, asked = drawn(18, 3, 30, queries=300)
         true = np.arange(len(asked)), asked
-        curve = calibrated(scores, kinds, options, self.NAMES)
-        plain = calibrated(scores, kinds, PLAIN, self.NAMES)
+        curve = calibrate(scores, kinds, options, self.NAMES)
+        plain = calibrate(scores, kinds, PLAIN, self.NAMES)
         assert curve.remarks == plain.remarks == []
         assert -np.log(curve(queries)[true]).mean() < -np.log(plain(queries)[true]).mean() - 0.05
 
@@ -513,7 +513,7 @@ class TestCalibration:
     def test_probabilities_are_such_whatever_there_is_to_fit_to(
         self, scores: list[list[float]] | np.ndarray, kinds: list[int], reason: str, options: ProbabilityOptions
     ) -> None:
-        curve = calibrated(np.asarray(scores), np.array(kinds, dtype=int), options, self.NAMES)
+        curve = calibrate(np.asarray(scores), np.array(kinds, dtype=int), options, self.NAMES)
         queries = np.array([[0.2, 0.1, 0.0], [1.0, -1.0, 0.0], [1e9, 0.0, -1e9], [0.0, 0.0, 0.0]])
         found = curve(queries)
         assert ((found >= 0) & (found <= 1)).all()
@@ -526,21 +526,21 @@ class TestCalibration:
         else:
             assert curve.remarks == []
 
-    def test_few_images_that_are_all_told_right_do_not_make_certain(self) -> None:
+    def test_few_images_that_are_all_classified_correctly_do_not_make_certain(self) -> None:
         for options in (self.TEMPERATURE, self.PLATT):
-            found = calibrated(np.eye(3), np.arange(3), options, self.NAMES)(np.eye(3))
+            found = calibrate(np.eye(3), np.arange(3), options, self.NAMES)(np.eye(3))
             assert (found.argmax(axis=1) == np.arange(3)).all()
             assert found.max() < 0.8
 
-    def test_temperature_of_images_that_are_all_told_wrong_makes_all_kinds_alike(self) -> None:
-        found = calibrated(np.eye(3), np.array([1, 2, 0]), self.TEMPERATURE, self.NAMES)(np.eye(3))
+    def test_temperature_of_images_that_are_all_classified_wrongly_makes_all_kinds_alike(self) -> None:
+        found = calibrate(np.eye(3), np.array([1, 2, 0]), self.TEMPERATURE, self.NAMES)(np.eye(3))
         np.testing.assert_allclose(found, 1 / 3, atol=1e-3)
 
     def test_curves_that_would_run_downhill_are_none(self) -> None:
-        curve = calibrated(np.eye(3), np.array([1, 2, 0]), self.PLATT, self.NAMES)
+        curve = calibrate(np.eye(3), np.array([1, 2, 0]), self.PLATT, self.NAMES)
         assert curve.remarks == [
-            "The probabilities are not calibrated: the calibration images of dent are no more like it than the others "
-            "are."
+            "The probabilities are not calibrated: the calibration images of dent are not more similar to it than the "
+            "others."
         ]
 
     @pytest.mark.parametrize("temperature", [1e-308, 1e-12, 1e300])
@@ -550,7 +550,7 @@ class TestCalibration:
             options = ProbabilityOptions.build(
                 {"calibrated": method, "temperature": temperature}, where="probabilities"
             )
-            found = calibrated(scores, kinds, options, self.NAMES)(queries)
+            found = calibrate(scores, kinds, options, self.NAMES)(queries)
             np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
 
 

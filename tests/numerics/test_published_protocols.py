@@ -9,12 +9,12 @@ from scipy import ndimage
 from zsad import metrics
 from zsad.errors import ArrayError
 from zsad.evaluation.aupimo import FEWEST, THRESHOLDS
-from zsad.evaluation.bootstrap import Sampler, histogram_metrics, pixel_draws
+from zsad.evaluation.bootstrap import Sampler, histogram_metrics, pixel_replicates
 from zsad.evaluation.grids import with_corners_on_corners
 from zsad.evaluation.linear_thresholds import linear_thresholds
+from zsad.evaluation.mask_resizing import MASK_RESIZINGS
 from zsad.evaluation.pixels import PixelStatistics, pixel_statistics
-from zsad.evaluation.truth_readings import TRUTH_READINGS
-from zsad.smoothing import smoothed
+from zsad.smoothing import smooth
 
 LIMIT = 0.3
 MapAndMask = tuple[np.ndarray, np.ndarray | None]
@@ -24,15 +24,15 @@ MapAndMask = tuple[np.ndarray, np.ndarray | None]
 @pytest.mark.parametrize("shape", [(1, 3), (7, 40), (64, 33)])
 def test_maps_are_smoothed_as_by_scipy(shape: tuple[int, int], sigma: float) -> None:
     anomaly_map = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = smoothed(anomaly_map, sigma)
+    found = smooth(anomaly_map, sigma)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, ndimage.gaussian_filter(anomaly_map, sigma), rtol=0, atol=1e-6)
 
 
 def test_without_smoothing_a_map_is_left_alone() -> None:
     anomaly_map = np.ones((3, 4), np.float32)
-    assert smoothed(anomaly_map, 0.0) is anomaly_map
-    assert smoothed(anomaly_map, 0.12) is anomaly_map  # its kernel ends before the next pixel, as scipy's does
+    assert smooth(anomaly_map, 0.0) is anomaly_map
+    assert smooth(anomaly_map, 0.12) is anomaly_map  # its kernel ends before the next pixel, as scipy's does
 
 
 @pytest.mark.parametrize(("grid", "size"), [((5, 6), (40, 31)), ((1, 4), (3, 9)), ((3, 3), (1, 1)), ((6, 5), (3, 4))])
@@ -60,19 +60,19 @@ def shades(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (32, 33), (20, 200)])
-def test_truth_is_read_from_the_shades_of_a_resized_mask(shape: tuple[int, int]) -> None:
+def test_ground_truth_is_read_from_the_shades_of_a_resized_mask(shape: tuple[int, int]) -> None:
     mask = np.zeros(shape, bool)
     mask[5:14, 8:20], mask[15:18, :3], mask[2, 10] = True, True, True
     expected = shades(mask, 32, 32)
     settled = np.abs(expected - 127.5) > 2  # beside these, Pillow's whole-number weights may round otherwise
-    found = {name: reading.read(mask, 32, 32) for name, reading in TRUTH_READINGS.items()}
+    found = {name: reading.read(mask, 32, 32) for name, reading in MASK_RESIZINGS.items()}
     np.testing.assert_array_equal(found["half"][settled], (expected > 127.5)[settled])
     np.testing.assert_array_equal(found["whole"], expected == 255)
     np.testing.assert_array_equal(found["any"], expected > 0)
     assert (found["whole"] <= found["half"]).all()
     assert (found["half"] <= found["any"]).all()
     assert found["whole"].sum() < found["nearest"].sum() < found["any"].sum()
-    assert all(reading.read(mask, *shape) is mask for reading in TRUTH_READINGS.values())
+    assert all(reading.read(mask, *shape) is mask for reading in MASK_RESIZINGS.values())
 
 
 def images(seed: int, side: int = 40, good: int = 4) -> list[MapAndMask]:
@@ -176,10 +176,10 @@ def test_draws_at_even_rates_are_near_the_value() -> None:
     assert found.histograms is not None
     once = histogram_metrics(found.histograms, np.ones((1, len(pairs))))
     assert once["aupro"] == pytest.approx([found.metrics()["aupro"]], abs=2e-3)
-    assert np.ptp(pixel_draws(found.histograms, Sampler(40, seed=0))["aupro"]) > 0
+    assert np.ptp(pixel_replicates(found.histograms, Sampler(40, seed=0))["aupro"]) > 0
 
 
-def test_equal_scores_leave_linear_thresholds_nothing_to_part() -> None:
+def test_equal_scores_leave_linear_thresholds_nothing_to_separate() -> None:
     assert linear_thresholds(1.0, 1.0).size == 0
     pairs = [(np.ones_like(scores), mask) for scores, mask in images(0)]
     for definition, value in (("thresholds200", np.nan), ("fpr300", LIMIT / 2), ("exact", LIMIT / 2)):
@@ -242,8 +242,8 @@ def test_aupimo_is_not_known_where_its_authors_refuse() -> None:
     few = images(6)  # 6400 good pixels, so that no threshold marks as few as 1e-5 of them
     found = pixel_statistics(few, with_histograms=True, aupimo="interpolated")
     assert np.isnan(found.aupimo)
-    assert "the highest score of these marks" in found.remark
-    with pytest.raises(ArrayError, match="good images are marked"):
+    assert "their highest score marks" in found.remark
+    with pytest.raises(ArrayError, match="normal images are marked"):
         metrics.aupimo(
             [scores for scores, _ in few],
             [np.zeros_like(scores, bool) if mask is None else mask for scores, mask in few],
@@ -253,7 +253,7 @@ def test_aupimo_is_not_known_where_its_authors_refuse() -> None:
     coarse[0][0][0, 0] = 1e6  # all but one of the thresholds lie beyond the other scores
     found = pixel_statistics(coarse, with_histograms=False, aupimo="interpolated")
     assert np.isnan(found.aupimo)
-    assert f"{FEWEST + 1} are the fewest" in found.remark
+    assert f"{FEWEST + 1} are needed" in found.remark
     coarse[0][0][0, 0] = 700
     found = pixel_statistics(coarse, with_histograms=False, aupimo="interpolated")
     assert found.aupimo == pytest.approx(np.mean(aupimo_of_its_authors(coarse)), abs=1e-5)

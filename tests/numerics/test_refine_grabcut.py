@@ -50,7 +50,7 @@ def test_two_defects_are_both_recovered():
     assert iou(refinement.mask, truth) > 0.95
 
 
-def test_outline_without_an_edge_in_the_image_is_turned_down():
+def test_outline_without_an_edge_in_the_image_is_rejected():
     for seed in range(5):
         noise = photograph(np.zeros_like(DISC), seed)
 
@@ -60,7 +60,7 @@ def test_outline_without_an_edge_in_the_image_is_turned_down():
         np.testing.assert_array_equal(refinement.mask, DISC_MAP > 0.25)
 
 
-def test_outline_that_is_too_large_is_turned_down():
+def test_outline_that_is_too_large_is_rejected():
     image, threshold = photograph(DISC), 0.6
 
     assert GrabCut().refine(image, DISC_MAP, threshold).regions[0]["accepted"]

@@ -25,7 +25,7 @@ THRESHOLD = 0.3
 SEEDS = range(2)
 
 Answer = Callable[[np.ndarray, Prompt], np.ndarray]
-"""The truth of an image and a prompt to three candidates, bool ``[3, height, width]``."""
+"""The ground truth of an image and a prompt to three candidates, bool ``[3, height, width]``."""
 
 
 class Case(NamedTuple):
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 
 class StandIn(Segmenter):
-    """A model whose embedding of an image is its truth, and whose masks are what ``answer`` makes of it."""
+    """A model whose embedding of an image is its ground truth, and whose masks are what ``answer`` makes of it."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -118,7 +118,7 @@ def seen_by_patches(truth: np.ndarray) -> np.ndarray:
 
 @cache
 def detected(category: str) -> tuple[Case, ...]:
-    """The same images and good ones with the maps of a real method: distances to the patches of good images."""
+    """The same images and normal ones with the maps of a real method: distances to the patches of normal images."""
     extractor = Embedded(resolution=SIZE).load(Execution(device="cpu"))
 
     def tokens(image: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ def after(refiner: Sam, answer: Answer, of_category: tuple[Case, ...]) -> float:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 @pytest.mark.parametrize("crops", [None, {"below": 0.25}], ids=["whole", "crops"])
-def test_a_perfect_model_is_believed(category: str, crops: dict[str, float] | None) -> None:
+def test_a_perfect_model_is_accepted(category: str, crops: dict[str, float] | None) -> None:
     refiner = Sam(crops=crops)
 
     assert before(cases(category)) < 0.6

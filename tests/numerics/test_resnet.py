@@ -111,7 +111,7 @@ def test_moments_are_those_of_rectified_normal_variables() -> None:
     np.testing.assert_allclose(found.deviation, np.maximum(values.std(axis=0), 0.1 * deviations), atol=0.01)
 
 
-def test_channels_are_near_a_mean_of_0_and_a_deviation_of_1_where_batch_norms_say_the_truth() -> None:
+def test_channels_are_near_a_mean_of_0_and_a_deviation_of_1_where_batch_norms_are_correct() -> None:
     """Batch norms of a network that are fitted to noise: what its stages put out is as its moments say."""
     network = filled(Network(BOTTLENECK)).train()
     pixels = torch.from_numpy(np.random.default_rng(5).normal(size=(8, 3, 128, 128))).float()

@@ -111,7 +111,7 @@ def test_images_of_a_batch_do_not_mix_and_padim_repeats_also_where_a_map_is_a_ce
 
 @pytest.mark.parametrize(("embedding", "stride"), [("patchcore", 8), ("padim", 4)])
 @pytest.mark.parametrize("size", [(64, 90), (130, 51)])
-def test_the_layout_that_was_told_is_that_of_the_tokens(
+def test_the_layout_that_was_announced_is_that_of_the_tokens(
     embedding: str, stride: int, size: tuple[int, int], tmp_path: Path
 ) -> None:
     backbone = ResNet(model=str(saved(BASIC, tmp_path / "own.pth")), resolution=64, embedding=embedding)

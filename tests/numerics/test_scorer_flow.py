@@ -63,7 +63,7 @@ def test_so_it_does_whatever_the_pairs(pairing):
 
 
 def test_what_lies_between_two_kinds_of_good_patches_is_found_by_what_is_learned_of_them():
-    """The distance to the middle, which is all that is known before the training, ranks it below every good patch."""
+    """The distance to the middle, which is all that is known before the training, ranks it below every normal patch."""
     references = source([good(seed, kinds=2, noise=0.3) for seed in range(8)], "train")
     test = good(52, kinds=2, noise=0.3)
     test[0, 3, 3] = (np.random.default_rng(97).normal(size=(2, CHANNELS)) * 1.5).mean(axis=0) + MIDDLE

@@ -14,14 +14,14 @@ from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.scoring.batch_neighbours import BatchNeighbours
-from zsad.scoring.foreground import TOO_SMALL, find_part, foreground_mask, patch_shares, segmented_part
+from zsad.scoring.foreground import TOO_SMALL, find_foreground, foreground_mask, patch_shares, segmented_foreground
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.self_similarity import SelfSimilarity
 
 
 def picture(seed=0, rows=14, columns=16, scale=20.0, noise=0.02):
-    """A part of one kind of tokens in the middle of a background of another."""
+    """An object of one kind of tokens in the middle of a background of another."""
     rng = np.random.default_rng(seed)
     tokens = np.tile(rng.normal(size=6), (rows, columns, 1))
     inside = np.zeros((rows, columns), dtype=bool)
@@ -67,7 +67,7 @@ def test_an_image_of_one_row_of_patches_has_a_middle():
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 100.0])
-def test_otsu_finds_the_part_whatever_the_unit_of_the_tokens(seed, scale):
+def test_otsu_finds_the_object_whatever_the_unit_of_the_tokens(seed, scale):
     tokens, inside = picture(seed, scale=scale)
     grown = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     np.testing.assert_array_equal(foreground_mask(tokens, "otsu").numpy(), grown)
@@ -80,11 +80,11 @@ def test_flipping_the_image_flips_the_mask():
 
 @pytest.mark.parametrize("rule", [None, "otsu", 10.0])
 @pytest.mark.parametrize("value", [0.0, 3.0])
-def test_where_all_patches_are_alike_the_whole_image_is_the_part(rule, value):
+def test_where_all_patches_are_alike_the_whole_image_is_the_object(rule, value):
     assert foreground_mask(torch.full((5, 6, 3), value), rule).all()
 
 
-def test_where_nothing_exceeds_the_threshold_the_whole_image_is_the_part():
+def test_where_nothing_exceeds_the_threshold_the_whole_image_is_the_object():
     assert foreground_mask(picture()[0], 1e9).all()
 
 
@@ -108,7 +108,7 @@ PART[16:42, 20:62] = True
 
 
 def write_masks(path, masks, reasons=None):
-    """Write masks of the part by image id; a reason says why one is the whole image."""
+    """Write masks of the object by image id; a reason says why one is the whole image."""
     with MaskWriter(path, list(masks), {}) as writer:
         for image_id, mask in masks.items():
             reason = (reasons or {}).get(image_id, "")
@@ -118,7 +118,7 @@ def write_masks(path, masks, reasons=None):
 
 @pytest.fixture
 def reader(tmp_path):
-    """Open a feature file, of given or random tokens, beside masks of the part by image id (None for no masks)."""
+    """Open a feature file, of given or random tokens, beside masks of the object by image id (None for no masks)."""
     with ExitStack() as stack:
 
         def opened(masks, tokens=None, ids=("test/0.png",), reasons=None, name="test", **provenance):
@@ -152,8 +152,8 @@ def test_the_shares_of_patches_are_those_of_a_plain_loop_be_they_larger_or_small
     assert_close(patch_shares(mask, rows, columns), plain_shares(mask, rows, columns))
 
 
-def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
-    part, note = segmented_part(reader({"test/0.png": PART}), 0)
+def test_the_object_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
+    part, note = segmented_foreground(reader({"test/0.png": PART}), 0)
     expected = cv2.dilate((plain_shares(PART, *GRID) >= 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
     np.testing.assert_array_equal(part, expected.astype(bool))
     assert not part.all()
@@ -161,25 +161,25 @@ def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_sid
 
 
 @pytest.mark.parametrize(("columns", "inside"), [(4, True), (3, False)])
-def test_a_patch_is_of_the_part_from_half_its_area_on(reader, columns, inside):
+def test_a_patch_is_of_the_object_from_half_its_area_on(reader, columns, inside):
     mask = np.zeros((40, 40), bool)
     mask[:, : 8 + columns] = True  # patches are 8 pixels wide
     tokens = random_tokens(0, (5, 5))
-    part, _ = segmented_part(reader({"test/0.png": mask}, tokens), 0)
+    part, _ = segmented_foreground(reader({"test/0.png": mask}, tokens), 0)
     assert part[0].tolist() == [True, True, inside, False, False]  # with one more patch on the side
 
 
 def test_an_object_smaller_than_a_patch_leaves_the_whole_image_and_a_note(reader):
     mask = np.zeros(SIZE, bool)
     mask[20:23, 20:23] = True
-    part, note = segmented_part(reader({"test/0.png": mask}), 0)
+    part, note = segmented_foreground(reader({"test/0.png": mask}), 0)
     assert part.all()
     assert note == TOO_SMALL
 
 
 def test_what_the_segmentation_says_of_an_image_without_an_object_is_the_note(reader):
     masks = {"test/0.png": np.ones(SIZE, bool)}
-    part = find_part(reader(masks, reasons={"test/0.png": "no object"}), 0, torch.zeros(*GRID, 1), "sam")
+    part = find_foreground(reader(masks, reasons={"test/0.png": "no object"}), 0, torch.zeros(*GRID, 1), "sam")
     assert part.patches.all()
     assert part.note == "no object"
 
@@ -189,22 +189,22 @@ def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(rea
     ids = ["train/1.png@000", "train/1.png@045", "train/2.png@000"]
     features = reader({"train/2.png": other, "train/1.png": PART}, ids=ids, view="rotations")
     np.testing.assert_array_equal(
-        segmented_part(features, 0)[0], segmented_part(reader({"test/0.png": PART}, name="plain"), 0)[0]
+        segmented_foreground(features, 0)[0], segmented_foreground(reader({"test/0.png": PART}, name="plain"), 0)[0]
     )
-    assert segmented_part(features, 2)[0].all()
+    assert segmented_foreground(features, 2)[0].all()
     named = reader({"train/1.png": PART}, ids=["train/1.png@000"], view="rotations_subspacead", name="named")
-    np.testing.assert_array_equal(segmented_part(named, 0)[0], segmented_part(features, 0)[0])
-    with pytest.raises(ValueError, match=r"not of train/1\.png@045 in the view 'rotations'"):
-        segmented_part(features, 1)
+    np.testing.assert_array_equal(segmented_foreground(named, 0)[0], segmented_foreground(features, 0)[0])
+    with pytest.raises(ValueError, match=r"do not fit train/1\.png@045 in the view 'rotations'"):
+        segmented_foreground(features, 1)
 
 
-def test_masks_that_are_missing_are_told_by_name(reader):
+def test_masks_that_are_missing_are_reported_by_name(reader):
     with pytest.raises(DataError, match=r"test-masks\.h5 has no mask of test/0\.png"):
-        segmented_part(reader({"test/1.png": PART}), 0)
-    with pytest.raises(ValueError, match="needs masks of the part"):
-        segmented_part(reader(None), 0)
+        segmented_foreground(reader({"test/1.png": PART}), 0)
+    with pytest.raises(ValueError, match="needs masks of the object"):
+        segmented_foreground(reader(None), 0)
     with pytest.raises(ValueError, match="in the view 'hflip'"):
-        segmented_part(reader({"test/0.png": PART}, view="hflip"), 0)
+        segmented_foreground(reader({"test/0.png": PART}, view="hflip"), 0)
 
 
 def two_images(reader, seed=0, background=0):
@@ -212,7 +212,7 @@ def two_images(reader, seed=0, background=0):
     ids = ("test/0.png", "test/1.png")
     masks = {ids[0]: PART, ids[1]: PART[::-1]}
     features = reader(masks, random_tokens(seed, GRID, GRID), ids, name=f"test{background}")
-    parts = [segmented_part(features, index)[0] for index in range(2)]
+    parts = [segmented_foreground(features, index)[0] for index in range(2)]
     if background:
         tokens = random_tokens(seed, GRID, GRID)
         for image, fresh, part in zip(tokens, random_tokens(background, GRID, GRID), parts, strict=True):
@@ -222,7 +222,7 @@ def two_images(reader, seed=0, background=0):
 
 
 @pytest.mark.parametrize("scorer", [MemoryBank(k=2), MemoryBank(window=3, rotations=False), BatchNeighbours()])
-def test_the_background_scores_zero_and_the_part_as_without_a_segmentation(reader, scorer):
+def test_the_background_scores_zero_and_the_object_as_without_a_segmentation(reader, scorer):
     features, parts = two_images(reader)
     roles = {"test": features}
     if isinstance(scorer, MemoryBank):
@@ -234,7 +234,7 @@ def test_the_background_scores_zero_and_the_part_as_without_a_segmentation(reade
         assert unmasked[~part].all()
 
 
-def test_self_similarity_compares_patches_of_the_part_with_each_other_alone(reader):
+def test_self_similarity_compares_patches_of_the_object_with_each_other_alone(reader):
     scorer = SelfSimilarity(k=2, exclusion_radius=1, foreground="sam")
     features, parts = two_images(reader)
     changed, _ = two_images(reader, background=5)

@@ -202,9 +202,9 @@ def test_a_fusion_sees_the_batch_and_what_its_members_see(settings, expected):
         ({"methods": ["a"]}, "at least two different"),
         ({"methods": ["a", "a"]}, "at least two different"),
         ({"methods": ["a", "b"], "weights": [1]}, "2 methods but 1 weights"),
-        ({"methods": ["a", "b"], "weights": [0, 0]}, "not all zero"),
-        ({"methods": ["a", "b"], "weights": [-1, 2]}, "not negative"),
-        ({"methods": ["a", "b"], "weights": [1, 1], "combine": "max"}, "weights are for a mean"),
+        ({"methods": ["a", "b"], "weights": [0, 0]}, "or all zero"),
+        ({"methods": ["a", "b"], "weights": [-1, 2]}, "not be negative"),
+        ({"methods": ["a", "b"], "weights": [1, 1], "combine": "max"}, "weights need combine: mean"),
         ({}, "methods"),
     ],
 )

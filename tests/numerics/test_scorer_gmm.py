@@ -138,7 +138,7 @@ def test_neither_the_memory_nor_the_other_test_images_matter(tmp_path, memory):
         assert_close(found(GMM(), tmp_path, [image], references, Compute(memory=memory)), [expected])
 
 
-def test_what_is_odd_where_the_references_do_not_differ_is_found(tmp_path):
+def test_what_is_anomalous_where_the_references_do_not_differ_is_found(tmp_path):
     rng = np.random.default_rng(10)
 
     def image(along, across):
@@ -185,7 +185,7 @@ def test_each_reference_is_scored_by_a_fit_to_others(tmp_path):
 
 @pytest.mark.parametrize(("components", "count", "fewest"), [(1, 2, 3), (5, 4, 5)])
 def test_too_few_references_are_refused(tmp_path, components, count, fewest):
-    message = f"needs at least {fewest} references to be fitted to, and there are {count}; raise 'shots'"
+    message = f"needs at least {fewest} references, but there are {count}; raise 'shots'"
     with pytest.raises(DataError, match=message):
         found(GMM(components=components), tmp_path, images(16, 1), images(17, count))
 
@@ -195,7 +195,7 @@ def test_an_unknown_covariance_is_refused():
         GMM.build({"covariance": "round"}, where="methods.gmm")
 
 
-def test_it_takes_all_training_images_unless_told_otherwise():
+def test_it_takes_all_training_images_by_default():
     assert GMM().setting == "full-shot"
     assert GMM().feature_sets()["references"].subset == "train"
     assert GMM(shots=8, seed=1).feature_sets()["references"].subset == "references-k8-seed1"

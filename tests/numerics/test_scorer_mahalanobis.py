@@ -202,12 +202,12 @@ def test_references_of_different_grids_are_refused_by_position(tmp_path):
 
 def test_more_channels_than_there_are_are_refused(tmp_path):
     tokens = random_tokens(17, (3, 4))
-    with pytest.raises(ConfigError, match="there are 12 channels, fewer than the 13 asked for; lower 'channels'"):
+    with pytest.raises(ConfigError, match="there are 12 channels, fewer than the 13 wanted; lower 'channels'"):
         maps(Mahalanobis(channels=13), tmp_path, test=tokens, references=tokens)
 
 
 def test_turned_references_by_position_are_refused():
-    with pytest.raises(ConfigError, match=r"methods\.padim: .*no positions in common; set 'rotations: false'"):
+    with pytest.raises(ConfigError, match=r"methods\.padim: .*no common positions; set 'rotations: false'"):
         Mahalanobis.build({"per_position": True, "rotations": True}, where="methods.padim")
 
 
@@ -216,6 +216,6 @@ def test_no_regularisation_is_refused():
         Mahalanobis.build({"regularisation": 0}, where="methods.padim")
 
 
-def test_references_are_turned_only_if_told_so():
+def test_references_are_turned_only_if_configured():
     assert Mahalanobis(shots=4).feature_sets()["references"].view == "original"
     assert Mahalanobis(rotations=True).feature_sets()["references"].view == "rotations"

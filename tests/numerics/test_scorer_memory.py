@@ -70,7 +70,7 @@ class Largest(TorchDispatchMode):
 
 
 def images(role: str, grid: tuple[int, int]) -> list[np.ndarray]:
-    """Three images of a role, with the odd patches in other places for every role."""
+    """Three images of a role, with the anomalous patches in other places for every role."""
     return random_tokens(sum(map(ord, role)), grid, grid, grid, layers=1, channels=4)
 
 

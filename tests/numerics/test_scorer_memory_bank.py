@@ -122,7 +122,7 @@ def test_the_setting_and_the_features_name_shots_and_seed():
     assert full.feature_sets()["references"] == ("train", "original")
 
 
-def test_the_background_scores_zero_and_the_part_as_without_a_mask(tmp_path):
+def test_the_background_scores_zero_and_the_object_as_without_a_mask(tmp_path):
     part = np.zeros((1, 11, 11, 4))
     part[..., 0] = 1
     part[:, 3:8, 3:8] = [0.0, 1.0, 0.3, 0.0]

@@ -252,7 +252,7 @@ def test_maps_of_rotations_equal_plain_loops(tmp_path, name):
 
 
 @pytest.mark.parametrize(("tilt", "noted"), [(5.0, 5), (-7.5, 10)])
-def test_maps_of_tilted_parts_equal_plain_loops(tmp_path, tilt, noted):
+def test_maps_of_tilted_objects_equal_plain_loops(tmp_path, tilt, noted):
     scorer = MirrorSymmetry(symmetries=("horizontal", "vertical"), gate=0.9)
     group = [lambda z: z, reflection(90 + tilt), reflection(tilt), *rotations(2)[1:]]
     note = assert_equals_reference(scorer, tmp_path, seen_by(scorer, field(3, group, scale=0.8), 9, 8, noise=0.1))

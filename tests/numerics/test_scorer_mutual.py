@@ -1,7 +1,11 @@
 """Mutual scoring against plain loops, and what it must do by its definition."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
+import torch
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
@@ -14,6 +18,7 @@ from zsad.scoring.mutual import FIRST_IMAGE, Mutual
 from zsad.scoring.mutual_base import cosines, rescored_by_neighbours
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.score_images import score_images
+from zsad.scoring.side_by_side import libraries_in_one_thread
 
 GRIDS = [(5, 4), (3, 6), (4, 4), (5, 3), (2, 7)]
 
@@ -236,3 +241,41 @@ def test_the_shares_of_the_work_add_up_to_all_of_it(tmp_path, memory, earlier_on
     assert len(shares) >= len(GRIDS) - 1
     assert min(shares) > 0
     assert sum(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("memory", [10**9, 10_000])
+def test_the_number_of_threads_changes_no_bit(tmp_path, memory):
+    tokens = random_tokens(8, *[(6, 7)] * 5, (3, 4), *[(6, 7)] * 3, channels=40)
+    tokens[7] = tokens[1].copy()  # whose distances are measured again
+    found = {}
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            found[number] = maps(Mutual(), tmp_path / str(number), compute=Compute("cpu", memory), test=tokens)
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    for number in (2, 3):
+        assert [each.tobytes() for each in found[number]] == [each.tobytes() for each in found[1]]
+
+
+def test_threads_side_by_side_keep_the_order_and_end_with_the_block_even_if_it_fails():
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with libraries_in_one_thread() as side_by_side:
+            assert (side_by_side.threads, torch.get_num_threads()) == (3, 1)
+            assert side_by_side.map(lambda item: item**2, range(7)) == [0, 1, 4, 9, 16, 25, 36]
+            assert len(set(side_by_side.map(lambda _: (time.sleep(0.05), threading.get_ident())[1], range(3)))) == 3
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ZeroDivisionError):
+            _fail_within()
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fail_within():
+    with libraries_in_one_thread() as side_by_side:
+        side_by_side.map(lambda item: 1 / item, [1, 0])

@@ -28,7 +28,7 @@ def varied_tokens(seed, count, *, side=SIDE, channels=24):
 
 
 def with_copies(tokens, copies=COPIES, seed=100, size=3):
-    """The same odd square of patches, with a little noise, somewhere in some images; and where it is."""
+    """The same anomalous square of patches, with a little noise, somewhere in some images; and where it is."""
     rng = np.random.default_rng(seed)
     odd = 2 * rng.normal(size=(size, size, tokens[0].shape[-1]))
     tokens, where = [image.copy() for image in tokens], [np.zeros(image.shape[1:3], dtype=bool) for image in tokens]

@@ -71,10 +71,10 @@ def test_only_the_layers_that_are_named_count(tmp_path):
     np.testing.assert_allclose(found, plain(image[[2, 0]], [other[[2, 0]] for other in references]), rtol=1e-5)
 
 
-def test_what_cannot_be_fitted_is_told_before_and_while_it_is(tmp_path):
+def test_what_cannot_be_fitted_is_reported_before_and_while_it_is(tmp_path):
     assert Padim(channels=8).fit_refusal(SHOWN, SHOWN) == ""
     assert "there are 8 channels, fewer than the 9" in Padim(channels=9).fit_refusal(SHOWN, SHOWN)
-    assert "no positions in common" in Padim().fit_refusal(SHOWN, SHOWN._replace(grids=[(2, 3), (3, 2)]))
+    assert "no common positions" in Padim().fit_refusal(SHOWN, SHOWN._replace(grids=[(2, 3), (3, 2)]))
     tokens, other = random_tokens(4, (3, 4)), random_tokens(5, (4, 3))
     with pytest.raises(DataError, match=r"use images of one size, or 'mahalanobis'"):
         maps(Padim(), tmp_path, test=other, references=tokens)

@@ -244,8 +244,8 @@ def test_without_any_mask_patches_are_compared_with_class_tokens(tmp_path, keys)
     scorer = trained(tmp_path, categories(masks=False), keys=keys)
     learned = read_learned(Path(scorer.weights))
     assert learned.facts["notes"] == [
-        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with what is remembered "
-        "of whole images"
+        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with the keys of "
+        "whole images"
     ]
     np.testing.assert_array_equal(learned.tensors["patch_keys"], learned.tensors["image_keys"])
     tokens = made_up_category("lid", 7).images.tokens
@@ -307,7 +307,7 @@ def test_a_memory_of_another_shape_is_refused(tmp_path, changed, said):
 @pytest.mark.parametrize(("name", "value", "told"), [("keys", "patches", "regions"), ("seed", 3, 0)])
 def test_weights_of_other_keys_or_another_seed_are_refused(tmp_path, name, value, told):
     other = PromptMemory(**{"weights": trained(tmp_path).weights, name: value})
-    with pytest.raises(DataError, match=rf"was trained with {name} {told} and not with {value} \(with these weights"):
+    with pytest.raises(DataError, match=rf"was trained with {name} {told}, not with {value} \(with these weights"):
         scored(other, made_up_category("lid", 7).images.tokens)
 
 
@@ -316,8 +316,8 @@ def test_weights_of_another_method_are_refused(tmp_path):
     path = Path(scorer.weights)
     learned = read_learned(path)
     write_learned(path, Learned(learned.tensors, {**learned.facts, "method": "visual_prompts"}))
-    with pytest.raises(DataError, match="holds weights of 'visual_prompts' and not of 'prompt_memory'"):
+    with pytest.raises(DataError, match="holds weights of 'visual_prompts', not of 'prompt_memory'"):
         scored(scorer, made_up_category("lid", 7).images.tokens)
     write_learned(path, Learned(learned.tensors, {**learned.facts, "layers": None}))
-    with pytest.raises(DataError, match="does not say which layers it was trained on"):
+    with pytest.raises(DataError, match="does not name the layers it was trained on"):
         scored(scorer, made_up_category("lid", 7).images.tokens)

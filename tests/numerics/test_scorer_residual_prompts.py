@@ -34,7 +34,7 @@ class Images:
     """Made-up tokens of images of one kind of part, some of them with a square of other tokens.
 
     Args:
-        seed: of the part, what all its images share.
+        seed: of the object, what all its images share.
     """
 
     def __init__(self, seed):
@@ -333,7 +333,7 @@ def test_without_masks_the_image_head_alone_learns_and_the_map_is_the_distance(t
 
 def test_an_auxiliary_category_without_references_is_refused():
     category = Images(11).category("part", (3, 4), (3, 4), anomalous=[0])._replace(references=None)
-    with pytest.raises(DataError, match="category 'part' of the auxiliary data set comes without references"):
+    with pytest.raises(DataError, match="category 'part' of the auxiliary data set has no references"):
         auxiliary().train([category], PLAIN)
 
 
@@ -341,9 +341,9 @@ def test_weights_of_a_head_that_saw_something_else_are_refused(tmp_path):
     category = Images(11).category("part", (3, 4), (3, 4), anomalous=[0])
     given = trained(auxiliary(input="sum"), [category], tmp_path / "weights.safetensors").weights
     references = MemoryTokens(PART.tokens(7, (6, 6))[0])
-    with pytest.raises(DataError, match="was trained with input sum and not with residual "):
+    with pytest.raises(DataError, match="was trained with input sum, not with residual "):
         auxiliary(input="residual", weights=given).fit(references, [0], PLAIN)
-    with pytest.raises(DataError, match="nothing was learned yet"):
+    with pytest.raises(DataError, match="the method has no weights yet"):
         auxiliary().fit(references, [0], PLAIN)
     wider = MemoryTokens([np.ones((LAYERS, 2, 2, CHANNELS + 1))])
     with pytest.raises(DataError, match=rf"different backbones \(channels: {CHANNELS + 1} and {CHANNELS}\)"):
@@ -385,7 +385,9 @@ def test_what_it_sees_stands_in_its_setting_and_its_features():
 @pytest.mark.parametrize("given", [{"weights": "some.safetensors"}, {"trained_on": "visa"}])
 def test_weights_without_an_auxiliary_data_set_are_refused(given):
     (name,) = given
-    with pytest.raises(ConfigError, match=f"'{name}' is of a training on an auxiliary data set; set 'learns_from"):
+    with pytest.raises(
+        ConfigError, match=f"'{name}' is only for training on an auxiliary data set; also set 'learns_from"
+    ):
         ResidualPrompts.build(given, where="methods.way")
 
 

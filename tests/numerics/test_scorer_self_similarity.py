@@ -7,7 +7,7 @@ from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored
 from zsad.errors import DataError
 from zsad.scoring.compute import Compute
-from zsad.scoring.self_similarity import PART_TOO_SMALL, SelfSimilarity
+from zsad.scoring.self_similarity import OBJECT_TOO_SMALL, SelfSimilarity
 
 
 def reference(tokens, fraction, radius, k=None):
@@ -65,7 +65,7 @@ def test_a_patch_unlike_the_others_scores_highest(tmp_path):
     assert found[3, 5] == pytest.approx(1, abs=1e-3)
 
 
-def test_neighbours_within_the_radius_do_not_vouch_for_a_defect(tmp_path):
+def test_neighbours_within_the_radius_do_not_hide_a_defect(tmp_path):
     tokens = np.tile([1.0, 0.0], (1, 9, 9, 1))
     tokens[0, 3:6, 3:6] = [0.0, 1.0]
     scorer = SelfSimilarity(fraction=0.001, exclusion_radius=2)
@@ -96,7 +96,7 @@ def test_the_memory_does_not_matter(tmp_path, memory):
 
 
 def picture_of_a_part():
-    """A part with one odd patch, of which the background holds many copies."""
+    """An object with one anomalous patch, of which the background holds many copies."""
     rng = np.random.default_rng(6)
     tokens = np.tile([1.0, 0.0, 0.0, 0.0], (1, 14, 14, 1))
     tokens[:, 4:10, 4:10] = [0.0, 1.0, 0.0, 0.0]
@@ -104,7 +104,7 @@ def picture_of_a_part():
     return tokens + 0.02 * rng.normal(size=tokens.shape)
 
 
-def test_on_the_foreground_alone_what_the_background_repeats_is_odd_and_the_background_scores_zero(tmp_path):
+def test_on_the_foreground_alone_what_the_background_repeats_is_anomalous_and_the_background_scores_zero(tmp_path):
     scorer = SelfSimilarity(k=1, exclusion_radius=1, foreground="otsu")
     (found,) = maps(scorer, tmp_path, test=[picture_of_a_part()])
     assert np.unravel_index(found.argmax(), found.shape) == (6, 6)
@@ -113,10 +113,10 @@ def test_on_the_foreground_alone_what_the_background_repeats_is_odd_and_the_back
     assert whole[6, 6] < found[6, 6] / 10
 
 
-def test_where_the_part_is_too_small_for_the_radius_the_whole_image_is_the_part_with_a_note(tmp_path):
+def test_where_the_object_is_too_small_for_the_radius_the_whole_image_is_the_object_with_a_note(tmp_path):
     tokens = np.tile([1.0, 0.0], (1, 12, 12, 1))
     tokens[:, 5:7, 5:7] = [0.0, 1.0]
     (found,) = scores(SelfSimilarity(foreground="otsu"), tmp_path, test=[tokens])
-    assert found.note == PART_TOO_SMALL
+    assert found.note == OBJECT_TOO_SMALL
     (whole,) = maps(SelfSimilarity(), tmp_path, test=[tokens])
     assert_close(found.anomaly_map, whole)

@@ -145,7 +145,7 @@ def test_references_are_scored_by_the_others(tmp_path):
         np.testing.assert_allclose(score.anomaly_map, reference(image, [other], 0.99), rtol=1e-5, atol=1e-6)
 
 
-def test_references_are_turned_unless_told_otherwise():
+def test_references_are_turned_by_default():
     assert Subspace(shots=4).feature_sets()["references"].view == "rotations"
     assert Subspace(rotations=False).feature_sets()["references"].view == "original"
 

@@ -93,7 +93,7 @@ def test_windows_are_no_layers_of_patches():
     plain = MemoryTokens([windowed.patch_tokens(0)[2:]], windowed.cls_tokens()[:, 2:], layers=["patches"], texts=texts)
     maps = [next(iter(TextSimilarity().score({"test": each}, COMPUTE))).anomaly_map for each in (windowed, plain)]
     np.testing.assert_array_equal(*maps)
-    with pytest.raises(DataError, match="layer 'window2' holds windows of the image and no patches"):
+    with pytest.raises(DataError, match="layer 'window2' holds windows of the image, not patches"):
         list(TextSimilarity(layers=["window2"]).score({"test": windowed}, COMPUTE))
 
 
@@ -105,8 +105,8 @@ def test_the_image_score_is_that_of_the_image_vector_or_the_maps():
     assert [scorer.own_image_scores for scorer in scorers] == [True, False]
     np.testing.assert_array_equal(own.anomaly_map, of_map.anomaly_map)
     highest = ImageScoring(aggregate="max")
-    assert highest.summed_up(own).image_score == own.image_score
-    assert highest.summed_up(of_map).image_score == of_map.anomaly_map.max()
+    assert highest.complete(own).image_score == own.image_score
+    assert highest.complete(of_map).image_score == of_map.anomaly_map.max()
 
 
 def linear_file(folder: Path, count: int, given: int, width: int):
@@ -145,9 +145,9 @@ def test_linear_layers_bring_the_tokens_of_their_layer_among_the_texts(tmp_path,
 @pytest.mark.parametrize(
     ("count", "given", "width", "reason"),
     [
-        (2, 6, 6, "are 2, and the method reads 3 layers of the features"),
-        (3, 7, 6, "read tokens of 7 channels, and the features have 6"),
-        (3, 6, 5, "lead to 5 channels, and texts have 6"),
+        (2, 6, 6, "are 2, but the method reads 3 layers of the features"),
+        (3, 7, 6, "read tokens of 7 channels, but the features have 6"),
+        (3, 6, 5, "lead to 5 channels, but texts have 6"),
     ],
 )
 def test_linear_layers_for_other_features_are_refused(tmp_path, count, given, width, reason):
@@ -224,7 +224,7 @@ def test_texts_of_another_model_are_refused(other, odd):
     texts.provenance["model"] = other
     features = features_of(21, texts, provenance={"model": MODEL})
     if odd:
-        with pytest.raises(DataError, match=rf"come from different models \({odd}.* encode the texts by the model"):
+        with pytest.raises(DataError, match=rf"come from different models \({odd}.* encode the texts with the model"):
             list(TextSimilarity().score({"test": features}, COMPUTE))
     else:
         assert len(list(TextSimilarity().score({"test": features}, COMPUTE))) == 3
@@ -240,11 +240,11 @@ def test_texts_that_are_missing_or_wider_than_the_features_are_refused():
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
-        ({"text_prompts": "a/tokens.pth"}, "text_prompts: a/tokens.pth holds what others have trained; name the data"),
-        ({"text_prompts": "tokens.pt"}, "holds what others have trained"),
-        ({"linear_layers": "linear.pth"}, "linear_layers: linear.pth holds what others have trained"),
-        ({"trained_on": "visa"}, "'trained_on' is for learned text_prompts or layers, and these are none"),
-        ({"trained_on": "visa", "text_prompts": "mine.yaml"}, "these are none; leave it out"),
+        ({"text_prompts": "a/tokens.pth"}, "text_prompts: a/tokens.pth holds published trained weights; name the data"),
+        ({"text_prompts": "tokens.pt"}, "holds published trained weights"),
+        ({"linear_layers": "linear.pth"}, "linear_layers: linear.pth holds published trained weights"),
+        ({"trained_on": "visa"}, "'trained_on' is only for learned text_prompts or layers"),
+        ({"trained_on": "visa", "text_prompts": "mine.yaml"}, "only for learned text_prompts or layers; leave it out"),
         ({"trained_on": "a b", "text_prompts": "a.pth"}, "trained_on.* letters, digits"),
         ({"text_prompts": ""}, "text_prompts"),
         ({"temperature": 0}, "temperature"),

@@ -99,7 +99,7 @@ def test_a_texture_that_repeats_with_the_tile_scores_zero_where_no_tile_leaves_t
     assert_close(found[2:-2, 2:-2], 0, size=1)
 
 
-def test_an_odd_block_in_a_stationary_texture_scores_highest(tmp_path):
+def test_an_anomalous_block_in_a_stationary_texture_scores_highest(tmp_path):
     rng = np.random.default_rng(5)
     texture = np.array([1.0, 0.0, 0.0, 0.0]) + 0.1 * rng.normal(size=(1, 20, 24, 4))
     texture[0, 8:11, 13:16] += [0.0, 0.5, 0.0, 0.0]

@@ -21,17 +21,17 @@ from closeness import assert_close
 from feature_files import random_tokens
 from zsad.adaptation.losses import cross_entropy, dice, focal
 from zsad.adaptation.marks import MemoryMarks
-from zsad.adaptation.prototypes import Drawn, Prototypes, batches_of, loss_of
+from zsad.adaptation.prototypes import Prototypes, TrainingSample, batches_of, loss_of
 from zsad.adaptation.training import seeded
 from zsad.errors import ConfigError, DataError
 from zsad.files.learned import Learned, read_learned, to_bytes, write_learned
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount
-from zsad.scoring.drawn_patches import DrawnPatches
 from zsad.scoring.fusion import Fusion
 from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.labelled_images import LabelledImages
 from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.sampled_patches import SampledPatches
 from zsad.scoring.token_source import LabelledTokens, MemoryTokens
 from zsad.scoring.visual_prompts import VisualPrompts
 
@@ -149,7 +149,7 @@ def test_gradients_are_those_of_finite_differences():
 
     counts = torch.tensor([[1.0, 1, 3, 0], [2, 2, 2, 2]], dtype=torch.float64)
     shares = torch.tensor([[1.0, 0.25, 0, 0], [0, 0, 0, 0]], dtype=torch.float64)
-    drawn = Drawn(unit(3, 2, CHANNELS), torch.tensor([1, 0, 1]), unit(2, 2, 4, CHANNELS), shares, counts)
+    drawn = TrainingSample(unit(3, 2, CHANNELS), torch.tensor([1, 0, 1]), unit(2, 2, 4, CHANNELS), shares, counts)
     prototypes = Prototypes(2, CHANNELS).double()
     loss_of(prototypes, drawn, 0.07).backward()
     step = 1e-7
@@ -289,7 +289,7 @@ def test_all_anomalous_patches_are_drawn_and_some_others_stand_for_the_rest(norm
     category = made_up_category("plate", 1)
     images = LabelledImages([category], None)
     numbers = [0, 1, 2, 3]
-    drawn = DrawnPatches(images, normal, 0, COMPUTE).seen(numbers)
+    drawn = SampledPatches(images, normal, 0, COMPUTE).sample(numbers)
     for place, number in enumerate(numbers):
         rows, columns = GRIDS[number % 2]
         shares = category.images.marks.shares(number, rows, columns).ravel()
@@ -314,17 +314,17 @@ def test_all_anomalous_patches_are_drawn_and_some_others_stand_for_the_rest(norm
 
 
 def test_of_no_patches_class_tokens_alone_are_seen():
-    drawn = DrawnPatches(LabelledImages(categories(), None), 0, 0, COMPUTE).seen([0, 3])
+    drawn = SampledPatches(LabelledImages(categories(), None), 0, 0, COMPUTE).sample([0, 3])
     assert (len(drawn.class_tokens), len(drawn.patch_tokens), len(drawn.shares)) == (2, 0, 0)
 
 
 def test_what_is_drawn_of_an_image_depends_on_its_name_and_the_seed_alone():
     plate, rope = categories()
-    alone = DrawnPatches(LabelledImages([rope], None), 5, 0, COMPUTE).seen([2])
-    together = DrawnPatches(LabelledImages([plate, rope], None), 5, 0, COMPUTE).seen([0, 9 + 2])
+    alone = SampledPatches(LabelledImages([rope], None), 5, 0, COMPUTE).sample([2])
+    together = SampledPatches(LabelledImages([plate, rope], None), 5, 0, COMPUTE).sample([0, 9 + 2])
     width = alone.patch_tokens.shape[2]
     torch.testing.assert_close(alone.patch_tokens[0], together.patch_tokens[1, :, :width], rtol=0, atol=0)
-    other = DrawnPatches(LabelledImages([rope], None), 5, 1, COMPUTE).seen([2])
+    other = SampledPatches(LabelledImages([rope], None), 5, 1, COMPUTE).sample([2])
     assert not torch.equal(alone.patch_tokens, other.patch_tokens)
 
 
@@ -348,8 +348,7 @@ def test_of_an_image_without_a_mask_the_class_token_alone_is_learned_from():
     some = made_up_category("plate", 1, masks=[0, 6])
     learned = scorer.train([some], COMPUTE)
     assert learned.facts["notes"] == [
-        "1 of 3 anomalous images of the auxiliary data set have no mask: only what images look like as a whole was "
-        "learned from them"
+        "1 of 3 anomalous images of the auxiliary data set have no mask: they were used only as whole images"
     ]
     assert to_bytes(scorer.train([with_other_patches(some, [3])], COMPUTE)) == to_bytes(learned)
     marked = scorer.train([with_other_patches(some, [0])], COMPUTE)
@@ -371,8 +370,8 @@ def test_without_any_mask_patches_are_compared_with_what_is_known_of_images(tmp_
     scorer = trained(tmp_path, some)
     learned = read_learned(Path(scorer.weights))
     assert learned.facts["notes"] == [
-        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with what was learned "
-        "about whole images"
+        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with the vectors "
+        "learned for whole images"
     ]
     assert learned.facts["parameters"] == learned.tensors["image"].size
     np.testing.assert_array_equal(learned.tensors["patch"], learned.tensors["image"])
@@ -445,8 +444,8 @@ def test_a_layer_that_features_lack_is_refused():
         VisualPrompts(layers=["7"]).train(categories(), COMPUTE)
 
 
-def test_a_loss_that_is_no_number_is_told():
-    with pytest.raises(DataError, match="the loss is not finite any more after"):
+def test_a_loss_that_is_no_number_is_reported():
+    with pytest.raises(DataError, match="the loss is no longer finite after"):
         VisualPrompts(**SHORT, temperature=1e-45).train(categories(), COMPUTE)
 
 
@@ -492,7 +491,7 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
 def test_another_temperature_or_seed_than_that_of_the_training_is_refused(tmp_path, name, value, told):
     scorer = trained(tmp_path)
     other = VisualPrompts(**SHORT | {"weights": scorer.weights, name: value})
-    said = rf"was trained with {name} {told} and not with {value} \(with these weights, leave '{name}' out\)"
+    said = rf"was trained with {name} {told}, not with {value} \(with these weights, leave '{name}' out\)"
     with pytest.raises(DataError, match=said):
         scored(other, made_up_category("lid", 7).images.tokens)
 
@@ -525,19 +524,19 @@ def test_vectors_of_another_shape_are_refused(tmp_path, tensors, said):
 def test_weights_that_do_not_say_what_they_are_of_are_refused(tmp_path, facts):
     scorer = trained(tmp_path)
     edited(scorer, **facts)
-    with pytest.raises(DataError, match="does not say which layers it was trained on"):
+    with pytest.raises(DataError, match="does not name the layers it was trained on"):
         scored(scorer, made_up_category("lid", 7).images.tokens)
 
 
 def test_weights_of_another_method_or_data_set_are_refused(tmp_path):
     scorer = trained(tmp_path)
     tokens = made_up_category("lid", 7).images.tokens
-    with pytest.raises(DataError, match=f"was trained on '{AUXILIARY}' and not on 'visa'"):
+    with pytest.raises(DataError, match=f"was trained on '{AUXILIARY}', not on 'visa'"):
         scored(VisualPrompts(weights=scorer.weights, trained_on="visa"), tokens)
     edited(scorer, method="flow")
-    with pytest.raises(DataError, match="holds weights of 'flow' and not of 'visual_prompts'"):
+    with pytest.raises(DataError, match="holds weights of 'flow', not of 'visual_prompts'"):
         scored(scorer, tokens)
-    with pytest.raises(DataError, match="nothing was learned yet: train the method"):
+    with pytest.raises(DataError, match="the method has no weights yet: train it"):
         scored(VisualPrompts(), tokens)
 
 

@@ -95,7 +95,7 @@ def test_the_orders_of_averaging_differ():
 def test_the_image_score_is_its_own_and_is_kept():
     features = windowed_tokens(6, [(4, 4)], texts=made_up_texts(7, 6))
     (score,) = WinClip().score({"test": features}, COMPUTE)
-    stored = ImageScoring(smoothing=1.0).summed_up(score)
+    stored = ImageScoring(smoothing=1.0).complete(score)
     assert stored.image_score == score.image_score
     assert not np.array_equal(stored.anomaly_map, score.anomaly_map)
 
@@ -162,13 +162,17 @@ def test_scoring_refuses_what_is_refused_beforehand():
 
 def test_windows_of_another_width_than_the_texts_are_refused():
     features = windowed_tokens(14, [(3, 3)], texts=made_up_texts(15, 5))
-    with pytest.raises(DataError, match=r"the image vector of test/0.png .* not in the space of the texts, .* 5 chann"):
+    with pytest.raises(
+        DataError,
+        match=r"the image vector of test/0.png .* not lie in the space of the texts, .* 5 "
+        "chann",
+    ):
         list(WinClip().score({"test": features}, COMPUTE))
     whole = features.cls_tokens() * (np.arange(8) < 5)
     narrow = MemoryTokens(
         [features.patch_tokens(0)], whole, features.image_ids, features.layers, texts=made_up_texts(15, 5)
     )
-    with pytest.raises(DataError, match=r"layer 'window2' of .* not in the space of the texts"):
+    with pytest.raises(DataError, match=r"layer 'window2' of .* not lie in the space of the texts"):
         list(WinClip().score({"test": narrow}, COMPUTE))
 
 

@@ -74,7 +74,7 @@ def test_the_image_score_is_its_own_and_is_kept():
     texts = made_up_texts(3, 6)
     roles = {"test": windowed_tokens(4, [(4, 4)]), "references": windowed_tokens(5, [(4, 4)], texts=texts)}
     (score,) = WinClipPlus().score(roles, COMPUTE)
-    assert ImageScoring(aggregate="mean").summed_up(score).image_score == score.image_score
+    assert ImageScoring(aggregate="mean").complete(score).image_score == score.image_score
 
 
 def test_an_image_that_is_a_reference_has_seen_itself():

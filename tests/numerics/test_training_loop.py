@@ -171,7 +171,7 @@ def test_looks_are_at_the_average():
 
 def test_a_loss_that_is_no_number_ends_the_training():
     module = linear()
-    with pytest.raises(DataError, match="learning: the loss is not finite any more after 3 steps"):
+    with pytest.raises(DataError, match="learning: the loss is no longer finite after 3 steps"):
         train(
             module,
             lambda step: loss_of(module, rows_at(step)) * (math.inf if step == 2 else 1),
@@ -182,7 +182,7 @@ def test_a_loss_that_is_no_number_ends_the_training():
 
 def test_weights_that_the_last_step_makes_no_numbers_end_the_training():
     module = linear()
-    with pytest.raises(DataError, match="learning: the weights are no numbers any more after 1 steps"):
+    with pytest.raises(DataError, match="learning: the weights are no longer finite after 1 steps"):
         train(module, lambda step: loss_of(module, rows_at(step)), Schedule(1, 1e39), label="learning")
 
 

@@ -10,7 +10,7 @@ from scipy.stats import chi2, kstest
 from closeness import assert_close
 from zsad.adaptation.training import generator, seeded
 from zsad.adaptation.velocity import Velocity
-from zsad.scoring.velocity_scores import VELOCITY_SCORES, Asked, Measure, drawn_noise
+from zsad.scoring.velocity_scores import VELOCITY_SCORES, Measure, VelocityOptions, sample_noise
 
 TIMES = np.linspace(0.1, 0.95, 10)
 
@@ -43,7 +43,7 @@ def scored(
 ) -> np.ndarray:
     noise = drawn(9, 2, tokens.shape[1]) if noise is None else noise
     with torch.no_grad():
-        found = VELOCITY_SCORES[measure].of(made, tokens, position, Asked(noise, averaging, euler_steps))
+        found = VELOCITY_SCORES[measure].of(made, tokens, position, VelocityOptions(noise, averaging, euler_steps))
     assert found.shape == (len(tokens),)
     return found.double().numpy()
 
@@ -75,7 +75,7 @@ def test_mismatch_is_that_of_plain_loops(position, draws, averaging):
 
 def test_mismatch_of_a_gaussian_has_its_closed_form():
     """``v - (x_1 - x_0) = (t x_0 - (1 - t) x_1) / c``, ``c = (1 - t)^2 + t^2``, of the exact velocity."""
-    tokens, noise = drawn(5, 300, 6), drawn_noise(2, 6, generator(0, "noise"))
+    tokens, noise = drawn(5, 300, 6), sample_noise(2, 6, generator(0, "noise"))
     found = scored("mismatch", exact(6), tokens, noise=noise)
     c, weights = (1 - TIMES) ** 2 + TIMES**2, TIMES**2 / (TIMES**2).sum()
     of_noise = (weights * TIMES**2 / c**2).sum() * float(noise[0].square().sum())
@@ -84,7 +84,7 @@ def test_mismatch_of_a_gaussian_has_its_closed_form():
 
 
 def test_what_a_token_shares_with_a_draw_cancels_between_opposite_draws():
-    noise = drawn_noise(5, 3, generator(2, "noise"))
+    noise = sample_noise(5, 3, generator(2, "noise"))
     assert noise.shape == (5, 3)
     torch.testing.assert_close(noise[1::2], -noise[:4:2])
     assert (noise[0] - noise[2]).abs().max() > 0.1

@@ -117,7 +117,7 @@ def test_the_order_of_the_references_does_not_matter_nor_the_memory():
         np.testing.assert_allclose(little.learned.tensors[name], tensor, rtol=1e-3, atol=1e-4)
 
 
-def test_a_training_is_told_by_its_seed_steps_and_digest():
+def test_a_training_is_reported_by_its_seed_steps_and_digest():
     scorer = Flow(**QUICK, seed=4)
     model = fitted(scorer, references())
     told = scorer.training(model)
@@ -130,7 +130,7 @@ def test_a_training_is_told_by_its_seed_steps_and_digest():
 
 
 def test_one_reference_is_refused():
-    with pytest.raises(DataError, match=r"training needs at least 2 references, as a single one .* and there is 1"):
+    with pytest.raises(DataError, match=r"training needs at least 2 references, since a single one .* but there is 1"):
         fitted(Flow(**QUICK), references((9, 9)))
 
 
@@ -140,7 +140,7 @@ def test_turned_views_of_one_reference_are_still_one():
 
 
 def test_fewer_patches_than_dimensions_are_refused():
-    message = "whitening to 12 dimensions needs more patches than that, and the references have 12; lower 'dimensions'"
+    message = "whitening to 12 dimensions needs more patches than that, but the references have 12; lower 'dimensions'"
     with pytest.raises(DataError, match=message):
         fitted(Flow(**QUICK), references((2, 3), (2, 3)))
     assert fitted(Flow(**QUICK, dimensions=11), references((2, 3), (2, 3))).whitening.dimensions == 11
@@ -151,7 +151,7 @@ def test_equal_patches_are_refused():
         fitted(Flow(**QUICK), MemoryTokens([np.full((1, 4, 4, 3), 0.7)] * 3))
 
 
-def test_constant_channels_are_told_and_what_differs_in_one_stands_out(caplog):
+def test_constant_channels_are_reported_and_what_differs_in_one_stands_out(caplog):
     images = random_tokens(1, (6, 6), (6, 6), (6, 6), layers=1)
     for image in images:
         image[..., 2] = 0.0
@@ -181,22 +181,22 @@ def test_another_grid_is_refused_where_positions_count(position):
     model = fitted(scorer, source)
     other = references((4, 5), seed=1, ids=["test/9.png"])
     if position:
-        with pytest.raises(DataError, match=r"test/9\.png has 4 x 5 patches and the references 5 x 4: .*'position: f"):
+        with pytest.raises(DataError, match=r"test/9\.png has 4 x 5 patches but the references 5 x 4: .*'position: f"):
             list(scorer.score_by(model, other, [0], Compute()))
-        with pytest.raises(DataError, match=r"test/9\.png has 4 x 5 patches and train/0\.png 5 x 4"):
+        with pytest.raises(DataError, match=r"test/9\.png has 4 x 5 patches but train/0\.png 5 x 4"):
             scorer.check({"test": other, "references": source})
-        with pytest.raises(DataError, match=r"train/1\.png has 3 x 7 patches and train/0\.png 5 x 4"):
+        with pytest.raises(DataError, match=r"train/1\.png has 3 x 7 patches but train/0\.png 5 x 4"):
             fitted(scorer, references())
     else:
         assert len(list(scorer.score_by(model, other, [0], Compute()))) == 1
 
 
 def test_positions_of_turned_references_are_refused():
-    with pytest.raises(ConfigError, match="turned references have no positions in common"):
+    with pytest.raises(ConfigError, match="rotated references have no common positions"):
         Flow.build({"position": True, "rotations": True}, where="methods.flow")
 
 
-def test_references_are_turned_if_told_so():
+def test_references_are_turned_if_configured():
     assert Flow(rotations=True).feature_sets()["references"].view == "rotations"
     assert Flow().feature_sets()["references"].view == "original"
 

@@ -1,1 +1,1 @@
-"""What methods learn on frozen features: networks, losses, the training loop, and anomalies made for training."""
+"""Learning on frozen features: networks, losses, the training loop, and synthetic anomalies."""

@@ -12,15 +12,15 @@ from zsad.adaptation.training import generator, seeded
 from zsad.errors import ConfigError
 
 CLAMP: Final = 1.9  # no coupling scales by more than exp(CLAMP), nor by less than exp(-CLAMP)
-FEWEST_DIMENSIONS: Final = 2  # one part decides how the other is changed
+FEWEST_DIMENSIONS: Final = 2  # one half decides how the other is changed
 
 
 class CouplingSizes(NamedTuple):
-    """What a `CouplingNetwork` looks like.
+    """Sizes of a `CouplingNetwork`.
 
     Attributes:
         dimensions: ``d`` of a vector, at least 2.
-        condition: width of what the density is conditional on; 0 for nothing.
+        condition: width of the condition; 0 for an unconditional density.
         blocks: couplings, one after the other.
         width: of the hidden layer of each.
     """
@@ -32,22 +32,22 @@ class CouplingSizes(NamedTuple):
 
 
 class CouplingNetwork(nn.Module):
-    """Vectors ``x`` to ``z``, which are normal and independent if the density is right, and back.
+    """An invertible map from vectors ``x`` to ``z``, which are Gaussian and independent if the density is right.
 
-    Each of the couplings splits a vector into two parts, keeps one, ``a``, and moves and scales the other, ``b``, by
-    what a network with one hidden layer makes of ``a`` and the condition ``c``:
+    Each of the couplings splits a vector into two halves, keeps one, ``a``, and moves and scales the other, ``b``, by
+    the output of a network with one hidden layer for ``a`` and the condition ``c``:
 
         ``(s, t) = W2 relu(W1 a + Wc c + w1) + w2``,   ``b' = exp(k(s)) b + t``,
 
     with ``k(s) = (2 alpha / pi) atan(s / alpha)`` and ``alpha = 1.9``, the soft clamp of Ardizzone et al.
-    (arXiv 1907.02392). Before every second coupling the dimensions are put into an order that the seed draws; the next
-    one exchanges the parts, so that two couplings change every dimension. The log-determinant of the Jacobian is the
-    sum of all ``k(s)``. ``W2`` and ``w2`` start at zero: an untrained network only reorders, and its density is the
-    standard normal one.
+    (arXiv 1907.02392). Before every second coupling the dimensions are put into a random order that depends on the
+    seed; the next one exchanges the halves, so that two couplings change every dimension. The log-determinant of the
+    Jacobian is the sum of all ``k(s)``. ``W2`` and ``w2`` start at zero: an untrained network only reorders, and its
+    density is the standard normal density.
 
     Args:
         sizes: see `CouplingSizes`.
-        seed: of the orders and of the first weights.
+        seed: random seed of the orders and of the initial weights.
 
     Raises:
         ConfigError: a vector has a single dimension.
@@ -58,11 +58,11 @@ class CouplingNetwork(nn.Module):
     def __init__(self, sizes: CouplingSizes, seed: int) -> None:
         super().__init__()
         if sizes.dimensions < FEWEST_DIMENSIONS:
-            raise ConfigError(f"a coupling needs at least 2 dimensions, and there is {sizes.dimensions}")
+            raise ConfigError(f"a coupling needs at least 2 dimensions, but there is {sizes.dimensions}")
         self.sizes = sizes
         self.split = sizes.dimensions // 2
-        draws = generator(seed, "orders of dimensions")
-        orders = [torch.randperm(sizes.dimensions, generator=draws) for _ in range((sizes.blocks + 1) // 2)]
+        rng = generator(seed, "orders of dimensions")
+        orders = [torch.randperm(sizes.dimensions, generator=rng) for _ in range((sizes.blocks + 1) // 2)]
         self.register_buffer("orders", torch.stack(orders))
         with seeded(seed, "couplings"):
             self.couplings = nn.ModuleList(_Coupling(*self._parts(number), sizes) for number in range(sizes.blocks))
@@ -112,7 +112,7 @@ class CouplingNetwork(nn.Module):
 
     @property
     def reorders(self) -> bool:
-        """Whether each of its orders names every dimension once, as weights from elsewhere need not."""
+        """Whether each of its orders has every dimension once, which loaded weights may violate."""
         dimensions = torch.arange(self.sizes.dimensions, device=self.orders.device)
         return bool((self.orders.sort(dim=1).values == dimensions).all())
 
@@ -123,7 +123,7 @@ class CouplingNetwork(nn.Module):
 
 
 class _Coupling(nn.Module):
-    """What the part that is kept, and the condition, make of the other one: logarithms of scales, and shifts."""
+    """Logarithms of scales, and shifts, of one half, from the kept half and the condition."""
 
     def __init__(self, kept: int, changed: int, sizes: CouplingSizes) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""Losses of maps that are known at the resolution of patches alone, as shares of their pixels.
+"""Losses of maps at the resolution of patches, whose targets are shares of pixels.
 
-A map that says the same of all pixels of a patch has, over these pixels, the loss that the functions below compute from
+A map that is constant over the pixels of a patch has, over these pixels, the loss that the functions below compute from
 the share ``s`` of them that is anomalous: of ``n`` such pixels ``s n`` have the loss of an anomalous pixel and
-``(1 - s) n`` that of a normal one. Patches may count more than once, for others that were not drawn.
+``(1 - s) n`` that of a normal one. Patches may count more than once, to represent others that were not sampled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from zsad.lazy import torch
 
 GAMMA = 2.0  # of the focal loss, as UniADet, AnomalyCLIP and APRIL-GAN have it
-SMOOTHING = 1.0  # of Dice, in patches: what keeps the overlap of an image without a defect a number
+SMOOTHING = 1.0  # of Dice, in patches: keeps the overlap of an image without a defect finite
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -34,8 +34,8 @@ def focal(logits: torch.Tensor, shares: torch.Tensor, counts: torch.Tensor, gamm
     Args:
         logits: ``[image, layer, patch, 2]``, normal and anomalous.
         shares: ``[image, patch]``, ``s`` in 0...1.
-        counts: ``[image, patch]``, how many patches each stands for; 0 of what fills an image up to the width of the
-            batch. Each image has some above 0.
+        counts: ``[image, patch]``, how many patches each represents; 0 for padding up to the width of the batch. Each
+            image has some above 0.
         gamma: 0 for the cross-entropy.
     """
     log_normal, log_anomalous = torch.log_softmax(logits, dim=-1).unbind(dim=-1)

@@ -1,4 +1,4 @@
-"""The stage that makes images with anomalies for training, from the normal references of a category alone."""
+"""The stage that makes synthetic anomalies for training, only from the normal references of a category."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from zsad.adaptation.origins import write_origins
-from zsad.adaptation.plan import Planned, planned
-from zsad.adaptation.synthetic import draws_of, with_anomaly
+from zsad.adaptation.plan import PlannedImage, plan_images
+from zsad.adaptation.synthetic import add_anomaly, generator_of
 from zsad.adaptation.synthetic_sheet import MOST_A_ROW, Thumbnail, contact_sheet, thumbnail
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Made(NamedTuple):
-    """An image that was made, and what is to be shown of it; None of what the contact sheet has no place for."""
+    """A synthetic image and its thumbnail; None if it is not on the contact sheet."""
 
     record: ImageRecord
     references: tuple[str, ...]
@@ -46,30 +46,32 @@ def make_synthetic(
     *, training_list: Path, category: str, subset: str, images: Path, manifest: Path, origins: Path, sheet: Path,
     threads: int = 1,
 ) -> None:  # fmt: skip
-    """Make the images of a subset and their masks beside ``images``, and list them; on an error there is none of it.
+    """Make the images of a subset and their masks beside ``images``, and list them; on an error nothing is left.
 
-    Each image depends on its place, the seed, the identifiers of all references and those that it is made from, and on
-    nothing else. All are anomalous: the references themselves are the normal images that belong to them. They
-    are written as PNG with 8 bits a channel, upright and in the size of their reference: what features are extracted
-    from is, outside of the masks, what it is of the references, whatever format and number of bits those have.
+    Each image depends only on its number, the seed, the identifiers of all references, and the references that it is
+    made from. All are anomalous: the references themselves are the normal images that belong to them. They are written
+    as PNG with 8 bits a channel, upright and in the size of their reference: outside of the masks, features are
+    extracted from the same pixels as those of the references, whatever their format and bit depth.
 
     Args:
         training_list: the category's list of training images.
         category: name, for messages.
-        subset: its name says what is to be made, see `zsad.data.subsets.SyntheticSubset`.
-        images: CSV, see `zsad.data.image_list`, written last; all of the split ``test``, as a support's examples are.
-        manifest: CSV, see `zsad.data.manifest`; types of defects are the recipes.
+        subset: its name determines what is made, see `zsad.data.subsets.SyntheticSubset`.
+        images: CSV, see `zsad.data.image_list`, written last; all in the split ``test``, like the examples of a
+            support.
+        manifest: CSV, see `zsad.data.manifest`; defect types are the recipes.
         origins: CSV, see `zsad.adaptation.origins`.
         sheet: PNG, a contact sheet of some of them.
-        threads: that make images, each one at a time.
+        threads: number of threads, each of which makes one image at a time.
 
     Raises:
-        DataError: fewer training images than references, one that cannot be read or has changed, or no space.
-        ValueError: ``subset`` is no such name.
+        DataError: there are fewer training images than references, one cannot be read or has changed, or the disk is
+            full.
+        ValueError: ``subset`` is not such a name.
     """
     wanted = synthetic_named(subset)
     if wanted is None:
-        raise ValueError(f"{subset} names no images that are made for training")
+        raise ValueError(f"{subset} is not a subset of synthetic images")
     references = select(read_image_list(training_list), wanted.references, category)
     folder = images.parent
     images.unlink(missing_ok=True)
@@ -91,7 +93,7 @@ def _all_made(
     folder: Path, references: Sequence[ListedImage], wanted: SyntheticSubset, category: str, threads: int
 ) -> list[_Made]:
     by_id = {reference.image_id: reference for reference in references}
-    plan = planned(list(by_id), wanted)
+    plan = plan_images(list(by_id), wanted)
     order = Counter[str]()
     shown = []
     for each in plan:
@@ -99,7 +101,7 @@ def _all_made(
         shown.append(order[each.recipe] <= MOST_A_ROW)
     make = partial(_made, folder, by_id, wanted.seed)
     limit = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # threads of this stage share the cores already
+    cv2.setNumThreads(1)  # the threads of this stage already share the cores
     try:
         with ThreadPoolExecutor(threads) as pool:
             results = pool.map(make, plan, shown)
@@ -108,13 +110,13 @@ def _all_made(
         cv2.setNumThreads(limit)
 
 
-def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: Planned, shown: bool) -> _Made:
+def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: PlannedImage, shown: bool) -> _Made:
     """Make an image and its mask, and write both."""
-    draws = draws_of(seed, each.place, each.base)
+    rng = generator_of(seed, each.place, each.base)
     others = [image_id for image_id in references if image_id != each.base]
-    donor = others[int(draws.integers(len(others)))] if others else ""
+    donor = others[int(rng.integers(len(others)))] if others else ""
     image = _read(references[each.base])
-    made = with_anomaly(image, each.recipe, partial(_read, references[donor]) if donor else None, draws)
+    made = add_anomaly(image, each.recipe, partial(_read, references[donor]) if donor else None, rng)
     path, mask_path = folder / IMAGES / each.image_id, folder / MASKS / each.image_id
     _write(path, made.image)
     _write(mask_path, made.mask.astype(np.uint8) * 255)
@@ -135,15 +137,15 @@ def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: 
 
 
 def _read(reference: ListedImage) -> np.ndarray:
-    """A reference as features are extracted from it."""
+    """A reference with the pixels from which features are extracted."""
     return read_image(reference.path, reference.sha256, reference.white)
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
-    """Write a PNG, RGB or grey; colours that are grey are written as such. The list of images comes after all of them.
+    """Write a PNG, RGB or grey; grey colours are written as grey. The list of images is written after all of them.
 
     Raises:
-        DataError: the disk has no space for it, fails, or may not be written to.
+        DataError: the disk is full, fails, or is not writable.
     """
     if pixels.ndim == 3:
         is_grey = (pixels == pixels[..., :1]).all()

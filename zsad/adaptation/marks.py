@@ -1,4 +1,4 @@
-"""What a method learns from: which images are anomalous, and where. Never of the data set under test."""
+"""Labels and masks for methods that learn; never those of the data set under test."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Marks(Protocol):
 
     @property
     def labels(self) -> Sequence[int]:
-        """1 of an anomalous image, 0 of a normal one."""
+        """1 for an anomalous image, 0 for a normal one."""
 
     @property
     def made_from(self) -> Sequence[tuple[str, ...]]:
-        """Identifiers of the images that each was made from; each is its own unless it was made for training."""
+        """Identifiers of the images that each was made from; its own identifier unless it is synthetic."""
 
     def shares(self, index: int, rows: int, columns: int) -> np.ndarray | None:
-        """How much of each cell of a grid over the image is anomalous, float32 ``[row, column]`` in 0...1.
+        """The anomalous share of each cell of a grid over the image, float32 ``[row, column]`` in 0...1.
 
-        None of an anomalous image of which nobody knows where, as it has no mask or nothing is marked in it; all zero
-        of a normal image.
+        None for an anomalous image whose anomalous pixels are unknown, because it has no mask or an empty one; all zero
+        for a normal image.
         """
 
 
@@ -37,9 +37,9 @@ class MemoryMarks:
     """Marks in memory.
 
     Args:
-        labels: one an image.
-        masks: bool ``[height, width]`` each; None for a normal image, or where nobody knows.
-        made_from: see `Marks`; None for images that are their own.
+        labels: one for each image.
+        masks: bool ``[height, width]`` each; None for a normal image, or if unknown.
+        made_from: see `Marks`; None if no image is synthetic.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MemoryMarks:
         made_from: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
         if len(labels) != len(masks):
-            raise DataError(f"{len(labels)} labels and {len(masks)} masks were given; give as many of either")
+            raise DataError(f"{len(labels)} labels and {len(masks)} masks were given; give as many of each")
         self.labels = list(labels)
         self.made_from = list(made_from) if made_from is not None else [() for _ in labels]
         self._masks = list(masks)
@@ -60,12 +60,12 @@ class MemoryMarks:
 
 
 class ManifestMarks:
-    """Marks by a manifest; each mask is read when it is asked for.
+    """Marks from a manifest; each mask is read on demand.
 
     Args:
-        manifest: of an auxiliary data set, or of images made for training.
-        image_ids: whose marks; all must be labelled.
-        made_from: see `Marks`; None for images that are their own.
+        manifest: of an auxiliary data set, or of synthetic images.
+        image_ids: images; all must be labelled.
+        made_from: see `Marks`; None if no image is synthetic.
 
     Raises:
         DataError: the manifest lacks an image, or its label.
@@ -104,7 +104,7 @@ def shares_of(label: int, mask: np.ndarray | None, rows: int, columns: int) -> n
 def area_means(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Means of an image's pixels over the cells of a grid, float32 ``[row, column]``; cells may cut pixels."""
     height, width = values.shape
-    if rows > height or columns > width:  # cells smaller than pixels take the pixel that they lie in
+    if rows > height or columns > width:  # cells smaller than pixels take the value of their pixel
         values = cv2.resize(values, (max(columns, width), max(rows, height)), interpolation=cv2.INTER_NEAREST)
     means: np.ndarray = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
     return means.astype(np.float32)

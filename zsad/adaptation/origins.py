@@ -1,4 +1,4 @@
-"""What images with anomalies made for training were made from, and their marks."""
+"""The references that synthetic images were made from, and the marks of these images."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ COLUMNS = ("image_id", "base", "donor")
 
 
 def write_origins(path: Path, origins: Mapping[str, tuple[str, ...]]) -> None:
-    """Write which references each image was made from: what it shows, and where its anomaly comes from if elsewhere."""
+    """Write the references of each synthetic image: its base image, and the source of its anomaly if different."""
     rows = [[image_id, *(*references, "")[:2]] for image_id, references in sorted(origins.items())]
     write_table(path, COLUMNS, rows)
 
 
 def read_origins(path: Path) -> dict[str, tuple[str, ...]]:
-    """The identifiers of the references that each image was made from, one or two, by its own.
+    """The identifiers of the references of each synthetic image, one or two, by its own identifier.
 
     Raises:
-        DataError: absent, changed after it was made, or no such table.
+        DataError: the table is absent, was changed after it was made, or is of another kind.
     """
     rows = read_table(path, COLUMNS, what="table of what images were made from")
     return {row["image_id"]: tuple(filter(None, (row["base"], row["donor"]))) for row in rows}
 
 
 def synthetic_marks(manifest: Path, origins: Path, image_ids: Sequence[str]) -> ManifestMarks:
-    """The marks of images that were made for training; all masks are there, as they were made.
+    """The marks of synthetic images; all masks must exist unchanged.
 
     Args:
-        manifest: of the images.
-        origins: what they were made from, see `write_origins`.
-        image_ids: whose marks.
+        manifest: of the synthetic images.
+        origins: their references, see `write_origins`.
+        image_ids: synthetic images.
 
     Raises:
-        DamagedFileError: of the manifest, where a mask is gone or has changed: whoever removes it has all made anew.
+        DamagedFileError: of the manifest, if a mask is missing or has changed: removing the manifest makes all of them
+            again.
         DataError: an image is not listed, or a table is absent or has changed.
     """
     wanted = set(image_ids)
@@ -50,7 +51,7 @@ def synthetic_marks(manifest: Path, origins: Path, image_ids: Sequence[str]) -> 
 
 
 def _mask_fault(path: str, sha256: str) -> str:
-    """What is wrong with a mask; empty if nothing is."""
+    """The fault of a mask, in words; empty if there is none."""
     if not Path(path).is_file():
         return "is gone"
     try:

@@ -1,4 +1,4 @@
-"""Which noise goes with which token in a mini-batch."""
+"""Pairing of noise with tokens in a mini-batch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from zsad.lazy import torch
 
 Pairing = Literal["independent", "optimal", "worst"]
 CHUNK = 256  # tokens that are paired among themselves: the work grows with their third power
-MAXIMISED: Mapping[Pairing, bool] = {"optimal": False, "worst": True}  # whether their squared distances are
+MAXIMISED: Mapping[Pairing, bool] = {"optimal": False, "worst": True}  # whether squared distances are maximised
 
 
-def paired(tokens: torch.Tensor, noise: torch.Tensor, pairing: Pairing) -> torch.Tensor:
-    """The noise in the order in which it goes with the tokens.
+def pair_noise(tokens: torch.Tensor, noise: torch.Tensor, pairing: Pairing) -> torch.Tensor:
+    """Reorder noise so that each row is paired with the token of the same row.
 
     Args:
         tokens, noise: ``[token, dimension]``.
@@ -28,11 +28,12 @@ def paired(tokens: torch.Tensor, noise: torch.Tensor, pairing: Pairing) -> torch
 
 
 def _order(tokens: torch.Tensor, noise: torch.Tensor, maximise: bool) -> torch.Tensor:
-    """For each token the position of its noise.
+    """The position of the noise of each token.
 
-    A sum of squared distances is that of all squared lengths, whatever the pairs, less twice that of the products.
+    A sum of squared distances is the sum of all squared lengths, which does not depend on the pairs, less twice the sum
+    of the products.
     """
-    from scipy.optimize import linear_sum_assignment  # takes a tenth of a second, which few methods need
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only some methods need it
 
     products = (tokens @ noise.T).double().cpu().numpy()
     _, columns = linear_sum_assignment(products, maximize=not maximise)

@@ -1,4 +1,4 @@
-"""What all recipes for anomalies share: what a recipe is given and returns, and how sizes and colours are drawn."""
+"""Interface of recipes for synthetic anomalies, and random sizes, places and colours."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 SIDE = 256  # pixels of an image that lengths are given for
 
-Draws = np.random.Generator
+Generator = np.random.Generator
 Other = Callable[[], np.ndarray]
 
 
 class Edit(NamedTuple):
-    """What a recipe puts into an image.
+    """A change of an image by a recipe.
 
     Attributes:
-        top, left: where, pixels.
-        pixels: uint8 RGB ``[row, column, 3]``, what stands there afterwards.
-        region: bool ``[row, column]``, where something was put.
+        top, left: position, pixels.
+        pixels: uint8 RGB ``[row, column, 3]``, the new content.
+        region: bool ``[row, column]``, the changed pixels.
         uses_other: whether it comes from another image.
     """
 
@@ -33,18 +33,18 @@ class Edit(NamedTuple):
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the image that it takes."""
+        """Rows and columns of the image that it covers."""
         height, width = self.region.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
-Recipe = Callable[[np.ndarray, Other | None, Draws], Edit]
+Recipe = Callable[[np.ndarray, Other | None, Generator], Edit]
 """Makes an anomaly.
 
 Args:
     image: uint8 RGB ``[height, width, 3]``; not to be changed.
     other: reads another normal image, of any size; None if there is none.
-    draws: where everything random comes from.
+    rng: random number generator.
 """
 
 
@@ -54,12 +54,12 @@ def scale_of(image: np.ndarray) -> float:
     return float(np.sqrt(height * width)) / SIDE
 
 
-def drawn_size(
-    image: np.ndarray, draws: Draws, areas: tuple[float, float], aspects: tuple[float, float], margin: int = 0
+def random_size(
+    image: np.ndarray, rng: Generator, areas: tuple[float, float], aspects: tuple[float, float], margin: int = 0
 ) -> tuple[int, int]:
-    """Height and width of a rectangle inside an image, pixels; ``margin`` pixels are left free around it.
+    """Random height and width of a rectangle inside an image, pixels; ``margin`` pixels are left free around it.
 
-    Of an image that is too narrow for the aspect, the area counts, as long as there is room for it.
+    In an image that is too narrow for the aspect, the area is kept as far as there is room.
 
     Args:
         areas: bounds of its share of the image; uniform.
@@ -67,30 +67,30 @@ def drawn_size(
     """
     height, width = image.shape[:2]
     highest, widest = max(height - 2 * margin, 1), max(width - 2 * margin, 1)
-    area = draws.uniform(*areas) * height * width
-    aspect = math.exp(draws.uniform(math.log(aspects[0]), math.log(aspects[1])))
+    area = rng.uniform(*areas) * height * width
+    aspect = math.exp(rng.uniform(math.log(aspects[0]), math.log(aspects[1])))
     rows = min(max(round(float(np.sqrt(area * aspect))), 1), highest)
     columns = min(max(round(area / rows), 1), widest)
     rows = min(max(round(area / columns), 1), highest)
     return rows, columns
 
 
-def drawn_place(outer: tuple[int, ...], inner: tuple[int, int], draws: Draws, margin: int = 0) -> tuple[int, int]:
-    """Top and left of a rectangle of a size inside an image of a size, uniform; ``margin`` pixels off its border."""
-    top = int(draws.integers(margin, outer[0] - inner[0] - margin + 1))
-    left = int(draws.integers(margin, outer[1] - inner[1] - margin + 1))
+def random_place(outer: tuple[int, ...], inner: tuple[int, int], rng: Generator, margin: int = 0) -> tuple[int, int]:
+    """Random top and left of a rectangle inside an image, uniform; ``margin`` pixels off its border."""
+    top = int(rng.integers(margin, outer[0] - inner[0] - margin + 1))
+    left = int(rng.integers(margin, outer[1] - inner[1] - margin + 1))
     return top, left
 
 
-def jittered(pixels: np.ndarray, draws: Draws, amount: float) -> np.ndarray:
-    """Pixels, uint8 RGB ``[row, column, 3]``, with another brightness, contrast, saturation and hue.
+def jitter(pixels: np.ndarray, rng: Generator, amount: float) -> np.ndarray:
+    """Pixels, uint8 RGB ``[row, column, 3]``, with random changes of brightness, contrast, saturation and hue.
 
     Args:
         amount: the factors of the first three lie within 1 - amount and 1 + amount; hue is turned by no more than
             that share of a circle.
     """
-    brightness, contrast, saturation = draws.uniform(1 - amount, 1 + amount, 3)
-    turn = float(draws.uniform(-amount, amount)) * 360
+    brightness, contrast, saturation = rng.uniform(1 - amount, 1 + amount, 3)
+    turn = float(rng.uniform(-amount, amount)) * 360
     values = pixels.astype(np.float32) / 255 * np.float32(brightness)
     values = (values - values.mean()) * np.float32(contrast) + values.mean()
     grey = values @ np.array([0.299, 0.587, 0.114], dtype=np.float32)

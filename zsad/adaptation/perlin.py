@@ -5,25 +5,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from zsad.adaptation.pasting import Draws, Edit, Other, to_bytes
+from zsad.adaptation.pasting import Edit, Generator, Other, to_bytes
 from zsad.adaptation.textures import texture_for
 from zsad.data.pixels import strips
 
-CELLS = 6  # powers of two from 1 on, of which the number of cells along a side is one
+CELLS = 6  # number of powers of two, from 1 on, for the cells along a side
 THRESHOLD = 0.5  # of noise that lies within -1 and 1
 OPACITIES = (0.1, 1.0)
 FINE = 256  # pixels of a side at which noise is computed
 
 
-def perlin(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
+def perlin(image: np.ndarray, other: Other | None, rng: Generator) -> Edit:
     """Blend a texture into blobs of noise; see `zsad.adaptation.pasting.Recipe`.
 
-    Textures are no photographs of other things, as in the paper, but made of normal images or of noise, see
+    Textures are not photographs of other things, as in the paper, but made of normal images or of noise, see
     `zsad.adaptation.textures`.
     """
-    region = _blobs(image.shape[0], image.shape[1], draws)
-    texture = texture_for(image, other, draws)
-    opacity = np.float32(draws.uniform(*OPACITIES))
+    region = _blobs(image.shape[0], image.shape[1], rng)
+    texture = texture_for(image, other, rng)
+    opacity = np.float32(rng.uniform(*OPACITIES))
     pixels = image.copy()
     for rows in strips(*region.shape):
         inside = region[rows]
@@ -32,38 +32,38 @@ def perlin(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
     return Edit(0, 0, pixels, region, texture.uses_other)
 
 
-def _blobs(height: int, width: int, draws: Draws) -> np.ndarray:
-    """Bool ``[height, width]``: where noise, turned by any angle, is above the threshold.
+def _blobs(height: int, width: int, rng: Generator) -> np.ndarray:
+    """Bool ``[height, width]``: where noise, rotated by any angle, is above the threshold.
 
-    Noise that is so nowhere is drawn again.
+    If no noise is above it, the noise is generated again.
     """
-    turned = _turned_noise(draws)
+    turned = _turned_noise(rng)
     while not (turned > THRESHOLD).any():
-        turned = _turned_noise(draws)
+        turned = _turned_noise(rng)
     blobs: np.ndarray = cv2.resize(turned, (width, height), interpolation=cv2.INTER_LINEAR) > THRESHOLD
     return blobs
 
 
-def _turned_noise(draws: Draws) -> np.ndarray:
-    cells = 2 ** draws.integers(0, CELLS, 2)
-    noise = perlin_noise(FINE, FINE, (int(cells[0]), int(cells[1])), draws)
-    turn = cv2.getRotationMatrix2D(((FINE - 1) / 2, (FINE - 1) / 2), float(draws.uniform(-90, 90)), 1.0)
+def _turned_noise(rng: Generator) -> np.ndarray:
+    cells = 2 ** rng.integers(0, CELLS, 2)
+    noise = perlin_noise(FINE, FINE, (int(cells[0]), int(cells[1])), rng)
+    turn = cv2.getRotationMatrix2D(((FINE - 1) / 2, (FINE - 1) / 2), float(rng.uniform(-90, 90)), 1.0)
     return cv2.warpAffine(noise, turn, (FINE, FINE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def perlin_noise(rows: int, columns: int, cells: tuple[int, int], draws: Draws) -> np.ndarray:
+def perlin_noise(rows: int, columns: int, cells: tuple[int, int], rng: Generator) -> np.ndarray:
     """Gradient noise, float32 ``[row, column]`` within -1 and 1 (Perlin, SIGGRAPH 1985; 2002 for the blending).
 
     Args:
-        cells: how many lie along the rows and along the columns.
+        cells: number along the rows and along the columns.
     """
-    angles = draws.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
+    angles = rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
     y, x = (np.linspace(0, count, side, endpoint=False) for count, side in zip(cells, (rows, columns), strict=True))
     top, left = y.astype(int), x.astype(int)
     down, right = (y - top)[:, None], (x - left)[None, :]
 
     def slope(below: int, beside: int) -> np.ndarray:
-        """What the gradient at one corner of each cell says."""
+        """The contribution of the gradient at one corner of each cell."""
         angle = angles[np.ix_(top + below, left + beside)]
         height: np.ndarray = np.sin(angle) * (down - below) + np.cos(angle) * (right - beside)
         return height

@@ -1,4 +1,4 @@
-"""Which images with anomalies are to be made: of which reference each, and by which recipe."""
+"""Plan of the synthetic images: the reference and the recipe of each."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 from zsad.data.subsets import SyntheticSubset
 
 
-class Planned(NamedTuple):
-    """An image that is to be made.
+class PlannedImage(NamedTuple):
+    """A synthetic image to make.
 
     Attributes:
         image_id: its identifier, the name of its file.
-        place: from 0.
-        recipe: what its anomaly is made by.
-        base: identifier of the reference that the anomaly is put into.
+        place: number of the image, from 0.
+        recipe: recipe of its anomaly.
+        base: identifier of the reference that gets the anomaly.
     """
 
     image_id: str
@@ -25,8 +25,8 @@ class Planned(NamedTuple):
     base: str
 
 
-def planned(references: Sequence[str], wanted: SyntheticSubset) -> list[Planned]:
-    """The images of a subset, in order; the first of many are those of fewer.
+def plan_images(references: Sequence[str], wanted: SyntheticSubset) -> list[PlannedImage]:
+    """Plan the images of a subset, in order; a smaller subset has the first images of a larger one.
 
     References and recipes take turns, so that each recipe meets each reference as often as every other does, give or
     take one, once there are enough images.
@@ -39,5 +39,5 @@ def planned(references: Sequence[str], wanted: SyntheticSubset) -> list[Planned]
     plan = []
     for place in range(wanted.images):
         recipe = recipes[(place + place // turn) % len(recipes)]
-        plan.append(Planned(f"{place:04d}.{recipe}.png", place, recipe, references[place % len(references)]))
+        plan.append(PlannedImage(f"{place:04d}.{recipe}.png", place, recipe, references[place % len(references)]))
     return plan

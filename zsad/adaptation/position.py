@@ -1,4 +1,4 @@
-"""Where a patch lies in its image, as numbers that a network can tell places by."""
+"""Code of the position of a patch in its image, as input of a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from zsad.lazy import torch
 
 FREQUENCIES = 8  # along each axis
-LOWEST, HIGHEST = 0.5, 8.0  # waves across the image: the lowest tells one end from the other
+LOWEST, HIGHEST = 0.5, 8.0  # waves across the image: the lowest distinguishes both ends
 POSITION_WIDTH = 4 * FREQUENCIES
 
 

@@ -17,16 +17,16 @@ DECAY = 0.01  # of weights
 LAST_RATE = 0.1  # as a share of the first
 
 
-class Drawn(NamedTuple):
-    """What a step sees of some images.
+class TrainingSample(NamedTuple):
+    """Tokens of some images for a training step.
 
     Attributes:
         class_tokens: unit vectors ``[image, layer, channel]``.
-        labels: ``[image]``, 1 of an anomalous image and 0 of a normal one.
-        patch_tokens: unit vectors ``[marked, layer, patch, channel]`` of some patches of those images of which it is
-            known where they are anomalous, filled up with zeros.
-        shares: ``[marked, patch]``, how much of each is anomalous.
-        counts: ``[marked, patch]``, how many patches of the image each stands for; 0 of what fills up.
+        labels: ``[image]``, 1 for an anomalous image and 0 for a normal one.
+        patch_tokens: unit vectors ``[marked, layer, patch, channel]`` of some patches of the images with known
+            anomalous pixels, padded with zeros.
+        shares: ``[marked, patch]``, anomalous share of each.
+        counts: ``[marked, patch]``, how many patches of the image each represents; 0 for padding.
     """
 
     class_tokens: torch.Tensor
@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
 
 
 class Prototypes(torch.nn.Module):
-    """Rows that class tokens and patch tokens are compared with, layer by layer.
+    """Learned vectors that class tokens and patch tokens are compared with, layer by layer.
 
     Attributes:
         image, patch: ``[layer, state, channel]``, of any length; the states are normal and anomalous.
@@ -70,12 +70,12 @@ def patch_logits(patch_tokens: torch.Tensor, rows: torch.Tensor, temperature: fl
 
 
 def anomalous_share(logits: torch.Tensor) -> torch.Tensor:
-    """Softmax over normal and anomalous, of which the latter, ``[...]`` of ``[..., 2]``."""
+    """Softmax probability of anomalous, ``[...]``, from logits ``[..., 2]``."""
     return torch.sigmoid(logits[..., 1] - logits[..., 0])
 
 
-def loss_of(prototypes: Prototypes, drawn: Drawn, temperature: float) -> torch.Tensor:
-    """Cross-entropy of the images, and focal and Dice loss of the maps of those whose patches are known, a scalar."""
+def loss_of(prototypes: Prototypes, drawn: TrainingSample, temperature: float) -> torch.Tensor:
+    """Cross-entropy of the images, plus focal and Dice loss of the maps of images with known patches, a scalar."""
     loss = cross_entropy(image_logits(drawn.class_tokens, prototypes.image, temperature), drawn.labels)
     if len(drawn.patch_tokens) == 0:
         return loss
@@ -83,11 +83,11 @@ def loss_of(prototypes: Prototypes, drawn: Drawn, temperature: float) -> torch.T
     return loss + focal(logits, drawn.shares, drawn.counts) + dice(logits, drawn.shares, drawn.counts)
 
 
-def trained_prototypes(
+def train_prototypes(
     layers: int,
     channels: int,
     batches: Sequence[Sequence[int]],
-    draw: Callable[[Sequence[int]], Drawn],
+    draw: Callable[[Sequence[int]], TrainingSample],
     *,
     temperature: float,
     rate: float,
@@ -95,11 +95,11 @@ def trained_prototypes(
     device: str,
     label: str,
 ) -> tuple[Prototypes, Course]:
-    """Prototypes after one step for each batch: those of the last step are kept, whatever the loss was.
+    """Train prototypes, one step for each batch; those of the last step are kept, whatever the loss was.
 
     Args:
-        batches: of positions of images.
-        draw: what a step sees of some images.
+        batches: positions of images.
+        draw: returns the tokens of some images for a step.
     """
     with seeded(seed, "prototypes"):
         prototypes = Prototypes(layers, channels)
@@ -112,7 +112,7 @@ def trained_prototypes(
 
 
 def batches_of(images: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
-    """All images once an epoch, in an order of its own, in batches of so many; the last of an epoch may be smaller."""
+    """Batches of all images, in a new random order for each epoch; the last batch of an epoch may be smaller."""
     batches = []
     for epoch in range(epochs):
         order = torch.randperm(images, generator=generator(seed, f"epoch {epoch}")).tolist()

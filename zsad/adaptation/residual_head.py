@@ -1,6 +1,6 @@
-"""A head on frozen tokens that sees how each patch differs from the nearest normal one, and learns what to make of it.
+"""A trained head on frozen tokens, whose input is the difference of each patch from the nearest normal patch.
 
-Torch is imported with this module, so it is imported where something is learned or scored.
+This module imports torch, so it is imported only where methods learn or score.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from zsad.adaptation.losses import dice, focal
 from zsad.adaptation.residual_shape import BATCH, KERNEL, LARGEST, STATES, WIDTHS, Input, input_channels
 from zsad.adaptation.training import Course, Schedule, generator, seeded, train
 
-IGNORED: Final = -1  # of a cell that counts neither as normal nor as anomalous
+IGNORED: Final = -1  # label of a cell that counts neither as normal nor as anomalous
 
 
 def head_input(tokens: torch.Tensor, nearest: torch.Tensor, kind: Input) -> torch.Tensor:
-    """What the head sees of patches ``q`` and the normal patches ``n`` that are nearest to them.
+    """The input of the head for patches ``q`` and their nearest normal patches ``n``.
 
     Args:
         tokens, nearest: unit vectors ``[..., channel]``.
         kind: ``residual`` for ``|q - n|``, channel by channel; ``sum`` for ``q + |q - n|``; ``concatenated`` for both
-            ``q`` and ``|q - n|``, one behind the other.
+            ``q`` and ``|q - n|``, concatenated.
     """
     residual = (tokens - nearest).abs()
     if kind == "sum":
@@ -34,13 +34,13 @@ def head_input(tokens: torch.Tensor, nearest: torch.Tensor, kind: Input) -> torc
 
 
 class ResidualHead(nn.Module):
-    """AdaptCLIP's prompt-query adapter: two convolutions that make the grid four times finer, and a head of the image.
+    """AdaptCLIP's prompt-query adapter: two convolutions that make the grid four times finer, and an image head.
 
     Batch normalisation of the input; 3 x 3 convolution to 128 channels, batch normalisation, ReLU, transposed
     convolution to twice the grid; the same with 64 channels; 1 x 1 convolution to the logits of normal and anomalous.
-    For the image, of each channel of the normalised input its mean and the mean of its 10 largest values are added,
-    and go through layers of 128, 64 and 2. The transposed convolutions have kernels and strides of 2 and keep the
-    number of channels, which the paper leaves open.
+    For the image, of each channel of the normalised input its mean and the mean of its 10 largest values are added, and
+    go through layers of 128, 64 and 2. The transposed convolutions have kernels and strides of 2 and keep the number of
+    channels, which the paper does not specify.
 
     Args:
         channels: of the input.
@@ -68,7 +68,7 @@ class ResidualHead(nn.Module):
             patches: float32 ``[image, channel, row, column]``, as `head_input` makes them.
 
         Returns:
-            Of cells ``[image, 2, 4 row, 4 column]``, and of images ``[image, 2]``.
+            Logits of cells ``[image, 2, 4 row, 4 column]``, and of images ``[image, 2]``.
         """
         patches = self.input_norm(patches)
         finer = self.first_finer(torch.relu(self.first_norm(self.first(patches))))
@@ -91,16 +91,16 @@ def pooled(patches: torch.Tensor) -> torch.Tensor:
 
 
 def repeatable() -> AbstractContextManager[None]:
-    """Within, convolutions on a GPU are computed in float32, and in the same order each time."""
+    """A context in which convolutions on a GPU are computed in float32 and in a fixed order."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 class Answer(NamedTuple):
-    """What the head says of an image, by one layer or by the mean of several.
+    """Output of the head for an image, from one layer or the mean of several.
 
     Attributes:
-        cells: how likely each cell is anomalous, ``[4 row, 4 column]`` in 0...1.
-        image: how likely the image is.
+        cells: anomaly probability of each cell, ``[4 row, 4 column]`` in 0...1.
+        image: anomaly probability of the image.
     """
 
     cells: torch.Tensor
@@ -108,10 +108,10 @@ class Answer(NamedTuple):
 
 
 def answer(head: ResidualHead, inputs: Sequence[torch.Tensor]) -> Answer:
-    """What a trained head says of one image: the mean over layers of what it says of each.
+    """The output of a trained head for one image, averaged over layers.
 
     Args:
-        inputs: of each layer, ``[row, column, channel]`` as `head_input` makes it.
+        inputs: input for each layer, ``[row, column, channel]``, see `head_input`.
     """
     cells, images = [], []
     with torch.inference_mode(), repeatable():
@@ -123,33 +123,33 @@ def answer(head: ResidualHead, inputs: Sequence[torch.Tensor]) -> Answer:
 
 
 class Examples(Protocol):
-    """Labelled images and the normal patches that are nearest to theirs."""
+    """Interface of labelled images with their nearest normal patches."""
 
     @property
     def layers(self) -> int:
-        """How many there are."""
+        """Number of layers."""
 
     @property
     def labels(self) -> Sequence[int]:
-        """1 of an anomalous image, 0 of a normal one."""
+        """1 for an anomalous image, 0 for a normal one."""
 
     @property
     def grids(self) -> Sequence[tuple[int, int]]:
         """Rows and columns of the patches of each."""
 
     def pair(self, index: int, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit tokens of one image and layer and the normal ones nearest to them, ``[row, column, channel]`` each."""
+        """Unit tokens of one image and layer and their nearest normal tokens, ``[row, column, channel]`` each."""
 
     def cells(self, index: int) -> torch.Tensor:
-        """int64 ``[4 row, 4 column]``: 1 of an anomalous cell, 0 of a normal one, and -1 of what counts for neither."""
+        """int64 ``[4 row, 4 column]``: 1 for an anomalous cell, 0 for a normal one, -1 for neither."""
 
 
 class Batch(NamedTuple):
-    """What a step looks at.
+    """A mini-batch.
 
     Attributes:
-        indices: of images of one grid size; an image stands there again where there are too few of its size.
-        layer: the one layer that is looked at.
+        indices: of images of one grid size; images repeat if there are too few of the size.
+        layer: the layer that is used.
     """
 
     indices: list[int]
@@ -161,13 +161,13 @@ def train_head(
 ) -> tuple[ResidualHead, Course]:
     """Train one head for all layers.
 
-    A step looks at four images of one size, half of them anomalous, by one layer. Its loss is the focal and the Dice
-    loss of the cells and the cross-entropy of the images; an image without known cells counts for the last alone.
+    A step uses four images of one size, half of them anomalous, and one layer. Its loss is the focal and the Dice loss
+    of the cells and the cross-entropy of the images; an image without known cells counts for the last alone.
 
     Args:
         channels: of the tokens.
         kind: see `head_input`.
-        seed: of the first weights and of all draws.
+        seed: random seed of the initial weights and of the training.
     """
     with seeded(seed, "weights of the residual head"):
         head = ResidualHead(input_channels(channels, kind))
@@ -191,7 +191,7 @@ def train_head(
 def head_loss(
     cell_logits: torch.Tensor, image_logits: torch.Tensor, cells: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """Focal and Dice loss of the cells that are known, and the cross-entropy of the images, a scalar.
+    """Focal and Dice loss of the known cells plus the cross-entropy of the images, a scalar.
 
     Args:
         cell_logits, image_logits: see `ResidualHead.forward`.
@@ -200,30 +200,30 @@ def head_loss(
     """
     loss = nn.functional.cross_entropy(image_logits, labels)
     known = (cells != IGNORED).flatten(1)
-    told = known.any(dim=1)
-    if told.any():
-        logits = cell_logits.flatten(2).transpose(1, 2)[told][:, None]  # [image, layer, cell, 2]
-        shares, counts = (cells == 1).flatten(1)[told].float(), known[told].float()
+    is_known = known.any(dim=1)
+    if is_known.any():
+        logits = cell_logits.flatten(2).transpose(1, 2)[is_known][:, None]  # [image, layer, cell, 2]
+        shares, counts = (cells == 1).flatten(1)[is_known].float(), known[is_known].float()
         loss = loss + focal(logits, shares, counts) + dice(logits, shares, counts)
     return loss
 
 
 def _batches(examples: Examples, steps: int, seed: int) -> Iterator[Batch]:
-    """The batches of a training: a grid size as often as images have it, then images of that size, then a layer."""
-    draws = generator(seed, "batches of the residual head")
+    """Random batches: a grid size, weighted by its number of images, then images of that size and a layer."""
+    rng = generator(seed, "batches of the residual head")
     for _ in range(steps):
-        first = _drawn(range(len(examples.grids)), 1, draws)[0]
+        first = _drawn(range(len(examples.grids)), 1, rng)[0]
         alike = [index for index, grid in enumerate(examples.grids) if grid == examples.grids[first]]
         kinds = [[index for index in alike if examples.labels[index] == label] for label in (1, 0)]
         kinds = [kind for kind in kinds if kind]
-        indices = [index for kind in kinds for index in _drawn(kind, BATCH // len(kinds), draws)]
-        yield Batch(indices, _drawn(range(examples.layers), 1, draws)[0])
+        indices = [index for kind in kinds for index in _drawn(kind, BATCH // len(kinds), rng)]
+        yield Batch(indices, _drawn(range(examples.layers), 1, rng)[0])
 
 
-def _drawn(among: Sequence[int], count: int, draws: torch.Generator) -> list[int]:
-    """So many of some numbers, none twice before each was drawn once."""
+def _drawn(among: Sequence[int], count: int, rng: torch.Generator) -> list[int]:
+    """Random numbers among some, none twice before each was chosen once."""
     drawn: list[int] = []
     while len(drawn) < count:
-        order = torch.randperm(len(among), generator=draws).tolist()
+        order = torch.randperm(len(among), generator=rng).tolist()
         drawn += [among[place] for place in order[: count - len(drawn)]]
     return drawn

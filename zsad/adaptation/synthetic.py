@@ -1,4 +1,4 @@
-"""Anomalies made for training from normal images alone: the recipes by name, and what of an image really changed."""
+"""Synthetic anomalies made from normal images alone: the recipes by name, and masks of the actual changes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 
 from zsad.adaptation.cutpaste import cutpaste
 from zsad.adaptation.normal_patch import normal_patch
-from zsad.adaptation.pasting import Draws, Edit, Other, Recipe, scale_of, to_bytes
+from zsad.adaptation.pasting import Edit, Generator, Other, Recipe, scale_of, to_bytes
 from zsad.adaptation.perlin import perlin
 from zsad.adaptation.scar import scar
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(  # by the names in `zsad.data.subsets.RECIPES`
     {"cutpaste": cutpaste, "perlin": perlin, "normal_patch": normal_patch, "scar": scar}
 )
-LEVEL = 4  # of 255: where an image changes by no more, it has not changed
-REACH = 2  # pixels of an image of 256 x 256, over which what changes is smoothed
+LEVEL = 4  # of 255: smaller changes of a pixel do not count
+REACH = 2  # pixels of an image of 256 x 256, over which changes are smoothed
 LEAST, MOST = 0.0005, 0.35  # share of the image that is anomalous
-VISIBLE = 6  # levels by which an anomaly, smoothed, differs from what was there
-CONTRAST = 1.25  # times what the image, smoothed, differs by from place to place
+VISIBLE = 6  # least change by an anomaly, smoothed, in levels
+CONTRAST = 1.25  # times the usual difference between places of the smoothed image
 APART = 8  # pixels of an image of 256 x 256, between two places
 ATTEMPTS = 12
 SHADES = (25, 75)  # levels
@@ -33,7 +33,7 @@ class Synthetic(NamedTuple):
     """An image with an anomaly.
 
     Attributes:
-        image: uint8 RGB ``[height, width, 3]``; outside of the mask it is the reference, bit by bit.
+        image: uint8 RGB ``[height, width, 3]``; outside of the mask it equals the reference, bit by bit.
         mask: bool ``[height, width]``, where it is anomalous; never empty.
         uses_other: whether the anomaly comes from another image.
     """
@@ -43,21 +43,21 @@ class Synthetic(NamedTuple):
     uses_other: bool
 
 
-def draws_of(seed: int, index: int, base: str) -> Draws:
-    """The draws of one image: they depend on nothing but these."""
+def generator_of(seed: int, index: int, base: str) -> Generator:
+    """The random number generator of one image, which depends only on these arguments."""
     digest = hashlib.sha256(f"{seed} {index} {base}".encode(errors="surrogateescape")).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
 
-def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Draws) -> Synthetic:
-    """An image with an anomaly that a recipe makes.
+def add_anomaly(image: np.ndarray, recipe: str, other: Other | None, rng: Generator) -> Synthetic:
+    """Put an anomaly into an image by a recipe.
 
-    What a paste leaves as it was is no anomaly: the mask is where the image changes by more than 4 levels of 255, and
-    all outside of it is left as it was. All is drawn again where that is next to nothing or too much of the image, or
-    where nobody would see it: smoothed, an anomaly must differ from what was there by at least 6 levels, and should by
-    a quarter more than the image usually does from one place to the next, or it is lost in a texture. Of 12 draws that
-    do not, the one that differs most is taken; where none differs by 6 levels, as in an image of one colour, what is
-    there is made lighter or darker instead. What is put into a grey image is grey.
+    Unchanged pixels of a paste are not anomalous: the mask is where the image changes by more than 4 levels of 255, and
+    all pixels outside of it stay as they were. A new attempt is made if the mask is too small or too large, or if the
+    anomaly would be invisible: smoothed, an anomaly must differ from what was there by at least 6 levels, and should by
+    a quarter more than the image usually does from one place to the next, or it is lost in a texture. If none of 12
+    attempts does, the one that differs most is taken; if none differs by 6 levels, as in an image of one colour, the
+    region is made lighter or darker instead. Anomalies in a grey image are grey.
 
     Args:
         image: uint8 RGB ``[height, width, 3]``; not changed.
@@ -68,7 +68,7 @@ def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Dra
     wanted = max(VISIBLE, CONTRAST * usual_contrast(image))
     best, most = None, float(VISIBLE)
     for _ in range(ATTEMPTS):
-        edit = make(image, other, draws)
+        edit = make(image, other, rng)
         if is_grey:
             edit = edit._replace(pixels=_grey(edit.pixels))
         changed = _changed(image, edit)
@@ -77,13 +77,13 @@ def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Dra
         if most >= wanted:
             break
     if best is None:
-        edit = _shade(image, edit, draws)
+        edit = _shade(image, edit, rng)
         best = edit, _changed(image, edit)
     return _put(image, *best)
 
 
 def usual_contrast(image: np.ndarray) -> float:
-    """How many levels an image, uint8 RGB ``[height, width, 3]``, differs by from one place to the next: the median."""
+    """Median difference between neighbouring places of an image, uint8 RGB ``[height, width, 3]``, in levels."""
     small = _smoothed(image, scale_of(image))
     steps = [min(APART, side - 1) for side in small.shape[:2]]
     down, across = (
@@ -94,7 +94,7 @@ def usual_contrast(image: np.ndarray) -> float:
 
 
 def _changed(image: np.ndarray, edit: Edit) -> np.ndarray:
-    """Where an edit changes an image, pixel by pixel or on average around one: bool of the shape of its region."""
+    """The pixels that an edit changes, by themselves or on average around them: bool of the shape of its region."""
     levels = cv2.absdiff(np.ascontiguousarray(image[edit.window]), edit.pixels).max(axis=2)
     levels[~edit.region] = 0
     smooth = _enlarged(_smoothed(levels, scale_of(image)), levels.shape)
@@ -103,9 +103,9 @@ def _changed(image: np.ndarray, edit: Edit) -> np.ndarray:
 
 
 def _levels_seen(image: np.ndarray, edit: Edit, changed: np.ndarray) -> float:
-    """How many levels an anomaly differs by from what was there, smoothed.
+    """Smoothed difference between an anomaly and the original image, in levels.
 
-    0 of next to nothing, or too much of the image.
+    0 if it covers too little or too much of the image.
     """
     if not LEAST <= np.count_nonzero(changed) / (image.shape[0] * image.shape[1]) <= MOST:
         return 0.0
@@ -124,7 +124,7 @@ def _put(image: np.ndarray, edit: Edit, changed: np.ndarray) -> Synthetic:
 
 
 def _smoothed(pixels: np.ndarray, scale: float) -> np.ndarray:
-    """Pixels as float32, smoothed and as small as in an image of 256 x 256, from which they come by this scale."""
+    """Pixels as float32, smoothed and reduced by ``scale``, the size relative to an image of 256 x 256."""
     rows, columns = (max(round(side / max(scale, 1)), 1) for side in pixels.shape[:2])
     small = cv2.resize(np.ascontiguousarray(pixels), (columns, rows), interpolation=cv2.INTER_AREA)
     smooth: np.ndarray = cv2.GaussianBlur(small.astype(np.float32), (0, 0), REACH * min(scale, 1))
@@ -132,15 +132,15 @@ def _smoothed(pixels: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """What `_smoothed` made smaller, at its full size."""
+    """The result of `_smoothed` enlarged to full size."""
     enlarged: np.ndarray = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return enlarged
 
 
-def _shade(image: np.ndarray, edit: Edit, draws: Draws) -> Edit:
-    """The same edit, of what is there already, made lighter where the image is dark and darker where it is light."""
+def _shade(image: np.ndarray, edit: Edit, rng: Generator) -> Edit:
+    """An edit of the same region that makes the image lighter where it is dark and darker where it is light."""
     before = image[edit.window].astype(np.float32)
-    shift = np.float32(draws.uniform(*SHADES))
+    shift = np.float32(rng.uniform(*SHADES))
     region = edit.region.copy()
     if not region.any():
         region[region.shape[0] // 2, region.shape[1] // 2] = True

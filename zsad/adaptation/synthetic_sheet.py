@@ -1,4 +1,4 @@
-"""A contact sheet of images with anomalies that were made for training, to be looked at by people."""
+"""A contact sheet of synthetic images for visual inspection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 208  # pixels of the longer side of a picture
-MOST_A_ROW = 6  # of one recipe
+MOST_A_ROW = 6  # images of one recipe
 GAP, MARGIN, HEADER, CAPTION = 12, 24, 64, 30
 PAPER, INK, FAINT = (255, 255, 255), (27, 31, 36), (104, 112, 122)
 LINE, HALO = (255, 176, 0), (16, 16, 16)
@@ -20,7 +20,7 @@ class Thumbnail(NamedTuple):
     """A small picture of an image.
 
     Attributes:
-        plain: uint8 RGB ``[row, column, 3]``, as it is.
+        plain: uint8 RGB ``[row, column, 3]``, without outline.
         outlined: the same with its mask outlined.
     """
 
@@ -30,7 +30,7 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail(recipe: str, image: np.ndarray, mask: np.ndarray) -> Thumbnail:
-    """The small picture of an image of any size; small ones are enlarged.
+    """Thumbnail of an image of any size; small images are enlarged.
 
     Args:
         image: uint8 RGB ``[height, width, 3]``.
@@ -50,7 +50,7 @@ def thumbnail(recipe: str, image: np.ndarray, mask: np.ndarray) -> Thumbnail:
 
 
 def contact_sheet(title: str, thumbnails: Sequence[Thumbnail]) -> Image.Image:
-    """The first images of each recipe: one above the other as they are, and with their masks outlined."""
+    """The first images of each recipe: without and, below, with their masks outlined."""
     recipes = list(dict.fromkeys(each.recipe for each in thumbnails))
     rows = {recipe: [each for each in thumbnails if each.recipe == recipe][:MOST_A_ROW] for recipe in recipes}
     columns = max(map(len, rows.values()))

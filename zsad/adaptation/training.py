@@ -1,6 +1,6 @@
-"""The loop in which every method learns: a number of steps that is fixed beforehand, and draws that repeat.
+"""The training loop of all methods: a fixed number of steps, and reproducible random numbers.
 
-Everything that is drawn comes from generators on the CPU, whatever the device, so that one seed gives the same draws
+All random numbers come from generators on the CPU, whatever the device, so that one seed gives the same numbers
 everywhere and the same weights on one machine.
 """
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 Shape = Literal["constant", "cosine", "one_cycle"]
 WARM_UP = 0.1  # of the steps of a cycle, in which the rate rises
-LOOKS = 20  # at what is held out, in a whole training
+LOOKS = 20  # evaluations on held-out tokens in a whole training
 
 logger = logging.getLogger(__name__)
 
 
 class Schedule(NamedTuple):
-    """How weights are changed: AdamW (Loshchilov and Hutter, ICLR 2019).
+    """Schedule of the optimiser: AdamW (Loshchilov and Hutter, ICLR 2019).
 
     Attributes:
-        steps: of the optimiser, fixed beforehand.
+        steps: number of steps, fixed beforehand.
         rate: the highest learning rate.
         shape: ``constant``, ``cosine`` from the rate to ``last``, or ``one_cycle``, which rises to it first.
         last: the rate at the end, as a share of the highest.
@@ -62,13 +62,13 @@ class Schedule(NamedTuple):
 
 
 class Course(NamedTuple):
-    """What became of a training.
+    """Result of a training.
 
     Attributes:
-        steps: after which the weights that are kept were taken.
+        steps: number of steps after which the kept weights were taken.
         loss: mean of the last tenth of the steps up to there.
-        held_out: loss on what was held out, of the weights that are kept; NaN if nothing was.
-        seconds: that it took.
+        held_out: loss of the kept weights on held-out tokens; NaN without any.
+        seconds: duration.
     """
 
     steps: int
@@ -78,20 +78,20 @@ class Course(NamedTuple):
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
-    """Draws for one purpose, on the CPU: those of another purpose or seed are independent of them."""
+    """A random number generator for one purpose, on the CPU; those of other purposes or seeds are independent."""
     return torch.Generator().manual_seed(_number(seed, purpose))
 
 
 @contextmanager
 def seeded(seed: int, purpose: str) -> Iterator[None]:
-    """Within, new modules draw their first weights from the seed; the draws of others go on undisturbed."""
+    """A context in which new modules get their initial weights from the seed; other random states are not affected."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_number(seed, purpose))
         yield
 
 
 def _number(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose."""
+    """A separate seed for each purpose."""
     return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big") >> 1
 
 
@@ -107,12 +107,13 @@ def train(
 
     Args:
         loss_at: the loss of a step, from 0: a scalar that depends on the module's parameters.
-        label: what progress calls it.
-        held_out: the loss of a module on normal tokens that no step sees; with it, the weights are kept of the best of
-            20 looks, and training ends after a quarter of the looks without a better one. None for the last weights.
+        label: name of the training in the progress bar.
+        held_out: the loss of a module on normal tokens that no step sees; with it, it is evaluated 20 times, the best
+            weights are kept, and training ends after a quarter of the evaluations without a better one. None for the
+            last weights.
 
     Raises:
-        DataError: the loss or a weight is not finite any more.
+        DataError: the loss or a weight is no longer finite.
     """
     start = time.perf_counter()
     parameters = [each for each in module.parameters() if each.requires_grad]
@@ -132,14 +133,14 @@ def train(
         optimiser.step()
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
-            raise DataError(f"{label}: the loss is not finite any more after {step + 1} steps; lower the learning rate")
+            raise DataError(f"{label}: the loss is no longer finite after {step + 1} steps; lower the learning rate")
         if schedule.average:
             _average(average, module, schedule.average, step)
         if keeper.looks(step) and not keeper.goes_on(average, step):
             break
     state, steps, best = keeper.kept(average, len(losses))
     if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise DataError(f"{label}: the weights are no numbers any more after {steps} steps; lower the learning rate")
+        raise DataError(f"{label}: the weights are no longer finite after {steps} steps; lower the learning rate")
     module.load_state_dict(state)
     module.eval()
     last = losses[max(0, steps - max(1, steps // 10)) : steps]
@@ -157,7 +158,7 @@ def load_arrays(module: torch.nn.Module, arrays: Mapping[str, np.ndarray]) -> No
     """Give a module the weights of another, and set it to evaluation.
 
     Raises:
-        ValueError: names or shapes are those of another module.
+        ValueError: names or shapes do not fit the module.
     """
     try:
         module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
@@ -167,7 +168,7 @@ def load_arrays(module: torch.nn.Module, arrays: Mapping[str, np.ndarray]) -> No
 
 
 class _Keeper:
-    """Keeps the weights that are best on what is held out."""
+    """The best weights on held-out tokens so far."""
 
     def __init__(self, held_out: Callable[[torch.nn.Module], float] | None, steps: int) -> None:
         self._held_out = held_out
@@ -200,7 +201,7 @@ class _Keeper:
 
 
 def _average(average: torch.nn.Module, module: torch.nn.Module, share: float, step: int) -> None:
-    """Draw an average of weights towards those of a module, at first faster, so that the first ones are forgotten."""
+    """Move an average of weights towards those of a module, faster at first, so that the initial ones are forgotten."""
     share = min(share, (1 + step) / (10 + step))
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - share)

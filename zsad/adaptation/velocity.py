@@ -1,4 +1,4 @@
-"""A network that tells how fast a token moves on its way from noise, and what it is trained by."""
+"""A network for the velocity of a token on its path from noise, and its losses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Velocity(torch.nn.Module):
     frequencies 1 to 200 in geometric steps.
 
     With ``carries``, ``g(t) = (2 t - 1) / ((1 - t)^2 + t^2)``, the velocity between noise and tokens that are as
-    normally distributed as the noise: whitened ones are so as far as their first two moments go, and the network
-    learns what is left. Else ``g = 0``.
+    normally distributed as the noise: whitened tokens have the same first two moments, and the network learns the rest.
+    Else ``g = 0``.
 
     Args:
-        dimensions: of a token.
-        position: numbers of a position; 0 for none.
+        dimensions: number of dimensions of a token.
+        position: width of the position code; 0 for none.
         width: of ``h``.
-        blocks: how many.
+        blocks: number of blocks.
         carries: see above.
     """
 
@@ -49,8 +49,8 @@ class Velocity(torch.nn.Module):
 
         Args:
             tokens: ``[token, dimension]``.
-            times: ``[token]``, or of one time for all.
-            position: ``[token, number]`` of a network that has been made for positions.
+            times: ``[token]``, or one time for all.
+            position: ``[token, number]`` for a network with positions.
         """
         learned = self.learned(self.token(tokens) + self.placed(position) + self.timed(times))
         return learned + self.gain(times)[:, None] * tokens
@@ -106,11 +106,11 @@ def transport_loss(
 def contraction_loss(
     network: Velocity, tokens: torch.Tensor, times: torch.Tensor, position: torch.Tensor | None
 ) -> torch.Tensor:
-    """``|v(x, t) + x|^2``, a mean over tokens and dimensions: tokens are to fall to the origin (arXiv 2510.18328)."""
+    """``|v(x, t) + x|^2``, a mean over tokens and dimensions: tokens move to the origin (arXiv 2510.18328)."""
     velocities: torch.Tensor = network(tokens, times, position)
     return (velocities + tokens).square().mean()
 
 
-def even_times(count: int, draws: torch.Generator) -> torch.Tensor:
+def even_times(count: int, rng: torch.Generator) -> torch.Tensor:
     """Times in 0...1, one in each of ``count`` equal parts, in ascending order (Kingma et al., NeurIPS 2021)."""
-    return (torch.arange(count) + torch.rand(count, generator=draws)) / count
+    return (torch.arange(count) + torch.rand(count, generator=rng)) / count

@@ -1,4 +1,4 @@
-"""Tokens on the principal axes of good ones, where these have mean zero and variance one."""
+"""Coordinates of tokens on the principal axes of normal tokens, which have mean zero and variance one there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 from zsad.errors import DataError
 from zsad.lazy import torch
 
-SMALLEST_SHARE = 1e-4  # of the largest variance along an axis: what varies less is not blown up any further
+SMALLEST_SHARE = 1e-4  # of the largest variance along an axis: smaller variances are not amplified further
 ROUNDING = 1e-12  # of a mean square: a variance below it is the rounding of float32 tokens
 
 
 class Whitening(NamedTuple):
-    """A change to whitened coordinates.
+    """Transformation to whitened coordinates.
 
     Attributes:
         mean: float32 ``[channel]``.
@@ -33,15 +33,15 @@ class Whitening(NamedTuple):
 
 
 def whiten(mean: torch.Tensor, covariance: torch.Tensor, dimensions: int) -> Whitening:
-    """The whitening of vectors with these moments, on their axes of the greatest variance.
+    """The whitening of vectors with these moments, on the axes of greatest variance.
 
-    A variance below 1e-4 of the largest counts as that much: along an axis in which good vectors do not vary, as
-    that of a constant channel, others stand out by a finite amount.
+    A variance below 1e-4 of the largest counts as that much: so along an axis in which normal vectors do not vary, e.g.
+    a constant channel, others differ by a finite amount.
 
     Args:
         mean: float64 ``[channel]``.
         covariance: float64 ``[channel, channel]``.
-        dimensions: how many axes; all if there are no more.
+        dimensions: number of axes; all if there are no more.
 
     Raises:
         DataError: the vectors are all equal.
@@ -51,9 +51,7 @@ def whiten(mean: torch.Tensor, covariance: torch.Tensor, dimensions: int) -> Whi
     variances, axes = variances.flip(0)[:kept], axes.flip(1)[:, :kept]
     largest = variances[0]
     if largest <= ROUNDING * mean.square().sum() or largest <= 0:
-        raise DataError(
-            "all patches of the references are equal, so that nothing can be learned from them; check the images"
-        )
-    signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # that of an axis is arbitrary
+        raise DataError("all patches of the references are equal, so no method can learn from them; check the images")
+    signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # the sign of an axis is arbitrary
     scaled = axes * signs / variances.clamp(min=SMALLEST_SHARE * float(largest)).sqrt()
     return Whitening(mean.float(), scaled.float().contiguous())

@@ -1,4 +1,4 @@
-"""What a classifier answers in one draw, on embeddings: kinds, probabilities, prediction sets and nearest exemplars."""
+"""Answers of a classifier for one sample of examples: kinds, probabilities, prediction sets and nearest exemplars."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.classification.base import Classifier
-from zsad.classification.calibration import calibrated, fitting
+from zsad.classification.calibration import calibrate, choose_fitting_images
 from zsad.classification.conformal import Counts, cross_counts, remarks, split_counts
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 
-SAME = 1e-12  # what a cosine of two vectors that are one and the same may be below 1
+SAME = 1e-12  # greatest distance of the cosine of two equal vectors from 1
 
 
 class Labelled(NamedTuple):
@@ -23,7 +23,7 @@ class Labelled(NamedTuple):
 
     Attributes:
         vectors: their embeddings, float64 ``[image, channel]``, of unit length.
-        kinds: int ``[image]``, of each; those of a kind in the order of their ranks.
+        kinds: int ``[image]``, the kind of each; images of a kind in the order of their ranks.
     """
 
     vectors: np.ndarray
@@ -31,7 +31,7 @@ class Labelled(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What is answered for some queries; see `zsad.files.classified.Classified`.
+    """Answers for some queries; see `zsad.files.classified.Classified`.
 
     Attributes:
         scores, probabilities, p_values, similarity: float64 ``[query, kind]``.
@@ -51,7 +51,7 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Answering:
-    """A classifier with all that its answers depend on besides the images.
+    """A classifier with all options that its answers depend on besides the images.
 
     Attributes:
         kinds: their names.
@@ -63,20 +63,20 @@ class Answering:
     kinds: Sequence[str]
 
     def answers(self, queries: np.ndarray, support: Labelled, calibration: Labelled) -> Answers:
-        """What the classifier, having learnt from the support, says of queries.
+        """Classify queries after learning from the support.
 
-        The nearest exemplars are by the cosine of the embeddings, whatever the classifier goes by.
+        The nearest exemplars are those of the greatest cosine of the embeddings, for every classifier.
 
         Args:
             queries: float64 ``[query, channel]``, of unit length.
-            support: with an example of each kind at least.
-            calibration: images that set thresholds, and that probabilities are fitted to; there may be none.
+            support: with at least one example of each kind.
+            calibration: images that set thresholds and fit probabilities; may be empty.
         """
         both = np.concatenate([calibration.vectors, queries])
         scored = self.classifier.scores(support.vectors, support.kinds, both, len(self.kinds))
         of_calibration, scores = scored[: len(calibration.vectors)], scored[len(calibration.vectors) :]
-        is_fitted = fitting(calibration.kinds, self.probabilities, self.conformal)
-        curve = calibrated(of_calibration[is_fitted], calibration.kinds[is_fitted], self.probabilities, self.kinds)
+        is_fitted = choose_fitting_images(calibration.kinds, self.probabilities, self.conformal)
+        curve = calibrate(of_calibration[is_fitted], calibration.kinds[is_fitted], self.probabilities, self.kinds)
         rest = Labelled(of_calibration[~is_fitted], calibration.kinds[~is_fitted])
         counts = self._counts(queries, scores, support, rest)
         nearest, similarity = nearest_exemplars(queries, support, len(self.kinds))
@@ -96,7 +96,7 @@ class Answering:
         )
 
     def _counts(self, queries: np.ndarray, scores: np.ndarray, support: Labelled, calibration: Labelled) -> Counts:
-        """What decides the prediction sets; the vectors of ``calibration`` are scores."""
+        """The counts that decide the prediction sets; the vectors of ``calibration`` are scores."""
         if self.conformal.sets == "split":
             return split_counts(calibration.vectors, calibration.kinds, scores, self.conformal, self.probabilities)
         return cross_counts(
@@ -110,8 +110,8 @@ class Answering:
         )
 
     def _ambiguous(self, support: Labelled) -> list[str]:
-        """Which kinds have an example that is the same as one of another kind; a sentence, or none."""
-        kinds_of = defaultdict[bytes, set[int]](set)  # by the embedding: that of a copy is the same to the last bit
+        """A sentence naming kinds whose examples equal an example of another kind; none if there are none."""
+        kinds_of = defaultdict[bytes, set[int]](set)  # by embedding: that of a copy is equal to the last bit
         for vector, kind in zip(support.vectors, support.kinds.tolist(), strict=True):
             kinds_of[vector.tobytes()].add(kind)
         pairs = sorted({pair for kinds in kinds_of.values() for pair in combinations(sorted(kinds), 2)})
@@ -120,7 +120,7 @@ class Answering:
 
 
 def nearest_exemplars(queries: np.ndarray, support: Labelled, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The example of each kind that is most like each query, and its cosine; of several the first.
+    """The example of each kind that is most similar to each query, and its cosine; the first of several.
 
     Returns:
         int ``[query, kind]``, positions among the examples, and float64 ``[query, kind]`` in ``[-1, 1]``.
@@ -134,9 +134,9 @@ def nearest_exemplars(queries: np.ndarray, support: Labelled, count: int) -> tup
 
 
 def _repeated(similarity: np.ndarray) -> list[str]:
-    """How many queries are the same as an example, a sentence; none where none is."""
+    """A sentence with the number of queries that equal an example; none if there are none."""
     copies = np.count_nonzero((similarity > 1 - SAME).any(axis=1))
     if not copies:
         return []
-    images = "1 image that is to be named has" if copies == 1 else f"{copies} images that are to be named have"
-    return [f"{images} the same embedding as an example, as a copy of it would."]
+    images = "1 image to classify has" if copies == 1 else f"{copies} images to classify have"
+    return [f"{images} the same embedding as an example, like a copy of it."]

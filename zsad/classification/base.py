@@ -1,4 +1,4 @@
-"""What every classifier is: from labelled embeddings to a score of each kind for others."""
+"""Interface of classifiers: from labelled embeddings to a score of each kind for other embeddings."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from pydantic import Field
 
 from zsad.registry import Choice
 
-NO_LENGTH = 1e-12  # of a difference of unit vectors: below it there is only rounding
+NO_LENGTH = 1e-12  # of a difference of unit vectors: below it is only rounding
 
 
 class Classifier(Choice):
-    """A classifier of embeddings. A subclass is one method in one file; its fields are the method's parameters.
+    """Base class of classifiers of embeddings. A subclass is one method in one file; its fields are its parameters.
 
-    Features whose cosines are all near 1 differ by little from their mean. ``centre`` takes it off, as SimpleShot does
+    Features whose cosines are all near 1 differ by little from their mean. ``centre`` subtracts it, as SimpleShot does
     (Wang, Chao, Weinberger and van der Maaten, arXiv:1911.04623, 2019; there the mean of the classes that the network
-    was trained on, which are not at hand here).
+    was trained on, which are not available here).
 
     Class attributes:
-        reference: where it comes from (paper, section).
+        reference: source (paper, section).
     """
 
     reference: ClassVar[str]
 
     centre: Literal["none", "support"] = Field(
         "none",
-        description="support subtracts the mean of the examples, of each kind alike, from every embedding and makes "
-        "its length 1 again: for features whose cosines are all near 1",
+        description="support subtracts the mean of the examples, with equal weight for each kind, from every embedding "
+        "and scales its length to 1: for features whose cosines are all near 1",
     )
 
     def scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-        """How much each query resembles each kind; greater is more alike.
+        """Similarity of each query to each kind; greater is more similar.
 
-        A query's scores depend on the support and on itself alone.
+        The scores of a query depend only on the support and on the query.
 
         Args:
             support: float64 ``[example, channel]``, rows of unit length.
@@ -53,18 +53,18 @@ class Classifier(Choice):
 
     @abstractmethod
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-        """The same of embeddings that are centred, if they are to be; a row may be zero then."""
+        """Like `scores`, for embeddings that are centred if ``centre`` is set; a row may then be zero."""
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
-    """Each row divided by its length. What has none but for rounding is zero: it resembles nothing."""
+    """Each row divided by its length. A row whose length is only rounding becomes zero: it resembles nothing."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     rows: np.ndarray = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > NO_LENGTH)
     return rows
 
 
 def one_hot(kinds: np.ndarray, count: int) -> np.ndarray:
-    """float64 ``[example, kind]``, 1 for the kind of each and 0 for others."""
+    """float64 ``[example, kind]``, 1 for the kind of each example and 0 for others."""
     members: np.ndarray = np.eye(count)[kinds]
     return members
 

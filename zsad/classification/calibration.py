@@ -1,8 +1,8 @@
-"""Probabilities of the kinds from a classifier's scores, calibrated by labelled images if there are some to spare.
+"""Probabilities of the kinds from a classifier's scores, calibrated by labelled images if there are any.
 
-What is fitted to few images must not be sure of itself: with every image told right, the best temperature would be 0
-and every probability 1. So the truth of an image is not 1 and 0 but what Laplace's rule of succession makes of the
-number of images, as Platt has it ("Probabilistic outputs for support vector machines", 1999, section 2.2).
+A fit to few images must not be overconfident: if every image is classified correctly, the best temperature would be 0
+and every probability 1. So the targets of an image are not 1 and 0 but follow from Laplace's rule of succession and the
+number of images, as in Platt ("Probabilistic outputs for support vector machines", 1999, section 2.2).
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from zsad.classification.base import one_hot
 from zsad.classification.conformal import nonconformity
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 
-TEMPERATURES = (1e-4, 1e4)  # the range that is searched, in parts of the mean range of an image's scores
-MOST_LOG_ODDS = 1e100  # the square of what is standardised must be a number
-NO_SPREAD = 1e-12  # in parts of the numbers themselves: what differs by less is the same
+TEMPERATURES = (1e-4, 1e4)  # the range to search, relative to the mean range of an image's scores
+MOST_LOG_ODDS = 1e100  # the square of a standardised value must be finite
+NO_SPREAD = 1e-12  # relative to the numbers: a smaller difference counts as equal
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What makes probabilities of scores.
+    """A function from scores to probabilities.
 
     Attributes:
         curve: from scores to probabilities, both float64 ``[image, kind]``.
-        remarks: why they are not calibrated, if they should be; sentences with their full stops.
+        remarks: why they are not calibrated although they should be; sentences with full stops.
     """
 
     curve: Callable[[np.ndarray], np.ndarray]
     remarks: list[str] = field(default_factory=list)
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities float64 ``[image, kind]`` in ``[0, 1]``; the sum over the kinds is 1."""
+        """Return probabilities, float64 ``[image, kind]`` in ``[0, 1]``; the sum over the kinds is 1."""
         return self.curve(scores)
 
 
 class _FitError(Exception):
-    """The images do not tell how to calibrate; the message says why."""
+    """The images are not sufficient for calibration; the message gives the reason."""
 
 
-def calibrated(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOptions, names: Sequence[str]) -> Calibrated:
-    """Probabilities that are calibrated as the options have it, by images that set no threshold of sets.
+def calibrate(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOptions, names: Sequence[str]) -> Calibrated:
+    """Probabilities calibrated according to the options, by images that set no threshold of prediction sets.
 
     Args:
-        scores: of the labelled images to fit to, float64 ``[image, kind]``; there may be none.
+        scores: of the labelled images to fit to, float64 ``[image, kind]``; may be empty.
         kinds: int ``[image]``.
         names: of the kinds.
 
     Returns:
-        Where the images do not tell how to calibrate, the softmax at the configured temperature, with a remark.
+        If the images are not sufficient, the softmax at the configured temperature, with a remark.
     """
     plain = _Softmax(options.temperature)
     fit = FITS[options.calibrated]
@@ -62,16 +62,19 @@ def calibrated(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOption
     try:
         missing = [name for kind, name in enumerate(names) if not (kinds == kind).any()]
         if missing:
-            raise _FitError(f"no calibration image of {', '.join(missing)} can be spared for it")
+            raise _FitError(f"no calibration image of {', '.join(missing)} is left for it")
         return Calibrated(fit(scores, kinds, options, names))
     except _FitError as reason:
         return Calibrated(plain, [f"The probabilities are not calibrated: {reason}."])
 
 
-def fitting(kinds: np.ndarray, probabilities: ProbabilityOptions, conformal: ConformalOptions) -> np.ndarray:
-    """Which calibration images the probabilities are fitted to, bool ``[image]``; the others set thresholds.
+def choose_fitting_images(
+    kinds: np.ndarray, probabilities: ProbabilityOptions, conformal: ConformalOptions
+) -> np.ndarray:
+    """The calibration images that the probabilities are fitted to, bool ``[image]``; the others set thresholds.
 
-    None if nothing is fitted; all if the thresholds of sets come from elsewhere; else every second one of each kind.
+    No image if nothing is fitted; all if the thresholds of sets come from elsewhere; else every second one of each
+    kind.
 
     Args:
         kinds: int ``[image]``, those of a kind in the order of their ranks.
@@ -97,9 +100,9 @@ class _Softmax:
 
 @dataclass(frozen=True)
 class _Curves:
-    """A logistic curve of the log-odds of each kind; the probabilities are those of the curves, in their proportion.
+    """A logistic curve of the log-odds of each kind; the probabilities are the curves, normalised to a sum of 1.
 
-    As the curves differ, another kind may come out as the most probable than by the scores.
+    As the curves differ, the most probable kind may differ from the one with the greatest score.
     """
 
     options: ProbabilityOptions
@@ -119,7 +122,7 @@ def _fit_temperature(
     """The temperature of the least log loss (Guo et al., ICML 2017)."""
     spread = float(np.mean(scores.max(axis=1) - scores.min(axis=1)))
     if spread <= NO_SPREAD * float(np.abs(scores).max()):
-        raise _FitError("every calibration image is as much like one kind as like another")
+        raise _FitError("every calibration image is equally similar to all kinds")
     images, count = scores.shape
     truth = (images * one_hot(kinds, count) + 1) / (images + count)
     found = minimize_scalar(
@@ -140,26 +143,26 @@ def _fit_platt(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOption
 
 
 def _curve(values: np.ndarray, is_kind: np.ndarray, name: str) -> tuple[float, float]:
-    """Slope and intercept of one logistic curve, by which a kind is the more probable the greater the values are."""
-    from sklearn.linear_model import LogisticRegression  # takes a second, which few need
+    """Slope and intercept of one logistic curve, a rising one: greater values make a kind more probable."""
+    from sklearn.linear_model import LogisticRegression  # slow to import, and rarely needed
 
     mean, spread = float(values.mean()), float(values.std())
     if spread <= NO_SPREAD * max(1.0, abs(mean)):
-        raise _FitError(f"all calibration images are equally like {name}")
+        raise _FitError(f"all calibration images are equally similar to {name}")
     standard = ((values - mean) / spread)[:, None]
     members, others = np.count_nonzero(is_kind), np.count_nonzero(~is_kind)
     truth = np.where(is_kind, (members + 1) / (members + 2), 1 / (others + 2))
-    answers = np.repeat([True, False], len(values))  # each image for both, by the share of either in its truth
+    answers = np.repeat([True, False], len(values))  # each image counts for both, weighted by its targets
     regression = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-9)
     regression.fit(np.tile(standard, (2, 1)), answers, sample_weight=np.concatenate([truth, 1 - truth]))
     slope, intercept = float(regression.coef_[0, 0]), float(regression.intercept_[0])
     if slope <= 0:
-        raise _FitError(f"the calibration images of {name} are no more like it than the others are")
+        raise _FitError(f"the calibration images of {name} are not more similar to it than the others")
     return slope / spread, intercept - slope * mean / spread
 
 
 def _log_odds(scores: np.ndarray, options: ProbabilityOptions) -> np.ndarray:
-    """Of each kind against all others, at the configured temperature; float64 ``[image, kind]``, finite."""
+    """Log-odds of each kind against all others, at the configured temperature; float64 ``[image, kind]``, finite."""
     unlike = nonconformity(scores, ConformalOptions(by="probability"), options)
     log_odds: np.ndarray = np.clip(-unlike, -MOST_LOG_ODDS, MOST_LOG_ODDS)
     return log_odds

@@ -1,4 +1,4 @@
-"""The stage that names the kind of defect of each test image, for every draw of labelled examples at once."""
+"""The stage that names the defect type of each test image, for all samples of labelled examples at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zsad.classification.embeddings import EmbeddingOptions, embed_images
 from zsad.classification.inputs import (
     Images,
     check_asked,
+    check_draws,
     check_images_of_split,
     check_together,
-    checked_draws,
     source_of,
 )
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
@@ -59,19 +59,19 @@ def classify_images(
     output: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Say of every test image that is a query which kind it is of, in every draw, and write the classification file.
+    """Classify every query among the test images, for every sample of examples, and write the classification file.
 
     Args:
         split: which images are examples, calibrate, and are queries, for each seed.
         features: of all test images.
         support_features: of the examples that lie beside the data set; None where they are test images.
-        scores: maps of the test images by one method, which say where the defects are; None for none.
+        scores: maps of the test images by one method, which locate the defects; None for none.
         support_scores: of the same examples by the same method; None for none.
         masks: which outline the defects in the test images; None for none.
         regions: ``"image"`` if none of these is read, ``"ground truth"`` if the masks are, else ``"predicted"``.
         shots: how many examples of each kind the classifier sees, each number for itself.
         output: the file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
 
     Raises:
         ConfigError: the features have no such layer.
@@ -88,7 +88,7 @@ def classify_images(
             sources.append(Images.opened(stack, source_of(rows), support_features, support_scores, None))
         check_images_of_split(split, rows, sources)
         check_together(sources)
-        draws = checked_draws(split, rows, shots)
+        draws = check_draws(split, rows, shots)
         answering = Answering(classifier, probabilities, conformal, kinds_of(rows))
         vectors, places = _embedded(rows, sources, embedding)
         remarks += _remarks_on_places(places, regions, has_masks=masks is not None)
@@ -117,11 +117,11 @@ def classify_images(
             for index, (draw, found) in enumerate(zip(draws, answers, strict=True)):
                 writer.write(index, _of_all_images(draw, found, test.features.image_ids, exemplars))
             writer.provenance["seconds"] = time.perf_counter() - start
-    logger.info("named the kinds of %d images in %d draws", len(draws[0].queries), len(draws))
+    logger.info("classified %d images with %d samples of examples", len(draws[0].queries), len(draws))
 
 
 class _Vectors(NamedTuple):
-    """The embeddings of the images that take part.
+    """The embeddings of all images in use.
 
     Attributes:
         rows: float64 ``[image, channel]``.
@@ -132,11 +132,11 @@ class _Vectors(NamedTuple):
     places: dict[tuple[str, str], int]
 
     def of(self, images: Iterable[tuple[str, str]]) -> np.ndarray:
-        """Those of some images, in order."""
+        """The embeddings of some images, in order."""
         return self.rows[[self.places[image] for image in images]]
 
     def labelled(self, rows: Sequence[SplitRow], kinds: Sequence[str]) -> Labelled:
-        """Those of labelled images."""
+        """The embeddings of labelled images."""
         numbers = np.array([kinds.index(row.kind) for row in rows], np.intp)
         return Labelled(self.rows[[self.places[row.source, row.image_id] for row in rows]], numbers)
 
@@ -144,7 +144,7 @@ class _Vectors(NamedTuple):
 def _embedded(
     rows: Sequence[SplitRow], sources: Sequence[Images], options: EmbeddingOptions
 ) -> tuple[_Vectors, Counter[Place]]:
-    """The embeddings of all images that take part in any draw, each read once, and what tells their regions."""
+    """The embeddings of all images in any sample, each read once, and the sources of their regions."""
     taken = {(row.source, row.image_id) for row in rows if row.role != "left_out"}
     parts, images, places = [], [], Counter[Place]()
     for source in sources:
@@ -159,20 +159,20 @@ def _embedded(
 
 
 def _remarks_on_places(places: Counter[Place], regions: str, *, has_masks: bool) -> list[str]:
-    """What a reader must know of where the embeddings look, sentences."""
+    """Sentences for the reader about the image regions of the embeddings."""
     remarks = []
     empty = places.total() - places["mask"]
     if regions == "ground truth" and empty:
-        remarks.append(f"{empty} of {places.total()} true masks are empty, which tells good images from others.")
+        remarks.append(f"{empty} of {places.total()} ground-truth masks are empty, which reveals the normal images.")
     if has_masks and places["peak"]:
         remarks.append(
-            f"No mask marks anything in {places['peak']} of {places.total()} images; there the highest patches of the "
-            "map take its place."
+            f"The masks of {places['peak']} of {places.total()} images mark nothing; there the highest patches of the "
+            "map are used instead."
         )
     if places["everywhere"]:
         remarks.append(
-            f"Nothing says where a defect is in {places['everywhere']} of {places.total()} images; there all patches "
-            "count alike."
+            f"The position of the defect is unknown in {places['everywhere']} of {places.total()} images; there all "
+            "patches have equal weight."
         )
     return remarks
 
@@ -200,7 +200,7 @@ def _described(draw: Draw, kinds: Sequence[str], remarks: list[str]) -> DrawInfo
 
 
 def _of_all_images(draw: Draw, answers: Answers, image_ids: Sequence[str], exemplars: Sequence[Exemplar]) -> Classified:
-    """Answers for queries, laid out over all test images."""
+    """Answers for queries, arranged over all test images."""
     place_of = {image_id: place for place, image_id in enumerate(image_ids)}
     roles = np.full(len(image_ids), LEFT_OUT, np.uint8)
     for role, rows in ((SUPPORT, draw.support), (CALIBRATION, draw.calibration)):

@@ -1,11 +1,11 @@
-"""Prediction sets: the kinds that an image may be of, with the true one among them at a given rate.
+"""Prediction sets: the possible kinds of an image, which include the true one at a given rate.
 
-An image of a kind is as likely to have any rank among the labelled images of that kind by how little it resembles it,
-whatever the classifier, if they come from the same source: so the kind may be ruled out where the rank is among the
-last ``alpha (n + 1)`` of ``n + 1`` (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; for
-each kind by itself, "Mondrian", section 4.5). This holds exactly, on average over draws of the labelled images, however
-few they are; with fewer than ``1 / alpha - 1`` no kind is ever ruled out. An empty set is an abstention: the image is
-unlike the images of every kind.
+Sort the labelled images of a kind and a new image of that kind by nonconformity: for any classifier, the new image has
+every rank with the same probability, if all come from the same source: so the kind may be ruled out where the rank is
+among the last ``alpha (n + 1)`` of ``n + 1`` (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World",
+2005; for each kind by itself, "Mondrian", section 4.5). This holds exactly, on average over samples of the labelled
+images, for any number of them; with fewer than ``1 / alpha - 1`` no kind is ever ruled out. An empty set is an
+abstention: the image is unlike the images of every kind.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import numpy as np
 from zsad.classification.base import Classifier
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 
-ROUNDING = 1e-12  # what differs by less, in parts of the numbers that it was made from, is the same
+ROUNDING = 1e-12  # relative to the original numbers: a smaller difference counts as equal
 NOUNS = {"split": "calibration images", "cross": "examples"}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What decides which kinds are in the prediction sets, in whole numbers.
+    """Integer counts that decide which kinds are in the prediction sets.
 
     Attributes:
-        counts: int ``[query, kind]``, how many labelled images are at least as unlike their own kind as the query is
-            unlike this kind.
-        sizes: int ``[kind]``, among how many.
+        counts: int ``[query, kind]``, number of labelled images that are at least as dissimilar to their own kind as
+            the query is to this kind.
+        sizes: int ``[kind]``, number of labelled images compared.
         sets: whether they are calibration images (``"split"``) or examples (``"cross"``).
-        by_kind: whether those of each kind are counted by themselves.
-        besides: whether further ones fit the probabilities.
+        by_kind: whether each kind is counted separately.
+        besides: whether further images fit the probabilities.
     """
 
     counts: np.ndarray
@@ -45,12 +45,12 @@ class Counts:
     besides: bool
 
     def p_values(self) -> np.ndarray:
-        """float64 ``[query, kind]`` in ``(0, 1]``: how usual the query would be for an image of the kind."""
+        """float64 ``[query, kind]`` in ``(0, 1]``: p-value of the query as an image of the kind."""
         p_values: np.ndarray = (self.counts + 1) / (self.sizes + 1)
         return p_values
 
     def in_set(self, alpha: float) -> np.ndarray:
-        """Which kinds are in the set of each query, bool ``[query, kind]``: those whose p-value exceeds ``alpha``.
+        """The kinds in the set of each query, bool ``[query, kind]``: those whose p-value exceeds ``alpha``.
 
         Exactly: a rank that equals ``alpha (n + 1)`` is not mistaken for a greater one by rounding.
         """
@@ -60,12 +60,12 @@ class Counts:
 
 
 def fewest_images(alpha: float) -> int:
-    """The fewest images by which a kind can be ruled out: ``1 / (n + 1)`` is at most ``alpha``."""
+    """The fewest images with which a kind can be ruled out: ``1 / (n + 1)`` is at most ``alpha``."""
     return math.ceil(1 / Fraction(str(float(alpha)))) - 1
 
 
 def remarks(counts: Counts, kinds: Sequence[str], alpha: float) -> list[str]:
-    """What a reader must know of the sets: which kinds are in every one, since too few images tell of them.
+    """Remarks on kinds that are in every set because there are too few images of them.
 
     Args:
         kinds: their names.
@@ -99,11 +99,11 @@ def _there(few: dict[str, int], counts: Counts) -> str:
 
 
 def nonconformity(scores: np.ndarray, options: ConformalOptions, probabilities: ProbabilityOptions) -> np.ndarray:
-    """How unlike each kind an image is, float64 ``[image, kind]``, from its scores ``[image, kind]``.
+    """Nonconformity of an image with each kind, float64 ``[image, kind]``, from its scores ``[image, kind]``.
 
     By probability it is ``log((1 - p) / p)``, which orders images as ``1 - p`` does and does not run out of digits
-    where ``p`` is near 1. ``p`` is the softmax at the temperature that is configured, which no image has been fitted
-    to. By score it is the score with the sign changed.
+    where ``p`` is near 1. ``p`` is the softmax at the configured temperature, which is not fitted to any image. By
+    score it is the score with the sign changed.
     """
     if options.by == "score":
         return -scores
@@ -121,10 +121,10 @@ def split_counts(
     options: ConformalOptions,
     probabilities: ProbabilityOptions,
 ) -> Counts:
-    """Counts by calibration images, which the classifier has not learnt from and no probabilities are fitted to.
+    """Counts from calibration images, which neither the classifier nor the probabilities were fitted to.
 
     Args:
-        calibration_scores: float64 ``[calibration image, kind]``; there may be none.
+        calibration_scores: float64 ``[calibration image, kind]``; may be empty.
         calibration_kinds: int ``[calibration image]``.
         query_scores: float64 ``[query, kind]``.
     """
@@ -148,17 +148,17 @@ def cross_counts(
     options: ConformalOptions,
     probabilities: ProbabilityOptions,
 ) -> Counts:
-    """Counts by the examples, each compared by what the classifier learns from the other parts of them.
+    """Counts from the examples, each classified after learning from the other folds.
 
-    Cross-conformal prediction (Vovk, Annals of Mathematics and Artificial Intelligence 2015). A rate of ``2 alpha`` is
-    about what is proven (Barber et al. 2021); about ``alpha`` or less is what is seen. An example that is the only one
-    of its kind cannot be classified without itself: its kind has no p-value but 1.
+    Cross-conformal prediction (Vovk, Annals of Mathematics and Artificial Intelligence 2015). A rate of about
+    ``2 alpha`` is proven (Barber et al. 2021); in practice it is about ``alpha`` or less. An example that is the only
+    one of its kind cannot be classified without itself: its kind has no p-value but 1.
 
     Args:
         support, kinds, queries, count: as in `Classifier.scores`.
     """
     by_kind = options.thresholds == "kind"
-    part = parts_of(kinds, options.folds)
+    part = folds_of(kinds, options.folds)
     counts = np.zeros((len(queries), count), dtype=np.int64)
     for index in range(part.max(initial=-1) + 1):
         is_held = part == index
@@ -172,11 +172,11 @@ def cross_counts(
     return Counts(np.where(is_alone, 0, counts), sizes, "cross", by_kind, besides=False)
 
 
-def parts_of(kinds: np.ndarray, folds: int) -> np.ndarray:
-    """The part of each example, int ``[example]`` from 0 to ``folds - 1``: one after the other in every kind.
+def folds_of(kinds: np.ndarray, folds: int) -> np.ndarray:
+    """The fold of each example, int ``[example]`` from 0 to ``folds - 1``: one after the other in every kind.
 
-    So the rest of the examples has one of each kind, whichever part is taken away. An example that is the only one of
-    its kind is in no part, -1.
+    So the rest of the examples has one of each kind, whichever fold is left out. An example that is the only one of its
+    kind is in no fold, -1.
     """
     part = np.full(len(kinds), -1)
     for kind in np.unique(kinds):
@@ -187,10 +187,10 @@ def parts_of(kinds: np.ndarray, folds: int) -> np.ndarray:
 
 
 def _least(scores: np.ndarray, options: ConformalOptions, probabilities: ProbabilityOptions) -> np.ndarray:
-    """What is at least as unlike a kind as a query is, float64 ``[query, kind]``.
+    """The least score that counts as at least as dissimilar as a query, float64 ``[query, kind]``.
 
-    A product of matrices rounds the same row differently in different company. What ties but for that counts as a tie,
-    so that copies of one image never rule out a kind.
+    The rounding of a row in a matrix product depends on the other rows. Values that differ by less count as ties, so
+    that copies of one image never rule out a kind.
     """
     unlike = nonconformity(scores, options, probabilities)
     made_of = np.abs(scores).max(axis=1, keepdims=True)

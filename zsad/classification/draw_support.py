@@ -1,4 +1,4 @@
-"""The stage that draws the labelled images of a classifier: support, calibration images, and queries."""
+"""The stage that samples the labelled images of a classifier: support, calibration images and queries."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zsad.classification.draws import (
     Labelled,
     Pool,
     draw_rows,
+    remove_copies,
     require_apart,
     shown_kinds,
     unlabelled_rows,
-    without_copies,
 )
 from zsad.classification.splits import TEST, check_split, write_split
 from zsad.data.image_list import of_split, read_image_list
@@ -38,16 +38,16 @@ def draw_support(
     category: str,
     output: Path,
 ) -> None:
-    """Draw, of each kind and for each seed, what a classifier learns from, is calibrated on, and names the kind of.
+    """Sample, for each kind and seed, the support and calibration images of a classifier, and list its queries.
 
     Args:
-        manifest: what the test images show; for ``source == "test"`` alone.
+        manifest: labels of the test images; only for ``source == "test"``.
         images: list of the test images, see `zsad.data.image_list`.
         labelled: list of the labelled examples beside the data set, for any other source.
-        kinds: what they show, see `zsad.data.kinds`.
+        kinds: their labels, see `zsad.data.kinds`.
         source: ``"test"``, or the name of the support.
         category: for messages.
-        output: CSV, see `zsad.classification.splits`; of the images it has kinds for those alone that are shown.
+        output: CSV, see `zsad.classification.splits`; it has kinds only for images that are shown.
 
     Raises:
         ConfigError: see `DrawOptions.check` and `shown_kinds`.
@@ -56,9 +56,9 @@ def draw_support(
     options.check(source)
     tests = [Labelled(TEST, image.image_id, "", image.sha256) for image in of_split(read_image_list(images), "test")]
     if source == TEST:
-        pool = without_copies(_with_truth(tests, _given(manifest, "manifest"), images, category))
+        pool = remove_copies(_with_truth(tests, _given(manifest, "manifest"), images, category))
     else:
-        pool = without_copies(_examples(_given(labelled, "labelled"), _given(kinds, "kinds"), source))
+        pool = remove_copies(_examples(_given(labelled, "labelled"), _given(kinds, "kinds"), source))
         require_apart([*pool.images, *pool.copies], tests)
     shown = shown_kinds(pool.images, options, source, category)
     candidates = pool.images if source == TEST else tests
@@ -97,7 +97,7 @@ def _examples(labelled: Path, kinds: Path, source: str) -> list[Labelled]:
 
 def _with_kinds(images: Sequence[Labelled], kinds: Mapping[str, str], table: Path, listed: Path) -> list[Labelled]:
     if kinds.keys() != {image.image_id for image in images}:
-        raise DataError(f"{table} and {listed} are of other images; {RUN_AGAIN}")
+        raise DataError(f"{table} and {listed} are of different images; {RUN_AGAIN}")
     return [image._replace(kind=kinds[image.image_id]) for image in images]
 
 
@@ -106,5 +106,5 @@ def _on_copies(pool: Pool) -> list[str]:
         return []
     first = min(image.image_id for image in pool.copies)
     if len(pool.copies) == 1:
-        return [f"{first} takes no part, being the same by content as another image."]
-    return [f"{len(pool.copies)} images take no part, being the same by content as others, e.g. {first}."]
+        return [f"{first} is not used: its content equals that of another image."]
+    return [f"{len(pool.copies)} images are not used: their content equals that of others, e.g. {first}."]

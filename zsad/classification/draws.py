@@ -1,8 +1,8 @@
-"""Which labelled images a classifier learns from and is calibrated on, by lot.
+"""Random samples of the labelled images that a classifier learns from and is calibrated on.
 
-Of each kind the images stand in an order that is drawn by the seed, the name of the kind and the content of each image:
-calibration images first, then the support, so that the support of few shots is in that of more. Neither other kinds nor
-other names of files change the order, and an image more only comes in between.
+The images of each kind have a random order that depends on the seed, the name of the kind and the content of each
+image: calibration images first, then the support, so that the support of few shots is part of that of more. Other kinds
+and file names do not change the order, and an additional image is only inserted.
 """
 
 from __future__ import annotations
@@ -22,34 +22,35 @@ from zsad.data.layouts.words import spelled_alike
 from zsad.errors import ConfigError, DataError, nearest_hint
 from zsad.registry import Options
 
-NAMED = 5  # of what a sentence lists
+NAMED = 5  # names in a sentence, at most
 
 
 def _different(items: list[Shots] | list[int]) -> list[Shots] | list[int]:
     twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
     if twice is not None:
-        raise ValueError(f"{twice!r} is there twice; drop one")
+        raise ValueError(f"{twice!r} is listed twice; remove one")
     return items
 
 
 class DrawOptions(Options):
-    """How labelled images are drawn, of each kind."""
+    """Options of the random samples of labelled images."""
 
     shots: Annotated[
         list[Literal["all"] | Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(_different)
-    ] = Field([5], description="examples of each kind, once or several times; all for as many as there are")
+    ] = Field([5], description="number of examples of each kind, one or several numbers; all for all there are")
     calibration: int = Field(
         10, ge=0, description="further labelled images of each kind, which set the thresholds of prediction sets"
     )
     good: bool = Field(True, description="whether good is one of the kinds")
     leave_out: list[str] = Field(
-        default_factory=list, description="kinds that are not shown, e.g. to see whether they are told as unknown"
+        default_factory=list,
+        description="kinds that are not shown, e.g. to test whether they are recognised as unknown",
     )
     scarce: Literal["stop", "skip"] = Field(
         "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
     )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_different)] = Field(
-        [0, 1, 2, 3, 4], description="of the draws"
+        [0, 1, 2, 3, 4], description="random seeds of the samples"
     )
 
     @property
@@ -60,18 +61,18 @@ class DrawOptions(Options):
 
     @property
     def least_images(self) -> int:
-        """Labelled images that a kind must have to be shown, besides those that are to be classified."""
+        """Labelled images that a kind needs to be shown, besides those to classify."""
         return self.calibration + max((count for count in self.shots if count != "all"), default=1)
 
     def check(self, source: str, where: str = "the classifier") -> None:
-        """Refuse what no images can satisfy.
+        """Reject options that no images can satisfy.
 
         Args:
             source: ``"test"``, or the name of a support.
-            where: the options stand, for messages.
+            where: place of the options, for messages.
 
         Raises:
-            ConfigError: all labelled test images are to be shown.
+            ConfigError: the options show all labelled test images.
         """
         if source == TEST and "all" in self.shots:
             raise ConfigError(
@@ -81,11 +82,11 @@ class DrawOptions(Options):
 
 
 class Labelled(NamedTuple):
-    """An image that may be drawn.
+    """An image that may be sampled.
 
     Attributes:
         source: ``"test"``, or the name of a support.
-        kind: empty for a test image of which nobody knows it.
+        kind: empty for a test image of unknown kind.
     """
 
     source: str
@@ -100,10 +101,10 @@ class Labelled(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Images of which no two are the same.
+    """Images without duplicates.
 
     Attributes:
-        copies: the others, which take no part.
+        copies: the duplicates, which are not used.
     """
 
     images: list[Labelled]
@@ -114,15 +115,15 @@ class Shown(NamedTuple):
     """The kinds that a classifier is shown.
 
     Attributes:
-        remarks: sentences on those that it is not.
+        remarks: sentences on the kinds that are not shown.
     """
 
     kinds: list[str]
     remarks: list[str]
 
 
-def without_copies(images: Iterable[Labelled]) -> Pool:
-    """Tell copies by their content: the first by name takes part, of a known kind if one of them is.
+def remove_copies(images: Iterable[Labelled]) -> Pool:
+    """Separate copies by content: the first by name is used, one of a known kind if there is any.
 
     Raises:
         DataError: an image is of two kinds.
@@ -138,13 +139,13 @@ def without_copies(images: Iterable[Labelled]) -> Pool:
         else:
             raise DataError(
                 f"{other.called} of kind '{other.kind}' and {image.called} of kind '{image.kind}' are the same image; "
-                "correct one of the two kinds, or take both away"
+                "correct one of the two kinds, or remove both images"
             )
     return pool
 
 
 def require_apart(examples: Iterable[Labelled], tests: Iterable[Labelled]) -> None:
-    """Refuse labelled examples that are to be classified too.
+    """Reject labelled examples that are also test images.
 
     Raises:
         DataError: an example is the same image as a test image.
@@ -155,22 +156,22 @@ def require_apart(examples: Iterable[Labelled], tests: Iterable[Labelled]) -> No
         (example, test), more = same[0], len(same) - 1
         and_more = f" (and {more} more such pair{'s' if more > 1 else ''})" if more else ""
         raise DataError(
-            f"{example.called} and {test.called} are the same image{and_more}, so that it would be shown and asked "
-            "for; take it out of one of the two"
+            f"{example.called} and {test.called} are the same image{and_more}, so that it would be both an example "
+            "and a query; remove one of the two"
         )
 
 
 def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, category: str) -> Shown:
-    """The kinds that there are enough images of and that are not left out.
+    """The kinds that have enough images and are not left out.
 
     Args:
-        pool: images that are not the same.
-        source: where they are from.
+        pool: images without duplicates.
+        source: their source.
         category: for messages.
 
     Raises:
-        ConfigError: what is to be left out is a slip of a kind that there is.
-        DataError: no image has a kind, a kind has too few, or there are not two.
+        ConfigError: a kind to leave out is a misspelling of an existing kind.
+        DataError: no image has a kind, a kind has too few images, or there are fewer than two kinds.
     """
     counts: dict[str, int] = {}
     for image in pool:
@@ -178,7 +179,7 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
             counts[image.kind] = counts.get(image.kind, 0) + 1
     if not counts:
         raise DataError(
-            f"no test image of category '{category}' has a label, from which examples could be drawn; label some, or "
+            f"no test image of category '{category}' has a label, so that no examples can be sampled; label some, or "
             "set the classifier's support to a name of supports"
         )
     left_out, remarks = _left_out(options, counts, category)
@@ -188,7 +189,7 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
     if scarce and options.scarce == "stop":
         raise DataError(_too_few(scarce, options, source, category))
     remarks += [
-        f"The kind '{kind}' is not shown, having {count} labelled {'image' if count == 1 else 'images'}, too few for "
+        f"The kind '{kind}' is not shown: it has {count} labelled {'image' if count == 1 else 'images'}, too few for "
         f"{_needs(options, source)}."
         for kind, count in scarce.items()
     ]
@@ -199,18 +200,18 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
 
 
 def check_left_out(names: Iterable[str], kinds: Collection[str], where: str) -> None:
-    """Refuse kinds to be left out that no category has; of those that one has, others may have none.
+    """Reject kinds to leave out that no category has; a category may lack kinds of others.
 
     Args:
         kinds: those of all categories.
-        where: the names stand in the configuration, for messages.
+        where: place of the names in the configuration, for messages.
 
     Raises:
         ConfigError: there is one.
     """
     for name in names:
         if _kind_meant(name, kinds) is None:
-            raise ConfigError(f"{where} names '{name}', which is no kind of any category{nearest_hint(name, kinds)}")
+            raise ConfigError(f"{where} names '{name}', which is not a kind of any category{nearest_hint(name, kinds)}")
 
 
 def draw_rows(pool: Iterable[Labelled], kinds: Sequence[str], options: DrawOptions, seed: int) -> list[SplitRow]:
@@ -221,15 +222,15 @@ def draw_rows(pool: Iterable[Labelled], kinds: Sequence[str], options: DrawOptio
             by_kind[image.kind].append(image)
     rows = []
     for images in by_kind.values():
-        ordered = in_drawn_order(images, seed)
+        ordered = in_random_order(images, seed)
         calibration, rest = ordered[: options.calibration], ordered[options.calibration :]
         rows += _ranked_rows(calibration, "calibration", seed)
         rows += _ranked_rows(rest[: options.most_shots], "support", seed)
     return rows
 
 
-def in_drawn_order(images: Iterable[Labelled], seed: int) -> list[Labelled]:
-    """Images of one kind in the order of a draw, whatever the order in which they are given."""
+def in_random_order(images: Iterable[Labelled], seed: int) -> list[Labelled]:
+    """Images of one kind in their random order, independent of the order given."""
 
     def lot(image: Labelled) -> bytes:
         return hashlib.sha256(json.dumps([seed, image.kind, image.sha256]).encode()).digest()
@@ -238,7 +239,7 @@ def in_drawn_order(images: Iterable[Labelled], seed: int) -> list[Labelled]:
 
 
 def unlabelled_rows(images: Iterable[Labelled], role: Role, seed: int) -> list[SplitRow]:
-    """Images that nobody says the kind of, as queries or left out."""
+    """Images of unknown kind, as queries or left out."""
     return [SplitRow(seed, image.source, image.image_id, role, None, "", image.sha256) for image in images]
 
 
@@ -250,7 +251,7 @@ def _ranked_rows(images: Iterable[Labelled], role: Role, seed: int) -> list[Spli
 
 
 def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tuple[set[str], list[str]]:
-    """What is not to be shown, and remarks on what is none of the kinds."""
+    """The kinds to leave out, and remarks on names that are not kinds."""
     left_out = set() if options.good else {GOOD}
     remarks = []
     for name in options.leave_out:
@@ -259,24 +260,26 @@ def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tu
             left_out.add(found)
             continue
         if any(_is_slip(name, kind) for kind in kinds):
-            raise ConfigError(f"leave_out names '{name}', which is no kind of '{category}'{nearest_hint(name, kinds)}")
-        remarks.append(f"The kind '{name}' is to be left out, but is none of '{category}'.")
+            raise ConfigError(
+                f"leave_out names '{name}', which is not a kind of '{category}'{nearest_hint(name, kinds)}"
+            )
+        remarks.append(f"The kind '{name}' in leave_out does not exist in '{category}'.")
     return left_out, remarks
 
 
 def _kind_meant(name: str, kinds: Collection[str]) -> str | None:
-    """The kind that somebody names, in whatever form it was typed; None if there is none of it."""
+    """The kind that a name means, in any spelling; None if there is no such kind."""
     return next((kind for kind in (kind_named(name), shown_kind(name)) if kind in kinds), None)
 
 
 def _is_slip(name: str, kind: str) -> bool:
-    """Whether a name is most probably meant for a kind; not where a number in it is another."""
+    """Whether a name is most probably a misspelling of a kind; not if a number in it differs."""
     digits, others = ([sign for sign in text if sign.isdigit()] for text in (name, kind))
     return alike(name) == alike(kind) or (spelled_alike(name, kind) and digits == others)
 
 
 def _needs(options: DrawOptions, source: str) -> str:
-    """What images of a kind are needed for."""
+    """A phrase naming what images of a kind are needed for."""
     numbers = [count for count in options.shots if count != "all"]
     shots = f"{max(numbers)} shots" if numbers and max(numbers) > 1 else "1 shot"
     parts = [
@@ -308,7 +311,7 @@ def _one_kind(
 ) -> str:
     is_left = f"only the kind '{kinds[0]}' is" if kinds else "no kind is"
     why = [
-        *([f"not to be shown: {', '.join(left_out)}"] if left_out else []),
+        *([f"left out: {', '.join(left_out)}"] if left_out else []),
         *([f"too few images for {_needs(options, source)}: {', '.join(scarce)}"] if scarce else []),
     ]
     because = f" ({'; '.join(why)})" if why else ""
@@ -319,6 +322,6 @@ def _one_kind(
         *(["calibration"] if scarce and options.calibration else []),
     ]
     return (
-        f"{is_left} left to be told apart in '{category}'{because}; a classifier needs two at least: label images of "
+        f"{is_left} left to classify in '{category}'{because}; a classifier needs at least two kinds: label images of "
         f"another one, or show more by changing {', '.join(ways[:-1])} or {ways[-1]}"
     )

@@ -1,4 +1,4 @@
-"""One vector an image, by which it is compared with labelled examples: of the whole image, of where its defect is."""
+"""One vector per image for comparison with labelled examples: of the whole image, of its defect region, or of both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zsad.scoring.tokens import Layers, layer_indices
 
 
 class EmbeddingOptions(Options):
-    """What of the tokens is compared."""
+    """Options of the embedding."""
 
     kind: Literal["image", "region", "both"] = Field(
         "image",
@@ -31,7 +31,7 @@ class Embedded(NamedTuple):
 
     Attributes:
         vectors: float64 ``[image, channel]``, of unit length.
-        places: what says where each image's defect is; empty where the embedding does not ask.
+        places: source of each image's defect region; empty if the embedding does not use regions.
     """
 
     vectors: np.ndarray
@@ -41,18 +41,18 @@ class Embedded(NamedTuple):
 def embed_images(
     features: FeatureReader, indices: Sequence[int], options: EmbeddingOptions, regions: Regions | None = None
 ) -> Embedded:
-    """The embeddings of some images of a feature file, each of which is read once, and patches only for regions.
+    """The embeddings of some images of a feature file; each is read once, and its patches only for regions.
 
-    The vectors of the layers are scaled to length one, put side by side, and scaled again. So are those of image and
-    region, for ``both``.
+    The vectors of the layers are scaled to length one, put side by side, and scaled again. For ``both``, the vectors of
+    image and region are combined in the same way.
 
     Args:
-        indices: of the images, in the order that is wanted.
-        regions: where the defects are; asked if ``options.kind`` is not ``image``.
+        indices: of the images, in the wanted order.
+        regions: the defect regions; used if ``options.kind`` is not ``image``.
 
     Raises:
         ConfigError: the features have no such layer.
-        DataError: a vector of an image is zero or not finite, or see `Regions`.
+        DataError: a vector of an image is zero or not finite; or see `Regions`.
     """
     layers = layer_indices(features, options.layers)
     parts, places = [], []
@@ -61,7 +61,7 @@ def embed_images(
         parts.append(_unit_vectors(tokens.astype(np.float64), features, indices))
     if options.kind in ("region", "both"):
         if regions is None:
-            raise ValueError(f"the embedding '{options.kind}' asks where the defects are")
+            raise ValueError(f"the embedding '{options.kind}' needs the defect regions")
         means = np.empty((len(indices), len(layers), features.channels))
         for place, index in enumerate(progress(indices, total=len(indices), label="embedding")):
             region = regions.region(index)
@@ -109,7 +109,7 @@ def _unit_vectors(tokens: np.ndarray, features: FeatureReader, indices: Sequence
         length = float(lengths[place].min())
         fault = "zero" if length == 0 else "not finite"
         raise DataError(
-            f"the embedding of {features.image_ids[indices[place]]} from {features.path} is {fault}, so that nothing "
-            "can be compared with it; leave the image out, or choose other layers or another backbone"
+            f"the embedding of {features.image_ids[indices[place]]} from {features.path} is {fault}, so that it cannot "
+            "be compared; leave the image out, or choose other layers or another backbone"
         )
     return side_by_side(tokens / lengths)

@@ -1,4 +1,4 @@
-"""The files that images are classified by, opened, and whether they belong together."""
+"""Input files of the classification, opened, and checks that they belong together."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from zsad.files.provenance import contents_sha256, inherited
 from zsad.files.scores import ScoreReader
 from zsad.files.table_digest import RUN_AGAIN
 
-ORIGIN = ("stage", "setting", "scorer", "refiner")  # of the provenance of what is read
-SAME_BACKBONE = ("model", "backbone", "view")  # of the provenance of features that are compared with each other
+ORIGIN = ("stage", "setting", "scorer", "refiner")  # keys of the provenance of the inputs
+SAME_BACKBONE = ("model", "backbone", "view")  # keys of the provenance of features that must be equal
 
 
 class Images(NamedTuple):
-    """Images of one source, opened.
+    """The open files of one source of images.
 
     Attributes:
-        name: ``"test"``, or that of a support.
+        name: ``"test"``, or the name of a support.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Images(NamedTuple):
 
     @classmethod
     def opened(cls, stack: ExitStack, name: str, features: Path, scores: Path | None, masks: Path | None) -> Self:
-        """Those of some files, which the stack closes."""
+        """Open files, which the stack closes."""
         return cls(
             name,
             stack.enter_context(FeatureReader(features)),
@@ -43,7 +43,7 @@ class Images(NamedTuple):
         )
 
     def origins(self) -> dict[str, Any]:
-        """Where features, scores and masks come from."""
+        """The origins of features, scores and masks."""
         readers = {"features": self.features, "scores": self.scores, "masks": self.masks}
         return {name: _origin(reader) for name, reader in readers.items() if reader is not None}
 
@@ -61,21 +61,21 @@ def check_asked(
     support_features: Path | None,
     masks: Path | None,
 ) -> None:
-    """Check that what is to be read goes together, which a configuration sees to.
+    """Check that the inputs go together, as a valid configuration guarantees.
 
     Raises:
-        ValueError: it does not.
+        ValueError: they do not.
     """
     if (embedding.kind == "image") != (regions == "image"):
         raise ValueError(f"an embedding of '{embedding.kind}' does not go with regions '{regions}'")
     if regions == "image" and any(path is not None for path in (scores, support_scores, masks)):
         raise ValueError("an embedding of the whole image reads no scores and masks")
     if (regions == "predicted" and scores is None) or (regions == "ground truth" and masks is None):
-        raise ValueError(f"nothing says where the regions are, which should be '{regions}'")
+        raise ValueError(f"neither scores nor masks are given for the regions '{regions}'")
     if support_features is None and support_scores is not None:
-        raise ValueError("there are scores of examples of which there are no features")
+        raise ValueError("there are scores of examples without features")
     if support_features is not None and (masks is not None or (scores is None) != (support_scores is None)):
-        raise ValueError("the regions of examples that lie beside the data set must be found as those of the images")
+        raise ValueError("the regions of examples beside the data set must be found like those of the images")
 
 
 def source_of(rows: Sequence[SplitRow]) -> str:
@@ -84,7 +84,7 @@ def source_of(rows: Sequence[SplitRow]) -> str:
 
 
 def check_images_of_split(split: Path, rows: Sequence[SplitRow], sources: Sequence[Images]) -> None:
-    """Check that a split is of the images whose features are read, as far as both say what is in them.
+    """Check that a split and the features are of the same images, as far as both record their contents.
 
     Raises:
         DataError: it is not.
@@ -100,11 +100,11 @@ def check_images_of_split(split: Path, rows: Sequence[SplitRow], sources: Sequen
             contents = {row.image_id: row.sha256 for row in rows if row.source == source and row.seed == seed}
             strangers = contents.keys() - set(reader.image_ids)
             missing = set(reader.image_ids) - contents.keys()
-            if odd := min(strangers | missing if source == TEST else strangers, default=None):
-                raise _stale(split, reader.path, f"{odd} is only in one of them")
+            if unmatched := min(strangers | missing if source == TEST else strangers, default=None):
+                raise _stale(split, reader.path, f"{unmatched} is only in one of them")
             known = reader.provenance.get("contents_sha256")
             if not missing and known not in (None, contents_sha256(contents)):
-                raise _stale(split, reader.path, "an image was replaced by another of its name")
+                raise _stale(split, reader.path, "an image was replaced by another of the same name")
 
 
 def _stale(split: Path, features: Path, reason: str) -> DataError:
@@ -112,10 +112,10 @@ def _stale(split: Path, features: Path, reason: str) -> DataError:
 
 
 def check_together(sources: Sequence[Images]) -> None:
-    """Check that examples beside the data set were seen as the test images were.
+    """Check that examples beside the data set were processed like the test images.
 
     Raises:
-        DataError: by another backbone, or by another method.
+        DataError: they come from another backbone or another method.
     """
     test = sources[0]
     for other in sources[1:]:
@@ -133,8 +133,8 @@ def check_together(sources: Sequence[Images]) -> None:
             )
 
 
-def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
-    """The draws of a split.
+def check_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
+    """The samples of a split.
 
     Raises:
         DataError: it contradicts itself, or has too few examples.
@@ -142,14 +142,14 @@ def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots])
     try:
         check_split(rows)
     except ValueError as error:
-        raise DataError(f"{split} is no split of a classifier ({error}); {RUN_AGAIN}") from None
-    if odd := _under_two_kinds(rows):
-        raise DataError(f"{split} is no split of a classifier (it shows {odd} under two kinds); {RUN_AGAIN}")
+        raise DataError(f"{split} is not a split of a classifier ({error}); {RUN_AGAIN}") from None
+    if ambiguous := _under_two_kinds(rows):
+        raise DataError(f"{split} is not a split of a classifier (it shows {ambiguous} under two kinds); {RUN_AGAIN}")
     return draws_of(rows, shots)
 
 
 def _under_two_kinds(rows: Sequence[SplitRow]) -> str:
-    """An image that has another kind with another seed; empty if there is none."""
+    """An image whose kind differs between seeds; empty if there is none."""
     kind_of: dict[tuple[str, str], str] = {}
     shown = (row for row in rows if row.kind)
     return next(

@@ -19,6 +19,6 @@ class NearestExemplar(Classifier):
     )
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-        """The greatest cosine a kind, in ``[-1, 1]``."""
+        """The greatest cosine for each kind, in ``[-1, 1]``."""
         cosines = queries @ support.T
         return np.stack([cosines[:, kinds == kind].max(axis=1) for kind in range(count)], axis=1)

@@ -1,4 +1,4 @@
-"""What a classifier's probabilities and prediction sets depend on besides its scores."""
+"""Options of a classifier's probabilities and prediction sets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zsad.registry import Options
 class ProbabilityOptions(Options):
     """The section ``probabilities`` of a classifier: the softmax of its scores, for people.
 
-    What calibrates them is fitted to calibration images that set no threshold of prediction sets.
+    The calibration is fitted to calibration images that set no threshold of prediction sets.
     """
 
-    temperature: float = Field(1.0, gt=0, description="what scores are divided by before the softmax")
+    temperature: float = Field(1.0, gt=0, description="divisor of the scores before the softmax")
     calibrated: Literal["none", "temperature", "platt"] = Field(
         "none",
-        description="by half of the calibration images: temperature fits the one above, platt a logistic curve a kind; "
-        "none for neither",
+        description="by half of the calibration images: temperature fits the one above, platt fits a logistic curve "
+        "for each kind; none: no calibration",
     )
 
 
@@ -28,16 +28,17 @@ class ConformalOptions(Options):
 
     sets: Literal["split", "cross"] = Field(
         "split",
-        description="split sets thresholds by the calibration images; cross by the support, each part classified by "
-        "the rest, without calibration images",
+        description="split sets thresholds by the calibration images; cross by the support, each fold classified "
+        "by the rest, without calibration images",
     )
     alpha: float = Field(0.1, gt=0, lt=1, description="share of images whose set may lack their kind")
     thresholds: Literal["kind", "all"] = Field(
-        "kind", description="kind for a threshold of each kind (Mondrian), so that the rate holds for each; all for one"
+        "kind",
+        description="kind: a threshold for each kind (Mondrian), so that the rate holds for each; all: one threshold",
     )
     by: Literal["probability", "score"] = Field(
         "score",
-        description="what a set goes by: probability of a kind among those shown; or its score alone, by which an "
-        "image unlike all of them gets an empty set",
+        description="basis of a set: probability of a kind among those shown; or its score alone, so that an image "
+        "dissimilar to all of them gets an empty set",
     )
-    folds: int = Field(5, ge=2, description="parts of the support, for cross")
+    folds: int = Field(5, ge=2, description="number of folds of the support, for cross")

@@ -16,6 +16,6 @@ class Prototype(Classifier):
     reference: ClassVar[str] = "Snell, Swersky and Zemel, NeurIPS 2017, of fixed features and by cosines."
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-        """The cosine a kind, in ``[-1, 1]``; 0 for a kind whose examples cancel out."""
+        """The cosine for each kind, in ``[-1, 1]``; 0 for a kind whose examples cancel out."""
         cosines: np.ndarray = queries @ unit_rows(means_of(support, kinds, count)).T
         return cosines

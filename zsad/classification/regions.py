@@ -1,4 +1,4 @@
-"""Where in an image a defect is, as a weight of each patch: by a mask of it, by an anomaly map, or by both.
+"""The defect region of an image as a weight of each patch: by a mask, by an anomaly map, or by both.
 
 The weight of a patch is the share of it that lies under the mask, times how far its map value is above the median of
 the image's map, at least 0; where that is 0 everywhere, the share alone. Without a mask, and with one that marks
@@ -19,17 +19,17 @@ from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 
-PEAK = 0.01  # share of the patches that stand for the defect where no mask does
+PEAK = 0.01  # share of the patches used as the defect region without a mask
 
 Place = Literal["mask", "peak", "everywhere"]
 
 
 class Region(NamedTuple):
-    """Where the defect of an image is taken to be.
+    """The assumed defect region of an image.
 
     Attributes:
-        weights: float64 ``[row, column]``, at least 0, of some patch above 0.
-        place: what says where it is: the mask; the peak of the map; or nothing, so that all patches are alike.
+        weights: float64 ``[row, column]``, at least 0, and above 0 for some patch.
+        place: its source: the mask; the peak of the map; or nothing, so that all patches are equal.
     """
 
     weights: np.ndarray
@@ -54,8 +54,8 @@ class Regions:
                 check_same_images(features, reader)
         if scores is not None and not scores.localises:
             raise DataError(
-                f"{scores.path} is of a method that scores images as wholes and does not say where a defect is; "
-                "choose another method, or embedding: image"
+                f"{scores.path} is of a method that scores whole images and does not localise defects; choose another "
+                "method, or embedding: image"
             )
         self._features, self._scores, self._masks = features, scores, masks
 
@@ -97,7 +97,7 @@ def region_of(anomaly_map: np.ndarray | None, mask: np.ndarray | None, rows: int
 
 
 def share_of_patches(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """How much of each patch is under a mask, float64 ``[row, column]`` in ``[0, 1]``.
+    """The share of each patch that a mask covers, float64 ``[row, column]`` in ``[0, 1]``.
 
     Args:
         mask: bool ``[height, width]``, with a pixel that is marked; the grid covers it edge to edge.
@@ -114,7 +114,7 @@ def share_of_patches(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def _overlaps(patches: int, pixels: int) -> np.ndarray:
     """The share of each patch that each pixel takes along one axis, float64 ``[patch, pixel]``; a patch's sum is 1."""
     starts, ends = (np.arange(patches) * pixels)[:, None], (np.arange(1, patches + 1) * pixels)[:, None]
-    pixel = np.arange(pixels) * patches  # in units in which patches begin and end at whole numbers, too
+    pixel = np.arange(pixels) * patches  # in units in which patches begin and end at whole numbers
     common = np.minimum(ends, pixel + patches) - np.maximum(starts, pixel)
     shares: np.ndarray = np.maximum(common, 0) / pixels
     return shares
@@ -128,7 +128,7 @@ def _resampled(anomaly_map: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def _weighted(shares: np.ndarray, on_grid: np.ndarray | None) -> np.ndarray:
-    """Shares of patches, times what their map values are above its median; the shares where that leaves nothing."""
+    """Shares of patches, times the height of their map values above its median; the shares if that is always 0."""
     if on_grid is None:
         return shares
     weights = shares * np.maximum(on_grid - np.median(on_grid), 0)
@@ -136,7 +136,7 @@ def _weighted(shares: np.ndarray, on_grid: np.ndarray | None) -> np.ndarray:
 
 
 def _highest(on_grid: np.ndarray) -> np.ndarray:
-    """1 for the patches with the highest values, at least one, with all that are as high as the last; 0 for others."""
+    """1 for the patches with the highest values, at least one, including ties with the last; 0 for others."""
     count = math.ceil(PEAK * on_grid.size - 1e-9)
     lowest = np.partition(on_grid.ravel(), -count)[-count]
     is_high: np.ndarray = on_grid >= lowest
@@ -150,7 +150,7 @@ def check_same_images(features: FeatureReader, other: ScoreReader | MaskReader) 
         DataError: they are not.
     """
     known = features.provenance.get("images_sha256"), other.provenance.get("images_sha256")
-    is_other = None not in known and known[0] != known[1]  # an image of the same name
+    is_other = None not in known and known[0] != known[1]  # a different image of the same name
     if other.image_ids != features.image_ids or is_other:
         raise DataError(
             f"{other.path} and {features.path} do not show the same images in the same order; delete both and run again"

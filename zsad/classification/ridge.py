@@ -13,8 +13,8 @@ from zsad.classification.base import Classifier, one_hot
 class Ridge(Classifier):
     """Ridge regression, with an intercept, of 1 for the kind of an example and 0 for the others.
 
-    The kinds weigh alike however many examples they have, and the examples 1 on average. With fewer examples than
-    channels the dual problem is solved, which is as large as there are examples.
+    All kinds have equal weight, whatever their number of examples, and the mean weight of an example is 1. With fewer
+    examples than channels the dual problem is solved, whose size is the number of examples.
     """
 
     summary: ClassVar[str] = "The kind by ridge regression of the kinds on the embeddings."
@@ -25,7 +25,7 @@ class Ridge(Classifier):
     penalty: float = Field(0.1, ge=1e-9, description="weight of the squared coefficients against the squared errors")
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-        """The regression a kind, about from 0 to 1; the sum over the kinds is 1."""
+        """The regression for each kind, about from 0 to 1; the sum over the kinds is 1."""
         targets = one_hot(kinds, count)
         weights = (len(kinds) / (count * targets.sum(axis=0)))[kinds]
         mean, roots = weights @ support / len(kinds), np.sqrt(weights)[:, None]

@@ -1,7 +1,7 @@
-"""Which images a classifier learns from, is calibrated on, and names the kind of: one table for each classifier.
+"""Splits: support, calibration images and queries of a classifier, one table for each classifier.
 
-The kind of an image is in it only where somebody shows it to the classifier: of support and calibration images. Of the
-images whose kind is to be found out it is not, even where it is known.
+It has the kind of an image only if the classifier is shown it: for support and calibration images. For queries it has
+no kind, even if the kind is known.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
 Role = Literal["support", "calibration", "query", "left_out"]
 ROLES: tuple[Role, ...] = ("query", "support", "calibration", "left_out")
-REMARK = "remark"  # a column with a sentence for the reader, and the role of a row that has nothing else
-TEST = "test"  # the source of what is drawn from the test images
+REMARK = "remark"  # a column with a sentence for the reader, and the role of a row with nothing else
+TEST = "test"  # the source of examples sampled from the test images
 Shots = int | Literal["all"]
 
 
 @dataclass(frozen=True)
 class SplitRow:
-    """What one image is to a classifier, in the draws of one seed.
+    """The role of one image for a classifier, in the samples of one seed.
 
     Attributes:
-        seed: of the draw.
+        seed: random seed of the sample.
         source: ``"test"``, or the name of the support that it comes from.
         image_id: in the list of images of that source.
-        role: what it is for; ``left_out`` takes no part, being a copy of another image.
-        rank: of a support or calibration image among those of its kind, from 1; the draw of K shots has the support
+        role: its role; ``left_out`` is not used, as a copy of another image.
+        rank: of a support or calibration image among those of its kind, from 1; the sample of K shots has the support
             images of ranks 1 to K. None for others.
-        kind: as it is shown to the classifier; empty for others.
+        kind: as shown to the classifier; empty for others.
         sha256: of the image's bytes.
     """
 
@@ -51,11 +51,11 @@ COLUMNS = (*(field.name for field in fields(SplitRow)), REMARK)
 
 
 class Draw(NamedTuple):
-    """One draw of a classifier: a seed and a number of shots.
+    """One sample of the examples of a classifier: a seed and a number of shots.
 
     Attributes:
         support, calibration: labelled images, sorted by kind and rank.
-        queries: identifiers of the test images whose kind is to be found out; the same for all shots of a seed.
+        queries: identifiers of the test images to classify; the same for all shots of a seed.
     """
 
     seed: int
@@ -69,7 +69,7 @@ def write_split(path: str | Path, rows: Iterable[SplitRow], remarks: Iterable[st
     """Write a split, sorted by seed, source and image.
 
     Args:
-        remarks: sentences for the reader, e.g. which kind is not shown for having too few images.
+        remarks: sentences for the reader, e.g. which kind is not shown because it has too few images.
     """
     ordered = sorted(rows, key=lambda row: (row.seed, row.source, row.image_id))
     cells = [[*(getattr(row, field.name) for field in fields(SplitRow)), ""] for row in ordered]
@@ -81,13 +81,13 @@ def read_split(path: str | Path) -> list[SplitRow]:
     """Read a split.
 
     Raises:
-        DataError: absent, changed after it was made, or no split.
+        DataError: the file is absent, was changed after it was made, or is not a split.
     """
     return read_split_and_remarks(path)[0]
 
 
 def read_remarks(path: str | Path) -> list[str]:
-    """The sentences for the reader that stand in a split.
+    """The sentences for the reader in a split.
 
     Raises:
         DataError: see `read_split`.
@@ -96,7 +96,7 @@ def read_remarks(path: str | Path) -> list[str]:
 
 
 def read_split_and_remarks(path: str | Path) -> tuple[list[SplitRow], list[str]]:
-    """Both at once: a split of many images and seeds takes a while to check.
+    """Read both at once, since checking a split of many images and seeds takes a while.
 
     Raises:
         DataError: see `read_split`.
@@ -105,12 +105,12 @@ def read_split_and_remarks(path: str | Path) -> tuple[list[SplitRow], list[str]]
     try:
         split = [_row(row) for row in rows if row["role"] != REMARK]
     except ValueError as error:
-        raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+        raise DataError(f"{path} is not a split of a classifier ({error}); {RUN_AGAIN}") from None
     return split, [row[REMARK] for row in rows if row["role"] == REMARK]
 
 
 def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
-    """The draws of a split: for each seed, in order, one for each number of shots.
+    """The samples of a split: for each seed, in order, one for each number of shots.
 
     Raises:
         DataError: a kind has fewer support images than shots.
@@ -129,12 +129,12 @@ def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
 
 
 def check_split(rows: Sequence[SplitRow]) -> None:
-    """Refuse rows that are no split, before a classifier learns from what it is asked for.
+    """Reject rows that are not a split, before a classifier learns from its own queries.
 
     Raises:
-        ValueError: an image has two roles, ranks are missing, a labelled image is among the queries or stands for two
-            by its content, seeds differ in the kinds that they show, or there are not two kinds.
-        DataError: kinds have no possible names.
+        ValueError: an image has two roles, ranks are missing, a labelled image is among the queries or has the content
+            of another, seeds differ in the kinds that they show, or there are fewer than two kinds.
+        DataError: kinds have invalid names.
     """
     kinds = kinds_of(rows)
     if len(kinds) < 2:
@@ -150,7 +150,7 @@ def kinds_of(rows: Iterable[SplitRow]) -> list[str]:
 
 
 def setting_of(shots: Shots) -> str:
-    """How much a classifier has seen; no setting of a detector, and never zero-shot."""
+    """The setting of a classifier, by its number of examples; never zero-shot."""
     return f"few-shot-defects-{shots}"
 
 
@@ -189,12 +189,12 @@ def _check_seed(rows: Sequence[SplitRow], kinds: Sequence[str]) -> None:
 def _row(cells: dict[str, str]) -> SplitRow:
     role = next((role for role in ROLES if role == cells["role"]), None)
     if role is None:
-        raise ValueError(f"'{cells['role']}' is no role")
+        raise ValueError(f"'{cells['role']}' is not a role")
     is_shown = role in ("support", "calibration")
     if is_shown != bool(cells["kind"]) or is_shown != bool(cells["rank"]):
         raise ValueError(f"{cells['image_id']} as {role} has the kind '{cells['kind']}'")
     if not cells["image_id"] or not cells["source"] or not cells["sha256"]:
-        raise ValueError(f"'{cells['image_id']}' is not told by source, name and content")
+        raise ValueError(f"'{cells['image_id']}' is not identified by source, name and content")
     return SplitRow(
         seed=int(cells["seed"]),
         source=cells["source"],

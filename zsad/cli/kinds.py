@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zsad.classification.calibration import fitting
+from zsad.classification.calibration import choose_fitting_images
 from zsad.classification.conformal import NOUNS, fewest_images
 from zsad.classification.draws import DrawOptions, Labelled, shown_kinds
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
@@ -126,5 +126,5 @@ def _comparable(options: DrawOptions, probabilities: ProbabilityOptions, conform
     """The number of images of each kind that set thresholds, by the shots; ``all`` is known only after counting."""
     if conformal.sets == "cross":
         return {str(count): count if count > 1 else 0 for count in options.shots if count != "all"}
-    fit = fitting(np.zeros(options.calibration, dtype=int), probabilities, conformal)
+    fit = choose_fitting_images(np.zeros(options.calibration, dtype=int), probabilities, conformal)
     return {"": int(np.count_nonzero(~fit))}

@@ -1,4 +1,4 @@
-"""The manifest of a category: its images with what is known of each."""
+"""The stage that writes the manifest of a category: its images, labels and masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_manifest(layout: Layout, root: Path, category: str, listed: Path, output: Path) -> None:
-    """Write a category's manifest; log what was found and which defects have no mask. No image is opened.
+    """Write a category's manifest; log its image counts and the defects without a mask. No image is opened.
 
     Args:
         listed: the list of images, see `zsad.data.image_list`.
@@ -30,7 +30,7 @@ def build_manifest(layout: Layout, root: Path, category: str, listed: Path, outp
     without = _without_mask(records)
     if without:
         logger.warning(
-            "%s: %d defective images have no mask and stay out of the pixel metrics, e.g. %s",
+            "%s: %d defective images have no mask and are left out of the pixel metrics, e.g. %s",
             category, len(without), without[0].image_id,
         )  # fmt: skip
 

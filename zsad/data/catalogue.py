@@ -1,6 +1,6 @@
-"""The published data sets: where they lie, what they hold, and under which terms.
+"""The published data sets: addresses, contents and licences.
 
-The facts stand in ``catalogue.yaml``, the one place with addresses and checksums.
+The facts are in ``catalogue.yaml``, the only place with addresses and checksums.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zsad.errors import DataError
 from zsad.errors.mistakes import reason_of
 
 CATALOGUE_PATH = Path(__file__).with_suffix(".yaml")
-UNVERIFIED = "unverified:"  # how `Archive.verified` begins if nothing can tell a right file from a wrong one
+UNVERIFIED = "unverified:"  # the start of `Archive.verified` if there is no hash to check a file by
 
 
 class Facts(BaseModel):
@@ -25,16 +25,15 @@ class Facts(BaseModel):
 
 
 class Archive(Facts):
-    """One file that is downloaded and unpacked, or fetched by the user by hand.
+    """One file that is downloaded and unpacked, or that the user downloads by hand.
 
     Attributes:
-        file: its name among the archives on this machine, maybe in a folder; the ending says how it is packed.
-        urls: direct links, tried in order; none where a site gives no direct link.
-        sha256, size: what it must have (size in bytes); None where nobody could say.
-        verified: how sure that is: a sentence that says where hash and size come from, or, after `UNVERIFIED`, that
-            there is no hash.
-        into: folder, inside the data set's, that it is unpacked into; ``"."`` for the data set's own.
-        by_hand: where to click to get it, a sentence; needed if there are no ``urls``.
+        file: its name among the archives on this machine, perhaps in a folder; the suffix gives the compression.
+        urls: direct links, tried in order; empty if the site has no direct link.
+        sha256, size: the expected hash and size in bytes; None if unknown.
+        verified: a sentence that says where hash and size come from, or, after `UNVERIFIED`, that there is no hash.
+        into: folder that it is unpacked into, relative to the data set's folder; ``"."`` for that folder itself.
+        by_hand: how to download it by hand, a sentence; required if there are no ``urls``.
     """
 
     file: str
@@ -53,14 +52,14 @@ class Archive(Facts):
 
 
 class Package(Facts):
-    """A Python package that holds the images of a data set; it is found where it is installed, and never imported.
+    """A Python package that holds the images of a data set; it is located where it is installed and never imported.
 
     Attributes:
         name: of the distribution, e.g. ``"elpv-dataset"``.
-        version: the one that was verified; another is used as well, and the check says so.
-        extra: of this project, which installs it: ``pip install "zsad[extra]"``.
-        folder: what the layout takes for its root, from the folder that packages are installed into.
-        verified: what is known of this version, a sentence.
+        version: the verified one; another version is used too, with a warning from the check.
+        extra: the extra of this project that installs it: ``pip install "zsad[extra]"``.
+        folder: the root for the layout, relative to the folder that packages are installed into.
+        verified: how this version was verified, a sentence.
     """
 
     name: str
@@ -71,33 +70,34 @@ class Package(Facts):
 
     @property
     def command(self) -> str:
-        """What installs it."""
+        """The shell command that installs it."""
         return f'pip install "zsad[{self.extra}]"'
 
 
 class ImageCounts(Facts):
-    """How many images a category has by what its authors published; None where they do not say."""
+    """The published number of images of a category; None where its authors do not give it."""
 
     train: int | None = None
     test: int | None = None
 
 
 class DatasetFacts(Facts):
-    """A published data set; its name is that of its layout in `zsad.data.layouts.registry.LAYOUTS`.
+    """A published data set; it has the name of its layout in `zsad.data.layouts.registry.LAYOUTS`.
 
     Attributes:
         title: as its authors write it.
         citation: authors, title, venue, year.
-        licence: its name, and in short what it forbids.
-        homepage: where its authors offer it.
-        categories: the published ones, for comparison with the disk, which decides what is read.
-        textures: those of the categories that its authors call textures, the others being objects; none if they make
-            no such difference.
+        licence: its name and, in short, its restrictions.
+        homepage: the authors' page with the download.
+        categories: the published ones, for comparison; the categories on disk are those that are read.
+        textures: the categories that its authors call textures (the others are objects); empty if they make no such
+            distinction.
         root: folder, inside the unpacked archives, that holds the categories; ``"."`` for the top.
-        unpacked_bytes: size on disk, about; None if unknown.
-        archives: what is downloaded; none for a data set that must be fetched as its authors say, or has a package.
-        package: what holds the images in place of archives; None for most data sets.
-        notes: what a user should know, a sentence each.
+        unpacked_bytes: approximate size on disk; None if unknown.
+        archives: the files that are downloaded; empty for a data set that the user must get from its authors, or that
+            has a package.
+        package: the Python package that holds the images instead of archives; None for most data sets.
+        notes: further information for users, a sentence each.
     """
 
     title: str
@@ -114,7 +114,7 @@ class DatasetFacts(Facts):
 
     @property
     def is_by_hand(self) -> bool:
-        """Whether the user must fetch some of it."""
+        """Whether the user must download some of it by hand."""
         return self.package is None and not (self.archives and all(archive.urls for archive in self.archives))
 
     @model_validator(mode="after")
@@ -129,13 +129,13 @@ def datasets() -> dict[str, DatasetFacts]:
     """All published data sets by name, in the order of the file.
 
     Raises:
-        DataError: somebody has changed the file, so that it cannot be understood.
+        DataError: the file was changed and is no longer valid.
     """
     return read_catalogue(CATALOGUE_PATH)
 
 
 def facts_of(layout: str) -> DatasetFacts | None:
-    """The facts of the data set that a layout is for; None for a layout that is for anybody's images."""
+    """The facts of the data set of a layout; None for a layout for the user's own images."""
     return datasets().get(layout)
 
 
@@ -143,7 +143,7 @@ def read_catalogue(path: Path) -> dict[str, DatasetFacts]:
     """The data sets that a file describes, by name.
 
     Raises:
-        DataError: it cannot be read, is no YAML, or has a key that does not exist or a value that makes no sense.
+        DataError: it cannot be read, is not YAML, or has an unknown key or an invalid value.
     """
     try:
         return TypeAdapter(dict[str, DatasetFacts]).validate_python(yaml.load(path.read_bytes(), yaml.CSafeLoader))
@@ -152,13 +152,13 @@ def read_catalogue(path: Path) -> dict[str, DatasetFacts]:
         raise DataError(f"the catalogue of data sets {path} cannot be read ({reason}); restore it") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"the catalogue of data sets {path} is no YAML ({reason}); correct or restore it") from None
+        raise DataError(f"the catalogue of data sets {path} is not YAML ({reason}); correct or restore it") from None
     except ValidationError as error:
         raise DataError(f"the catalogue of data sets {path} is wrong: {_problem(error)}; correct it") from None
 
 
 def _problem(error: ValidationError) -> str:
-    """The first thing that is wrong, and where."""
+    """The first error and its place."""
     first = error.errors()[0]
     place = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -1,6 +1,6 @@
-"""Tables of a category that somebody has changed: they are put aside when the next run begins, which makes them anew.
+"""Tables of a category that were changed by hand: the next run puts them aside and makes them again.
 
-Snakemake would take a changed table for a newer one and make what is computed from it, but never the table itself.
+Snakemake would treat a changed table as newer and recompute what depends on it, but never the table itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zsad.errors import DataError
 
 
 def _read_labelled(path: Path) -> object:
-    """The list of a support's examples, or the table of their kinds beside it."""
+    """Read the list of a support's examples, or the table of their kinds beside it."""
     return read_kinds(path) if path.name.endswith(".kinds.csv") else read_image_list(path)
 
 
@@ -33,7 +33,7 @@ TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
         "synthetic/*/manifest.csv": read_manifest,
     }
 )
-"""The tables in the folder of a category, by their names or patterns of them, and what reads them."""
+"""The tables in the folder of a category, by name or pattern, with the function that reads each."""
 ASIDE = ".changed"  # before the ending of the name
 
 
@@ -49,7 +49,7 @@ def changed_tables(folders: Iterable[Path], readers: Mapping[str, Callable[[Path
 
 
 def put_aside(paths: Iterable[Path]) -> None:
-    """Rename tables, so that they are missing.
+    """Rename tables, so that the run makes them again.
 
     Raises:
         DataError: one cannot be renamed.
@@ -68,13 +68,13 @@ def changed_text(paths: Sequence[Path]) -> str:
     names = ", ".join(path.as_posix() for path in paths)
     was, it, is_ = ("was", "it", "is") if len(paths) == 1 else ("were", "they", "are")
     return (
-        f"{names} {was} changed after {it} {was} made, and {is_} put aside (*{ASIDE}.csv) to be made anew with all "
+        f"{names} {was} changed after {it} {was} made, and {is_} put aside (*{ASIDE}.csv) to be made again with all "
         "that follows; labels come from the data set itself, so correct them there"
     )
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    """The table of a name, be it there or not, or those of a pattern that are not put aside."""
+    """The table of a name, whether it exists or not, or the tables of a pattern that are not put aside."""
     if "*" not in name:
         return [folder / name]
     return [path for path in sorted(folder.glob(name)) if not path.stem.endswith(ASIDE)]
@@ -85,7 +85,7 @@ def _is_changed(path: Path, read: Callable[[Path], object]) -> bool:
         return False
     if not path.is_file():
         return True
-    if not os.access(path, os.R_OK):  # whoever needs it says so
+    if not os.access(path, os.R_OK):  # its reader reports that
         return False
     try:
         read(path)

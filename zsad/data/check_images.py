@@ -31,19 +31,19 @@ def check_images(
     left_out: Mapping[Path, str] = MappingProxyType({}),
     refusals: Refusals = no_refusals,
 ) -> None:
-    """Write what headers and masks of a category tell; log it as a table.
+    """Write the findings from the headers and masks of a category; log them as a table.
 
     Args:
         root: folder of the categories.
         output: JSON of an `Inspection`.
-        provenance: to be stored with it.
+        provenance: stored in the output.
         facts: of the published data set, to compare with.
-        package: name and version of the package that holds the images; empty if none does.
-        left_out: the images that the manifest leaves out for being unreadable, with the reason of each.
-        refusals: what the other images cannot be used for, a sentence each, which would stop a run.
+        package: name and version of the package that holds the images; empty without a package.
+        left_out: the unreadable images that the manifest leaves out, with the reason for each.
+        refusals: reasons why the other images cannot be used, a sentence each; they would stop a run.
 
     Raises:
-        DataError: something would stop the run; there is no output then.
+        DataError: a problem would stop the run; no output is written.
     """
     inspection = inspect_category(
         layout, root, category, facts=facts, package=package, left_out=left_out, refusals=refusals

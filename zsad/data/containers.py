@@ -1,6 +1,6 @@
-"""HEIC, AVIF and what else is an ISO base media file: which of them it is, and the library that reads it.
+"""HEIC, AVIF and other ISO base media files: the format of a file and the library that reads it.
 
-HEIC needs pillow-heif, which is not among the requirements since its wheel has libraries under the GPL and LGPL in it.
+HEIC needs pillow-heif, which is not among the requirements since its wheel contains libraries under the GPL and LGPL.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Container = Literal["AVIF", "HEIF"]
 
 
 def is_container(begin: bytes) -> bool:
-    """Whether a file that begins so is an ISO base media file."""
+    """Whether a file with this beginning is an ISO base media file."""
     return begin[4:8] == b"ftyp"
 
 
 def container_format(file: BinaryIO) -> Container:
-    """Pillow's name of the format of a photograph in a container; for HEIF, Pillow is taught to read it.
+    """Pillow's name of the format of a photograph in a container; registers the HEIF reader if needed.
 
     Args:
-        file: at its beginning, where it is afterwards.
+        file: positioned at its beginning, before and after.
 
     Raises:
         NotReadError: it is HEIC, and pillow-heif is not installed.
@@ -42,7 +42,7 @@ def container_format(file: BinaryIO) -> Container:
     if brands & HEIC_BRANDS:
         if not _teach_pillow_heif():
             raise NotReadError(
-                "is a HEIC photograph, which is read only with pillow-heif; "
+                "is a HEIC photograph, which only pillow-heif reads; "
                 "install it (pip install pillow-heif), or save the photograph as JPEG"
             )
         return "HEIF"
@@ -51,7 +51,7 @@ def container_format(file: BinaryIO) -> Container:
 
 @cache
 def _teach_pillow_heif() -> bool:
-    """Whether pillow-heif is installed; imported only where there is a HEIC, which few folders have."""
+    """Register pillow-heif and return whether it is installed; imported only for a HEIC, which few folders have."""
     try:
         import pillow_heif
     except ImportError:
@@ -61,7 +61,7 @@ def _teach_pillow_heif() -> bool:
 
 
 def _brands(file: BinaryIO) -> frozenset[bytes]:
-    """The brands that a file says it has, major and compatible."""
+    """The brands that a file declares, major and compatible."""
     size = int.from_bytes(file.read(4), "big")
     content = file.read(min(max(size - 4, 0), 4 * MAX_BRANDS))
     file.seek(0)

@@ -1,4 +1,4 @@
-"""The data set that a configuration names: how it lies on disk, where, and which of its categories are wanted."""
+"""The data set that a configuration names: its layout, its folder and the wanted categories."""
 
 from __future__ import annotations
 
@@ -34,27 +34,29 @@ class Dataset:
     """A data set as configured.
 
     Args:
-        config: the section ``dataset`` of a checked configuration, or another with its keys.
-        downloads: folder of all downloads where the section names none; None for `DOWNLOADS`.
+        config: the section ``dataset`` of a validated configuration, or another section with the same keys.
+        downloads: folder of all downloads if the section names none; None for `DOWNLOADS`.
         results: folder of all results, which holds the demo images.
         section: the section of the configuration, for messages.
 
     Attributes:
         name: first folder under ``results/``.
-        layout_name, layout: how it lies on disk.
-        facts: of the published data set that the layout is for; None for anybody's images.
-        unreadable: whether images that cannot be read stop a run, or are left out and listed.
-        bounds: how long and how large an image may be.
-        part_names: what a part is called in words: one name for all, or some categories' own; None for nothing said.
+        layout_name, layout: how its files are arranged on disk.
+        facts: of the published data set of the layout; None for the user's own images.
+        unreadable: whether unreadable images stop a run, or are left out and listed.
+        bounds: limits on the aspect ratio and size of an image.
+        part_names: what the photographed object is called in words: one name for all categories, or one for some
+            categories; None if not given.
         is_demo: whether its images are generated.
-        package: what holds its images, being a published data set of a package without a root; None for all others.
-        is_downloaded: whether its images are downloaded into `download_to`, being any other one without a root.
+        package: the installed package that holds its images, if the data set comes as a package and no root is given;
+            else None.
+        is_downloaded: whether its images are downloaded into `download_to`: any other data set without a root.
         download_to: folder of all downloads, shared by all configurations.
-        root: folder of the categories; nothing is ever written into one that is configured.
+        root: folder of the categories; nothing is ever written into a configured one.
 
     Raises:
         ConfigError: a name that does not exist, or a root that is missing or superfluous.
-        DataError: the package of the data set is not installed, or not whole.
+        DataError: the package of the data set is not installed, or is incomplete.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Dataset:
             demos = results / DEMO_FOLDER
             if self.name == demos.name:
                 raise ConfigError(
-                    f"dataset.name cannot be '{self.name}': {demos} holds the demo images; choose another"
+                    f"dataset.name cannot be '{self.name}': {demos} contains the demo images; choose another name"
                 )
             self.facts: DatasetFacts | None = facts_of(self.layout_name)
             self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
@@ -93,11 +95,11 @@ class Dataset:
 
     @property
     def is_here(self) -> bool:
-        """Whether the images can be listed: not before they are downloaded."""
+        """Whether the images can be listed, which is only after their download."""
         return not self.is_downloaded or self.root.exists()
 
     def check(self) -> None:
-        """Raise what `categories` raises, if the images are here; else compare the names with what was published.
+        """Raise the errors of `categories` if the images are here; else compare the names with the published ones.
 
         Raises:
             ConfigError: a category has not been published, or the images cannot be downloaded into a file.
@@ -112,7 +114,7 @@ class Dataset:
 
     @cached_property
     def categories(self) -> list[str]:
-        """The wanted categories: what is on the disk decides which there are.
+        """The wanted categories; all that exist on disk can be wanted.
 
         Raises:
             ConfigError: one that is wanted does not exist, or cannot be the name of a folder of results.
@@ -123,18 +125,18 @@ class Dataset:
 
     @property
     def known_categories(self) -> list[str]:
-        """All that there are, wanted or not: on the disk, or as published before they are; empty if nobody knows."""
+        """All categories, wanted or not: those on disk, or the published ones before the download; empty if unknown."""
         return self._on_disk if self.is_here else list(self.facts.categories) if self.facts else []
 
     @property
     def expected_categories(self) -> list[str]:
-        """Those of `known_categories` that are wanted, so that something can be told before a download."""
+        """The wanted ones of `known_categories`, for messages before a download."""
         return [category for category in self.known_categories if self._wanted == "all" or category in self._wanted]
 
     def items(self, category: str) -> list[Item]:
-        """The images of a category as they lie on the disk; they are listed once, and none is opened.
+        """The images of a category on disk; they are listed once, and none is opened.
 
-        Only of images that are here (`is_here`), and not of the demo set's, which are made by the run.
+        Only for images that are here (`is_here`), and not for the demo set, whose images the run makes.
 
         Raises:
             DataError: as `files`.
@@ -145,12 +147,12 @@ class Dataset:
         return self._items[category]
 
     def image_paths(self) -> Iterator[Path]:
-        """The images of all categories; as `items`."""
+        """Iterate over the images of all categories, as in `items`."""
         for category in self.categories:
             yield from (item.path for item in self.items(category))
 
     def truth(self, category: str) -> KnownTruth:
-        """Which labels and masks the test images of a category have, as far as it is known without opening one.
+        """Which labels and masks the test images of a category have, as far as known without opening an image.
 
         Raises:
             DataError: as `items`.
@@ -162,16 +164,16 @@ class Dataset:
         return self._truths[category]
 
     def truths(self) -> Iterator[KnownTruth]:
-        """That of every category, each listed only when it is asked for."""
+        """The known ground truth of every category; a category is listed only when it is reached."""
         yield from map(self.truth, self.categories) if self.is_here else [self._expected_truth]
 
     def counts(self, category: str) -> dict[str, int] | None:
-        """Images of a category by split, ``"train"`` and ``"test"``, as far as their places tell; no image is opened.
+        """Number of images of a category by split, ``"train"`` and ``"test"``, from their paths; no image is opened.
 
-        Training images that are known to be defective do not count; those of which only a mask tells do.
+        Known defective training images are not counted; those that only a mask shows to be defective are.
 
         Returns:
-            None where nothing can be known: before the download, or where the listing fails, which `files` tells.
+            None where it cannot be known: before the download, or where the listing fails (`files` raises the error).
         """
         if self.is_demo:
             options = self.demo_options
@@ -187,41 +189,41 @@ class Dataset:
 
     @property
     def more_references(self) -> str:
-        """How to have more good training images, an imperative."""
+        """How to provide more normal training images, as an imperative."""
         return "raise dataset.demo.train" if self.is_demo else self.layout.more_references
 
     def files(self, category: str) -> list[Path]:
-        """Every file that is read of a category, for its check.
+        """Every file of a category that is read, for its check.
 
-        A link that leads nowhere is none: whoever reads the images says so, instead of Snakemake with all paths.
+        A broken link is left out: the reader of the images reports it, instead of Snakemake with all paths.
 
         Raises:
-            DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
+            DataError: a table of the data set is missing or invalid, or a file name is not valid text.
         """
         return self._existing("checked", category, lambda items: self.layout.files(self.root, category, items))
 
     def image_files(self, category: str) -> list[Path]:
-        """The files that the list of images is made from, as `files` names them."""
+        """The files that the list of images depends on, in the form of `files`."""
         return self._existing("images", category, image_files)
 
     def train_files(self, category: str) -> list[Path]:
-        """The files that the list of training images is made from, as `files` names them."""
+        """The files that the list of training images depends on, in the form of `files`."""
         return self._existing("train", category, lambda items: image_files(of_split(items, "train")))
 
     def truth_files(self, category: str) -> list[Path]:
-        """The files that the manifest is made from besides the list of images, as `files` names them."""
+        """The files that the manifest depends on besides the list of images, in the form of `files`."""
         return self._existing("truth", category, truth_files)
 
     def images_digest(self, category: str) -> str:
-        """Of all that places and tables say of a category's images but labels, types of defect and masks of tests."""
+        """Digest of what paths and tables say about a category's images, except labels, defect types and test masks."""
         return images_digest(self.items(category))
 
     def train_digest(self, category: str) -> str:
-        """The same of its training images alone."""
+        """The same digest for its training images alone."""
         return images_digest(of_split(self.items(category), "train"))
 
     def truth_digest(self, category: str) -> str:
-        """Of labels, types of defect and masks, as places and tables have them."""
+        """Digest of labels, defect types and masks, as paths and tables give them."""
         return truth_digest(self.items(category))
 
     def saturation(self, category: str) -> Path | None:
@@ -230,9 +232,9 @@ class Dataset:
 
     @property
     def folder_of_tables(self) -> str:
-        """Where somebody would put a table of the images, whose paths begin there; empty if not beside the images.
+        """The folder for a user's table of the images, whose paths start there; empty if it is not beside the images.
 
-        Nobody writes into the folder of a package.
+        Nothing is written into the folder of a package.
         """
         if self.package:
             return ""
@@ -240,20 +242,20 @@ class Dataset:
 
     @property
     def textures(self) -> list[str]:
-        """The wanted categories that are known to be textures; the others are objects, or nobody said."""
+        """The wanted categories that are known to be textures; the others are objects or unknown."""
         known = DEMO_TEXTURES if self.is_demo else self.facts.textures if self.facts else ()
         return [category for category in self.categories if category in known]
 
     @property
     def published(self) -> str:
-        """The published data set that this one is, by the name of its layout; empty for anybody's images."""
+        """The published data set that this is, by the name of its layout; empty for the user's own images."""
         return self.layout_name if self.facts else ""
 
     def list_files(self) -> None:
-        """Raise what `files` raises for any category, if the images are here; they are listed once.
+        """Raise the errors of `files` for any category, if the images are here; they are listed once.
 
         Raises:
-            DataError: besides, where a category's folders are not what the layout would take them for.
+            DataError: also where a category's folders contradict the layout.
         """
         if not self.is_here or self.is_demo:
             return
@@ -267,7 +269,7 @@ class Dataset:
                 raise DataError(one_sentence(stops))
 
     def stage_config(self) -> dict[str, Any]:
-        """What a list of images and a manifest depend on besides files and listing."""
+        """What a list of images and a manifest depend on, besides the files and their listing."""
         return {
             "layout": self.layout_name,
             "params": self.layout.parameters(),
@@ -277,7 +279,7 @@ class Dataset:
         }
 
     def resolved(self) -> dict[str, Any]:
-        """Everything that the results depend on, with every default filled in; for the page."""
+        """Everything that the results depend on, with all defaults filled in; for the page."""
         demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
         described = {"name": self.name, **self.stage_config(), **self.bounds.parameters()}
         licence = {"licence": self.facts.licence} if self.facts else {}
@@ -300,13 +302,13 @@ class Dataset:
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
             if category in TAKEN or has_syntax(category):
                 raise ConfigError(
-                    f"a category cannot be called '{category}': the name is taken, or has one of {{ }} < >; "
+                    f"a category cannot be called '{category}': the name is reserved, or has one of {{ }} < >; "
                     "rename its folder"
                 )
         return wanted
 
     def _existing(self, kind: str, category: str, files: Callable[[Sequence[Item]], list[Path]]) -> list[Path]:
-        """Those files of a category that exist; as Snakemake asks for them many times, they are looked at once."""
+        """Those files of a category that exist; Snakemake asks for them many times, so that the result is kept."""
         if (kind, category) not in self._files:
             with naming(self.section):
                 self._files[kind, category] = [path for path in files(self.items(category)) if path.exists()]
@@ -333,7 +335,9 @@ class Dataset:
         for category in wanted:
             if category not in facts.categories:
                 hint = nearest_hint(category, facts.categories)
-                raise ConfigError(f"{facts.title} has no category '{category}', and would be downloaded in vain{hint}")
+                raise ConfigError(
+                    f"{facts.title} has no category '{category}', so that the download would not contain it{hint}"
+                )
 
     def _root(self, root: str | None, demos: Path) -> Path:
         if self.is_demo:

@@ -1,4 +1,4 @@
-"""The pixels of an image file with the values that are stored, upright."""
+"""Decode an image file to its stored pixel values, upright."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zsad.data.pixels import strips
 from zsad.data.tiff_header import without_orientation
 from zsad.errors import DataError
 
-# What a mode of Pillow is converted to; those with grey or RGB values stay as they are, and all others become RGB.
+# The target of each mode of Pillow; modes with grey or RGB values stay as they are, and all others become RGB.
 AS_THEY_ARE = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F")
 CONVERTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 
@@ -40,11 +40,11 @@ class Picture(NamedTuple):
     """Decoded pixels, upright.
 
     Attributes:
-        colour: ``[height, width]`` grey or ``[height, width, 3]`` RGB with the values of the file, but that a palette
-            is looked up and inks are mixed; of whatever type, perhaps a view.
-        alpha: ``[height, width]``, 0 where nothing is to be seen; None if all is opaque.
+        colour: ``[height, width]`` grey or ``[height, width, 3]`` RGB with the values of the file, except that a
+            palette is looked up and inks are converted; of any type, perhaps a view.
+        alpha: ``[height, width]``, 0 where fully transparent; None if all is opaque.
         is_lossy: whether compression has changed the values.
-        white: the greatest value that there can be, where the file says so.
+        white: the greatest possible value, if the file states it.
     """
 
     colour: np.ndarray
@@ -57,7 +57,7 @@ def read_bytes(path: str | Path) -> bytes:
     """The content of a file.
 
     Raises:
-        DataError: absent, no file, or not to be read.
+        DataError: it does not exist, is not a file, or cannot be read.
     """
     with opened(path) as file:
         return file.read()
@@ -65,24 +65,24 @@ def read_bytes(path: str | Path) -> bytes:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[BinaryIO]:
-    """A file, opened to be read; what is no file is not touched, since a pipe would be waited for without end.
+    """Open a file for reading; anything but a regular file is rejected, since reading a pipe could wait for ever.
 
     Raises:
-        DataError: absent, a link that leads nowhere, no file, or not to be read.
+        DataError: it does not exist, is a broken link, is not a file, or cannot be read.
     """
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
-            raise DataError(unreadable(path, "it is no file"))
+            raise DataError(unreadable(path, "it is not a file"))
         with path.open("rb") as file:
             yield file
     except FileNotFoundError:
         if path.is_symlink():
             target = path.readlink()
             raise DataError(
-                f"{path} is a link to {target}, which does not exist; mend the link or take it out of the folder"
+                f"{path} is a link to {target}, which does not exist; fix the link or remove it from the folder"
             ) from None
-        raise DataError(f"the image {path} does not exist; put it back or take it out of the data set") from None
+        raise DataError(f"the image {path} does not exist; put it back or remove it from the data set") from None
     except OSError as error:
         raise DataError(unreadable(path, error.strerror or type(error).__name__)) from None
 
@@ -94,7 +94,7 @@ def decode(content: bytes, path: str | Path) -> Picture:
         path: for messages.
 
     Raises:
-        DataError: as `zsad.data.headers.read_header`; or the pixels are damaged or cut off.
+        DataError: as `zsad.data.headers.read_header`; or the pixels are damaged or truncated.
     """
     header = read_header(io.BytesIO(content), path)
     with decoding(path):
@@ -102,7 +102,7 @@ def decode(content: bytes, path: str | Path) -> Picture:
             content = without_orientation(content)
         pixels = _deep_pixels(content) if header.is_deep else _pillow_pixels(content, header)
         if pixels.shape[:2] != (header.height, header.width):
-            raise ValueError("its pixels are not as many as its header says")
+            raise ValueError("its number of pixels differs from its header")
     colour, alpha = _split(UPRIGHT[header.orientation](pixels), reverse=header.is_deep)
     return Picture(colour, alpha, header.is_lossy, _own_white(header))
 
@@ -115,7 +115,7 @@ def _pillow_pixels(content: bytes, header: Header) -> np.ndarray:
     """Pixels by Pillow ``[row, column]`` or ``[row, column, channel]``, as stored."""
     image = Image.open(io.BytesIO(content), formats=(header.format if header.format != "MPO" else "JPEG",))
     if header.format == "TIFF":
-        image.getexif()[Tag.Orientation] = 1  # or Pillow turns it by what XMP says
+        image.getexif()[Tag.Orientation] = 1  # or Pillow turns it by its XMP orientation
     image.load()
     mode = _target_mode(image)
     width, height = image.size
@@ -140,12 +140,12 @@ def _target_mode(image: Image.Image) -> str:
 def _deep_pixels(content: bytes) -> np.ndarray:
     """Pixels by OpenCV, colours in the order blue, green, red, alpha; their size, type and values as stored."""
     if content.startswith(PNG_MAGIC) and not png_is_whole(io.BytesIO(content)):
-        # OpenCV takes as much memory as a damaged length announces, and libpng writes to standard error.
+        # OpenCV allocates as much memory as a damaged length declares, and libpng writes to standard error.
         raise ValueError("image file is truncated")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said once, below
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error is reported once, below
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise ValueError("its pixels are damaged, cut off or compressed in an unknown way")
+        raise ValueError("its pixels are damaged, truncated or compressed by an unknown method")
     return pixels
 
 

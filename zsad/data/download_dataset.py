@@ -1,8 +1,8 @@
-"""A published data set on this machine: archives fetched or put there by hand, checked and unpacked; whole or absent.
+"""Download a published data set, or take archives put there by hand, check and unpack them: completely or not at all.
 
-The archives lie in ``archives/``, and the data set in a folder of its name. It is unpacked beside its place and renamed
-when it is whole; `MARK` inside says what it was made from. Whatever else is found in its place, or in place of an
-archive, is somebody's own, and is left as it is.
+The archives are in ``archives/``, and the data set in a folder of its name. It is unpacked into a temporary folder and
+renamed when it is complete; `MARK` inside records the archives. Anything else that is found in its place, or in the
+place of an archive, belongs to the user and is left as it is.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from zsad.files.provenance import file_sha256
 
 ARCHIVES = "archives"  # folder of the archives of all data sets
 MARK = ".unpacked.json"  # in the folder of a data set that was unpacked by this module
-SLACK = 1.5  # times the size that somebody reported for a data set
-EXPANSION, ALLOWANCE = 10, 10**9  # a data set of unknown size may be so many times as large as its archives, and bytes
-SHOWN = 3  # names of archives in one sentence
+SLACK = 1.5  # times the reported size of a data set
+EXPANSION, ALLOWANCE = 10, 10**9  # limit for a data set of unknown size: a factor of its archives, plus bytes
+SHOWN = 3  # names of archives in one message
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Found(NamedTuple):
         file: its name below the folder of archives.
         size: bytes.
         sha256: 64 hexadecimal digits.
-        into: folder, inside the data set's, that it is unpacked into.
+        into: folder that it is unpacked into, relative to the data set's folder.
     """
 
     file: str
@@ -51,21 +51,21 @@ class Found(NamedTuple):
 def download_dataset(
     name: str, download_to: Path, record: Path, *, progress: bool = False, by_command: bool = False
 ) -> Path:
-    """Have a published data set on this machine, and write down what it was made from.
+    """Download a published data set, and write a record of its archives.
 
     Args:
         name: as in the catalogue.
         download_to: folder of all downloads.
         record: where to write JSON with the keys ``dataset, title, licence, root, archives``.
         progress: show bars if standard error is a terminal.
-        by_command: whether ``zsad download`` asks, which cannot be advised to be run.
+        by_command: whether ``zsad download`` is running, so that messages do not recommend it.
 
     Returns:
         The folder of the categories.
 
     Raises:
         ConfigError: there is no such data set.
-        DownloadError: it comes by a package.
+        DownloadError: it comes as a package.
         DataError, DownloadError: see `acquire`.
     """
     facts = datasets().get(name)
@@ -73,7 +73,7 @@ def download_dataset(
         raise ConfigError(f"there is no published data set '{name}'{nearest_hint(name, datasets())}")
     if facts.package:
         raise DownloadError(
-            f"{facts.title} comes by the package {facts.package.name} and is not downloaded; run "
+            f"{facts.title} comes as the Python package {facts.package.name} and is not downloaded; run "
             f"`{facts.package.command}`"
         )
     folder = acquire(name, facts, download_to, progress=progress, by_command=by_command)
@@ -85,7 +85,7 @@ def download_dataset(
         "root": root.as_posix(),
         "archives": [found._asdict() for found in _marked(folder)],
     }
-    # One after the other, as each takes what another is writing for what a killed process has left.
+    # One after the other, since each would treat the unfinished folder of another as the remains of a killed process.
     with _clear_failures(facts, download_to), alone(record, download_to / f".{name}.lock"):
         write_json(record, contents)
     return root
@@ -94,11 +94,11 @@ def download_dataset(
 def acquire(
     name: str, facts: DatasetFacts, download_to: Path, *, progress: bool = False, by_command: bool = False
 ) -> Path:
-    """Have a data set on this machine; of several processes one fetches it, and the others wait.
+    """Download and unpack a data set; of several processes one does so, and the others wait.
 
     Args:
         name: of its folder.
-        download_to: folder of all downloads; made if need be.
+        download_to: folder of all downloads; created if necessary.
         progress: show bars if standard error is a terminal.
         by_command: see `download_dataset`.
 
@@ -106,12 +106,12 @@ def acquire(
         The folder that the archives were unpacked into; the categories are in ``facts.root`` below it.
 
     Raises:
-        DownloadError: an archive can be fetched only by hand, or comes from no address; see `fetch_from`.
-        DataError: an archive that is there is not the right one; one that cannot be unpacked safely; a folder that is
-            somebody's own; no space; a folder that cannot be written to.
+        DownloadError: an archive can only be downloaded by hand, or no address has it; see `fetch_from`.
+        DataError: an existing archive is not the right one or cannot be unpacked safely; an existing folder is the
+            user's own; there is no space; a folder is not writable.
     """
     target = download_to / name
-    if os.path.lexists(target):  # without the lock, for which the folder would have to be writable
+    if os.path.lexists(target):  # without the lock, which needs a writable folder
         _check_mark(target, facts)
         return target
     with _clear_failures(facts, download_to):
@@ -125,7 +125,7 @@ def acquire(
 
 
 def _make(name: str, facts: DatasetFacts, target: Path, progress: bool, ahead: str | None) -> None:
-    """Fetch what is missing, unpack all of it beside the target, and rename."""
+    """Download missing archives, unpack all beside the target, and rename."""
     for stale in target.parent.glob(f".{name}.partial-*"):  # of a process that was killed
         shutil.rmtree(stale)
     found = _found_archives(facts, target.parent / ARCHIVES, progress, ahead)
@@ -137,25 +137,25 @@ def _make(name: str, facts: DatasetFacts, target: Path, progress: bool, ahead: s
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    logger.info("unpacked %s into %s; its archives are not needed any more", facts.title, target)
+    logger.info("unpacked %s into %s; its archives are no longer needed", facts.title, target)
 
 
 def _found_archives(facts: DatasetFacts, folder: Path, progress: bool, ahead: str | None) -> list[Found]:
-    """The archives of a data set in ``folder``, all checked."""
+    """The archives of a data set in ``folder``, downloaded if necessary and checked."""
     if not facts.archives:
         raise DownloadError(
             f"{facts.title} is not offered as archives; get it from {facts.homepage} (licence: {facts.licence}) and "
             "set dataset.root to its folder"
         )
     missing = [archive for archive in facts.archives if not os.path.lexists(folder / archive.file)]
-    if by_hand := [archive for archive in missing if not archive.urls]:  # said before anything long begins
+    if by_hand := [archive for archive in missing if not archive.urls]:  # reported before anything slow begins
         raise DownloadError(_must_be_fetched(facts, by_hand, folder))
     found = []
     for archive in facts.archives:
         path = folder / archive.file
         if archive in missing:
             _fetch(facts, archive, path, progress, ahead)
-        sha256 = archive.sha256 if archive in missing else None  # what was fetched has been checked
+        sha256 = archive.sha256 if archive in missing else None  # a downloaded archive has been checked
         found.append(_checked(facts, archive, path, sha256))
     return found
 
@@ -182,31 +182,31 @@ def _must_be_fetched(facts: DatasetFacts, missing: Sequence[Archive], folder: Pa
     more = f", and {len(missing) - SHOWN} more (`zsad datasets --json` lists them)" if len(missing) > SHOWN else ""
     first = missing[0]
     return (
-        f"{facts.title} must be fetched by hand: for {first.file}, {first.by_hand}; put what is missing where it is "
-        f"looked for: {paths}{more} (licence: {facts.licence}; homepage: {facts.homepage})"
+        f"{facts.title} must be downloaded by hand: for {first.file}, {first.by_hand}; put missing files at "
+        f" {paths}{more} (licence: {facts.licence}; homepage: {facts.homepage})"
     )
 
 
 def _checked(facts: DatasetFacts, archive: Archive, path: Path, sha256: str | None) -> Found:
-    """The archive as it is, if it is the right one; its SHA-256 is computed unless it is known already."""
-    mend = "move it away" + (", so that it is downloaded" if archive.urls else "") + ", or replace it by the right one"
+    """Return the facts of an archive if it is the right one; its SHA-256 is computed unless it is known already."""
+    fix = "move it away" + (", so that it is downloaded" if archive.urls else "") + ", or replace it with the right one"
     if what := not_an_archive(path):
-        raise DataError(f"{path} is {what}, not the archive of {facts.title}; {mend}")
+        raise DataError(f"{path} is {what}, not the archive of {facts.title}; {fix}")
     size = path.stat().st_size
     if archive.size is not None and size != archive.size:
-        raise DataError(f"{path} is not the archive of {facts.title}: it has {size} bytes, not {archive.size}; {mend}")
+        raise DataError(f"{path} is not the archive of {facts.title}: it has {size} bytes, not {archive.size}; {fix}")
     sha256 = sha256 or file_sha256(path)
     if archive.sha256 is None:
-        logger.warning("nobody states the SHA-256 of %s; here it is %s", path, sha256)
+        logger.warning("there is no published SHA-256 for %s; computed: %s", path, sha256)
     elif sha256 != archive.sha256:
         raise DataError(
-            f"{path} is not the archive of {facts.title}: its SHA-256 is {sha256}, not {archive.sha256}; {mend}"
+            f"{path} is not the archive of {facts.title}: its SHA-256 is {sha256}, not {archive.sha256}; {fix}"
         )
     return Found(archive.file, size, sha256, archive.into)
 
 
 def _unpack_all(facts: DatasetFacts, found: Sequence[Found], archives: Path, into: Path, progress: bool) -> None:
-    """Unpack archives, altogether no more than is to be expected of the data set."""
+    """Unpack archives, together no more than the limit for the data set."""
     if (facts.unpacked_bytes or 0) > shutil.disk_usage(into).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     left = _limit(facts, found)
@@ -223,14 +223,14 @@ def _unpack_all(facts: DatasetFacts, found: Sequence[Found], archives: Path, int
 
 
 def _limit(facts: DatasetFacts, found: Sequence[Found]) -> int:
-    """How many bytes may come out of the archives."""
+    """How many bytes the archives may unpack to."""
     if facts.unpacked_bytes is not None:
         return int(SLACK * facts.unpacked_bytes)
     return EXPANSION * sum(archive.size for archive in found) + ALLOWANCE
 
 
 def _check_mark(target: Path, facts: DatasetFacts) -> None:
-    """Refuse a folder that was not unpacked from the archives of the catalogue."""
+    """Reject a folder that was not unpacked from the archives of the catalogue."""
     found = {archive.file: archive for archive in _marked(target)}
     published = {archive.file: archive for archive in facts.archives}
     others = [file for file in {**published, **found} if not _is_same(published.get(file), found.get(file))]
@@ -248,10 +248,10 @@ def _is_same(published: Archive | None, found: Found | None) -> bool:
 
 
 def _marked(target: Path) -> list[Found]:
-    """What a folder was made from.
+    """The archives that a folder was unpacked from.
 
     Raises:
-        DataError: it was made by somebody else.
+        DataError: it was not made by this program.
     """
     mark = target / MARK
     if not mark.is_file():
@@ -262,7 +262,7 @@ def _marked(target: Path) -> list[Found]:
         return [Found(**archive) for archive in read_json(mark)["archives"]]
     except (DataError, KeyError, TypeError):
         raise DataError(
-            f"{mark} is damaged, so that nobody can tell what {target} holds; set dataset.root to this folder to use "
+            f"{mark} is damaged, so that the contents of {target} are unknown; set dataset.root to this folder to use "
             "it as it is, or move it away"
         ) from None
 

@@ -1,4 +1,4 @@
-"""What a folder of which nothing else is known most probably is."""
+"""Guess the layout of a folder of images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zsad.data.layouts.folder_names import mvtec_tree
 from zsad.errors import DataError
 
 CSV_SUFFIX = ".csv"
-# What gives a data set away, as a pattern below its root, or below the folder of any of its categories. Those that
-# come first are the more particular; MVTec AD's arrangement is part of many others.
+# Patterns that identify a data set, below its root or below the folder of one of its categories. More specific ones
+# come first; MVTec AD's arrangement is contained in many others.
 SIGNS_OF_ROOT: Mapping[str, str] = MappingProxyType(
     {
         "visa": "split_csv/",
@@ -39,10 +39,10 @@ def guess_layout(folder: Path) -> tuple[str, Path, list[str]]:
     """Guess how the images in a folder are arranged; no image is opened.
 
     Args:
-        folder: of a data set, of one of its categories, of a table of images, or of images; or the table itself.
+        folder: of a data set, of one category, of a table of images, or of images; or the table itself.
 
     Returns:
-        Name of the layout, its root, and the categories that are meant; none stands for all that there are.
+        Name of the layout, its root, and the categories; an empty list means all categories.
 
     Raises:
         DataError: there is no such folder, or nothing in it looks like images.
@@ -59,7 +59,7 @@ def guess_layout(folder: Path) -> tuple[str, Path, list[str]]:
         if any(folder.glob(sign)):
             category = folder.resolve() if folder.name in ("", "..") else folder
             return layout, category.parent, [category.name]
-    if tree := mvtec_tree(folder):  # with a slip in the names, of which the layout speaks
+    if tree := mvtec_tree(folder):  # with a misspelled name, which the layout reports
         inside = tree != folder
         return "mvtec", folder if inside else tree.resolve().parent, [] if inside else [tree.resolve().name]
     if table := _table(folder):

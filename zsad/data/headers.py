@@ -1,4 +1,4 @@
-"""The header of an image file of any format, and whether the file is one that is read.
+"""Read the header of an image file of any format, and reject unsupported files.
 
 A size that would not fit into memory is found here, before anything is made for it.
 """
@@ -19,14 +19,14 @@ from zsad.data.jpeg2000_header import jpeg2000_values
 from zsad.data.tiff_header import DEFLATE_GROWTH, tiff_header
 from zsad.data.tiff_header import MAGIC as TIFF_MAGIC
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000")  # that Pillow tells apart
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000")  # that Pillow recognises
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-PNG_DEPTH, PNG_COLOUR = 24, 25  # where a PNG has its bit depth and kind of colour
+PNG_DEPTH, PNG_COLOUR = 24, 25  # where a PNG has its bit depth and colour type
 PNG_GREY = 0
-PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by kind of colour
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 ALWAYS_LOSSY = ("JPEG", "MPO", "AVIF", "HEIF")
-# An MPO's others are a preview or a map of depths; a HEIC's, those of a burst, beside which one is called primary.
+# The other images of an MPO are a preview or a depth map; those of a HEIC are a burst, with one marked as primary.
 ONE_IS_MEANT = ("MPO", "HEIF")
 
 
@@ -38,7 +38,7 @@ def read_header(file: BinaryIO, path: str | Path) -> Header:
         path: for messages.
 
     Raises:
-        DataError: no image, one of a kind that is not read, several images in one file, or more than 500 million
+        DataError: not an image, an unsupported kind of image, several images in one file, or more than 500 million
             pixels.
     """
     with decoding(path):
@@ -46,7 +46,7 @@ def read_header(file: BinaryIO, path: str | Path) -> Header:
 
 
 def png_is_whole(file: BinaryIO) -> bool:
-    """Whether the chunks of a PNG lead to its end; what a damaged length announces is not looked for."""
+    """Whether the chunks of a PNG lead to its end; a damaged length is not followed."""
     return any(kind == b"IEND" for kind, _ in _png_chunks(file))
 
 
@@ -62,10 +62,10 @@ def _other_header(file: BinaryIO) -> Header:
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError:
-        raise ValueError("its header is damaged or cut off" if formats != FORMATS else what_instead(begin)) from None
+        raise ValueError("its header is damaged or truncated" if formats != FORMATS else what_instead(begin)) from None
     image_format = image.format or ""
     width, height = image.size
-    check_size(height, width)  # before anything is decoded, as it is for counting the frames of some formats
+    check_size(height, width)  # before decoding, which counting the frames of some formats needs
     is_png = image_format == "PNG"
     wavelets = jpeg2000_values(file) if image_format == "JPEG2000" else None
     bits = begin[PNG_DEPTH] if is_png else wavelets.bits if wavelets else 8
@@ -91,23 +91,23 @@ def _is_lossy(image_format: str, file: BinaryIO) -> bool:
 
 
 def _orientation(image: Image.Image, file: BinaryIO) -> int:
-    """By EXIF, or by XMP without that; 1 if that is damaged, since the image may be sound.
+    """The orientation by EXIF, or else by XMP; 1 if it is damaged, since the image may be intact.
 
-    In HEIC it is the container that says how the photograph is turned, and its decoder that turns it: the EXIF of a
-    phone repeats what is done already. Pillow's reader of AVIF puts into EXIF what the container says.
+    In HEIC the container states the orientation, and its decoder applies it: the EXIF of a phone repeats it. Pillow's
+    reader of AVIF copies the container's orientation into EXIF.
     """
     if image.format == "HEIF":
         return 1
     try:
         if image.format == "PNG" and "exif" not in image.info and (exif := _png_exif(file)):
             image.info["exif"] = exif
-        return known(Image.Image.getexif(image).get(Tag.Orientation))  # that of PNG decodes the whole image
+        return known(Image.Image.getexif(image).get(Tag.Orientation))  # the getexif of PNG decodes the whole image
     except DECODER_ERRORS:
         return 1
 
 
 def _png_exif(file: BinaryIO) -> bytes | None:
-    """EXIF of a PNG, which may stand behind the pixels."""
+    """EXIF of a PNG, which may follow the pixels."""
     for kind, length in _png_chunks(file):
         if kind == b"eXIf":
             return file.read(length)
@@ -125,13 +125,13 @@ def _is_lossless_webp(file: BinaryIO) -> bool:
 def _chunks(
     file: BinaryIO, *, start: int, order: Literal["big", "little"], trailer: int = 0, padding: int = 0
 ) -> Iterator[tuple[bytes, int]]:
-    """Kind and length of each chunk, at whose content the file stands meanwhile; afterwards it stands as before.
+    """Yield kind and length of each chunk with the file at the chunk's content; afterwards its position is restored.
 
     Args:
         start: of the first chunk.
-        order: of the bytes of a length, which stands before the kind if it is big-endian (PNG), else behind (RIFF).
-        trailer: bytes behind the content.
-        padding: 1 if what is behind the content begins at an even place.
+        order: byte order of a length, which precedes the kind if it is big-endian (PNG), else follows it (RIFF).
+        trailer: bytes after the content.
+        padding: 1 if the data after the content begins at an even position.
     """
     before = file.tell()
     place = start

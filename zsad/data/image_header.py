@@ -1,4 +1,4 @@
-"""What a file says of its image before a pixel is decoded, and how it is said that a file is not one to read."""
+"""The facts in an image's header, and the errors for files that are not read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from zsad.data.impostors import DAMAGED
 from zsad.errors import DataError, MemoryShortageError
 
 MAX_PIXELS = 500_000_000
-warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said once, in a sentence
-Image.MAX_IMAGE_PIXELS = None  # its own limit is below what a line camera delivers; the one above takes its place
+warnings.filterwarnings("ignore", module=r"PIL\.")  # an error of a file is reported once, in a sentence
+Image.MAX_IMAGE_PIXELS = None  # its own limit is too low for line cameras; `MAX_PIXELS` replaces it
 
 ORIENTATIONS = range(1, 9)
 SIDEWAYS = (5, 6, 7, 8)
 
-# A decoder that is given bytes at random raises nearly anything.
+# A decoder raises nearly any exception on random bytes.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -45,18 +45,18 @@ DECODER_ERRORS = (
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image.
+    """The facts in the header of an image file.
 
     Attributes:
         format: ``"PNG"``, ``"JPEG"``, ``"MPO"``, ``"BMP"``, ``"TIFF"``, ``"WEBP"``, ``"GIF"``, ``"JPEG2000"``,
             ``"AVIF"`` or ``"HEIF"``, by content.
-        height, width: pixels as the decoder gives them, before they are turned.
-        orientation: as in EXIF, 1 (upright) to 8; 1 where the decoder turns the pixels itself (HEIF).
-        bits: of a value of a channel.
+        height, width: pixels as the decoder gives them, before the orientation is applied.
+        orientation: as in EXIF, 1 (upright) to 8; 1 where the decoder applies the orientation itself (HEIF).
+        bits: per value of a channel.
         is_float: whether values are floating-point numbers.
-        is_deep: whether OpenCV has to decode it, since Pillow would cut the values to 8 bits or refuse them.
+        is_deep: whether OpenCV must decode it, since Pillow would reduce the values to 8 bits or reject them.
         is_lossy: whether the compression changes values.
-        images: photographs in the file, of which the first, or the one that the file calls primary, is read.
+        images: number of photographs in the file; the first, or the one marked as primary, is read.
     """
 
     format: str
@@ -71,25 +71,25 @@ class Header:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Height and width after turning."""
+        """Height and width after the orientation is applied."""
         return (self.width, self.height) if self.orientation in SIDEWAYS else (self.height, self.width)
 
     @property
     def says_white(self) -> bool:
-        """Whether the file tells which value is white: 8 bits are used as a whole, and JPEG 2000 says how many."""
+        """Whether the file defines which value is white: 8 bits are fully used, and JPEG 2000 states its bits."""
         return not self.is_float and (self.bits <= 8 or (self.format == "JPEG2000" and self.bits < 16))
 
 
 class NotReadError(ValueError):
-    """A sound file of a kind that is not read; the message continues a sentence that begins with the file's path."""
+    """An intact file of an unsupported kind; the message continues a sentence that begins with the file's path."""
 
 
 @contextmanager
 def decoding(path: str | Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a sentence.
+    """Turn any exception of a decoder into one clear sentence.
 
     Raises:
-        DataError: something was raised.
+        DataError: the decoder raised an exception.
     """
     try:
         yield
@@ -99,7 +99,7 @@ def decoding(path: str | Path) -> Iterator[None]:
         raise DataError(unreadable(path, DAMAGED)) from None
     except MemoryError:
         raise MemoryShortageError(
-            f"{path} needs more memory than there is; give the job more, or cut the image"
+            f"{path} needs more memory than is available; give the job more memory, or cut the image"
         ) from None
     except DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -107,15 +107,15 @@ def decoding(path: str | Path) -> Iterator[None]:
 
 
 def unreadable(path: str | Path, reason: str) -> str:
-    """The sentence for a file that is no image, or a damaged one."""
-    return f"{path} cannot be read as an image ({reason}); replace it or take it out of the folder"
+    """The message for a file that is not an image, or is damaged."""
+    return f"{path} cannot be read as an image ({reason}); replace it or remove it from the folder"
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse an image that is empty, or larger than `MAX_PIXELS`, before memory is taken for it."""
+    """Reject an image that is empty or larger than `MAX_PIXELS`, before memory is allocated for it."""
     if height * width > MAX_PIXELS:
         raise NotReadError(
-            f"has {width} x {height} pixels, more than the {MAX_PIXELS // 10**6} million that are read; "
+            f"has {width} x {height} pixels, more than the {MAX_PIXELS // 10**6} million that can be read; "
             "cut it into several images"
         )
     if min(height, width) < 1:
@@ -123,24 +123,26 @@ def check_size(height: int, width: int) -> None:
 
 
 def check_length(bits: int, growth: int, file: BinaryIO) -> None:
-    """Refuse a file that is too short for its pixels, before memory is taken for them.
+    """Reject a file that is too short for its pixels, before memory is allocated for them.
 
     Args:
         bits: of all pixels.
-        growth: the most that the compression allows.
+        growth: greatest possible ratio of the compression.
     """
     if bits > 8 * growth * _length(file):
         raise ValueError("image file is truncated, or its header is damaged")
 
 
 def check_pages(pages: int) -> None:
-    """Refuse several images: only the first would be read, and defects on the others be missed without a word."""
+    """Reject several images: only the first would be read, and defects in the others would be missed silently."""
     if pages > 1:
-        raise NotReadError(f"has {pages} pages, and nothing says which one is meant; save each as a file of its own")
+        raise NotReadError(
+            f"has {pages} pages, and only one image per file is supported; save each as a file of its own"
+        )
 
 
 def known(orientation: object) -> int:
-    """An orientation, or 1 if there is no such one."""
+    """Return an orientation of EXIF, or 1 if the value is not one."""
     return orientation if isinstance(orientation, int) and orientation in ORIENTATIONS else 1
 
 

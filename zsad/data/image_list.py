@@ -1,8 +1,8 @@
-"""The list of images: one row an image, all that the stages before the evaluation know of a category.
+"""The list of images: one row per image, all that the stages before the evaluation know about a category.
 
-It holds each image's SHA-256, and whoever decodes an image checks it, so that the list stands for the pixels: whatever
-depends on an image may depend on the list instead. No label, type of defect or mask is in it, so that those stages
-neither see what they are to find out nor run again when it is corrected.
+It contains each image's SHA-256, which is checked whenever an image is decoded. So the list stands for the pixels: a
+rule that depends on an image may depend on the list instead. The list contains no label, defect type or mask, so that
+these stages neither see the ground truth nor run again when it is corrected.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class ListedImage:
     Attributes:
         image_id: path inside the category's folder, with forward slashes; unique.
         path: path as the workflow opens it.
-        split: ``"train"`` (good by definition) or ``"test"``.
+        split: ``"train"`` (normal by definition) or ``"test"``.
         height, width: pixels, upright.
         sha256: of the file's bytes.
         white: the value that is white where values have more than 8 bits, by ``dataset.params.white``; None for the
-            whole range of their type. A column that is there only if it is set.
+            whole range of their type. The column exists only if it is set.
     """
 
     image_id: str
@@ -41,11 +41,11 @@ class ListedImage:
 
     @property
     def pixels(self) -> int:
-        """How many the image has."""
+        """Number of pixels of the image."""
         return self.height * self.width
 
 
-OPTIONAL = ("white",)  # columns that stand there only if an image has something in them, behind the others
+OPTIONAL = ("white",)  # last columns, written only if an image has a value in them
 COLUMNS = tuple(field.name for field in fields(ListedImage) if field.name not in OPTIONAL)
 
 
@@ -66,7 +66,7 @@ class Record(Protocol):
 
 
 def write_records(path: str | Path, columns: Sequence[str], records: Iterable[Record]) -> None:
-    """Write records, sorted by ``image_id``, and the `OPTIONAL` columns that any of them fills."""
+    """Write records, sorted by ``image_id``, and the `OPTIONAL` columns that any record fills."""
     records = sorted(records, key=lambda record: record.image_id)
     columns = [*columns, *(name for name in OPTIONAL if any(getattr(record, name) is not None for record in records))]
     write_table(path, columns, [[getattr(record, name) for name in columns] for record in records])
@@ -76,7 +76,7 @@ def read_image_list(path: str | Path) -> list[ListedImage]:
     """Read a list of images.
 
     Raises:
-        DataError: absent, changed after it was made, or no list of images.
+        DataError: it does not exist, was changed after it was written, or is not a list of images.
     """
     return read_records(path, COLUMNS, image_of, what="list of images")
 
@@ -87,25 +87,25 @@ def read_records(
     make: Callable[[dict[str, str]], Made],
     *,
     what: str,
-    mend: str = RUN_AGAIN,
+    fix: str = RUN_AGAIN,
 ) -> list[Made]:
     """Read what `write_records` wrote; arguments and errors are those of `read_table`.
 
     Args:
-        make: a record from the cells of its row, by column; it may raise `ValueError`.
+        make: returns a record from the cells of its row, by column; it may raise `ValueError`.
     """
-    rows = read_table(path, columns, OPTIONAL, what=what, mend=mend)
+    rows = read_table(path, columns, OPTIONAL, what=what, fix=fix)
     try:
         return [make(row) for row in rows]
     except ValueError as error:
-        raise DataError(f"{path} is no {what} ({error}); {RUN_AGAIN}") from None
+        raise DataError(f"{path} is not a valid {what} ({error}); {RUN_AGAIN}") from None
 
 
 def image_of(row: dict[str, str]) -> ListedImage:
     """The image of a row.
 
     Raises:
-        ValueError: a number is none, or there is no such split.
+        ValueError: a number or the split is invalid.
     """
     return ListedImage(
         image_id=row["image_id"],

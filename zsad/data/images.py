@@ -1,4 +1,4 @@
-"""Reading photographs as people have them into one form: 8-bit RGB, upright."""
+"""Read photographs of any common format into one form: 8-bit RGB, upright."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zsad.data.image_header import Header
 from zsad.data.pixels import eight_bit_rgb
 from zsad.errors import DataError
 
-# Endings of names, with the format that they stand for; what a file is, its content says.
+# Suffixes with their formats; the actual format is read from the content of a file.
 FORMATS_BY_SUFFIX = {
     ".png": "PNG",
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".mpo"), "JPEG"),
@@ -29,43 +29,42 @@ IMAGE_SUFFIXES = tuple(FORMATS_BY_SUFFIX)
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of an image: a known ending in any case, not hidden."""
+    """Whether the name is that of an image: a known suffix in any case, not hidden."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: str | Path, sha256: str | None = None, white: float | None = None) -> np.ndarray:
-    """Decode an image to uint8 ``[height, width, 3]``, RGB, upright by its EXIF orientation.
+    """Decode an image to uint8 ``[height, width, 3]``, RGB, with its EXIF orientation applied.
 
-    The content tells the format (PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF; HEIC if pillow-heif is installed),
-    whatever the name's ending. Grey is repeated over the channels, a palette is looked up, and inks are mixed without
-    a colour profile; `eight_bit_rgb` says what becomes of values of more than 8 bits. Alpha is dropped: what a camera
-    took is in the colours, and to blend them with a background would draw edges that are not on the part. A file with
-    several images is refused, but for the preview or depth map that a camera or a scanner puts beside the photograph
-    (MPO, reduced TIFF pages), which is not looked at; of a HEIC with several, the one that it calls primary is read.
+    The format is detected from the content (PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF; HEIC if pillow-heif is
+    installed), not from the suffix. Grey is repeated over the channels, a palette is looked up, and inks are converted
+    without a colour profile; `eight_bit_rgb` describes the conversion of values of more than 8 bits. Alpha is dropped:
+    the camera's image is in the colours, and blending with a background would add edges that are not on the object. A
+    file with several images is rejected, except for the preview or depth map that a camera or a scanner adds to the
+    photograph (MPO, reduced TIFF pages), which is ignored; of a HEIC with several images, the primary one is read.
 
-    While it is decoded, an image needs about 7 bytes a pixel beside the file itself, and a colour image of 16 bits a
-    channel 12.
+    Decoding needs about 7 bytes per pixel besides the file itself, and 12 for a colour image with 16 bits per channel.
 
     Args:
-        sha256: the digest that the list of images records; another one means that the file has changed since.
-        white: the list's: the value that becomes 255, for values of more than 8 bits; None for the whole range of
-            their type. Not for JPEG 2000 of 9 to 15 bits, where the file says it.
+        sha256: the digest in the list of images; a different digest means that the file has changed since.
+        white: from the list: the value that becomes 255, for values of more than 8 bits; None for the whole range of
+            their type. Ignored for JPEG 2000 of 9 to 15 bits, which states it in the file.
 
     Raises:
-        DataError: absent, changed, unreadable, truncated, of several images, of more than 500 million pixels, or with
-            values that have no fixed scale.
+        DataError: it does not exist, was changed, is unreadable or truncated, contains several images, has more than
+            500 million pixels, or has values without a fixed scale.
     """
     content = read_bytes(path)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise DataError(f"{path} has changed since it was listed; run again to list it anew")
+        raise DataError(f"{path} has changed since it was listed; run again to list it again")
     return _rgb(decode(content, path), path, white)
 
 
 def image_header(path: str | Path) -> Header:
-    """What an image file says of itself.
+    """Read the header of an image file.
 
     Raises:
-        DataError: absent, no image, or one that `read_image` refuses by its header.
+        DataError: it does not exist, is not an image, or `read_image` rejects its header.
     """
     with opened(path) as file:
         return read_header(file, path)

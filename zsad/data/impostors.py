@@ -1,4 +1,4 @@
-"""What is often found under the name of an image, or beside images, and is none that is read: named as what it is."""
+"""Recognise files that are often mistaken for images, or lie beside them, and say what they are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from pathlib import Path
 
 SAVE = "save it as PNG, TIFF or JPEG"
 RAW = f"is a camera's raw file and has to be developed: {SAVE}"
-DAMAGED = (
-    "it is no PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF or HEIC that could be understood, "
-    "or its header is damaged"
-)
+DAMAGED = "it is not a readable PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF or HEIC, or its header is damaged"
 
 # By the first bytes of a file. The text continues "it ...".
 _BEGINNINGS = (
@@ -18,8 +15,8 @@ _BEGINNINGS = (
         rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg\b",
         f"is an SVG drawing: {SAVE}",
     ),
-    (rb"(\xef\xbb\xbf)?\s*<", "is a web page or other text with tags"),
-    (rb"version https://git-lfs", "is a pointer of Git LFS, whose file is still to be fetched: run `git lfs pull`"),
+    (rb"(\xef\xbb\xbf)?\s*<", "is a web page or another text with tags"),
+    (rb"version https://git-lfs", "is a pointer of Git LFS to a file that is not downloaded: run `git lfs pull`"),
     (rb"%PDF", f"is a PDF: {SAVE}"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", f"is PostScript: {SAVE}"),
     (rb"PK\x03\x04", "is a ZIP archive: unpack it"),
@@ -41,13 +38,13 @@ _BEGINNINGS = (
     (rb"\x93NUMPY", f"is an array of NumPy: {SAVE}"),
     (rb"\x89HDF", f"is an HDF5 file: {SAVE}"),
     (rb"RIFF....AVI |\x1aE\xdf\xa3|\0\0\x01\xba|\0\0\x01\xb3|FLV\x01|0&\xb2u", "is a video: save its frames as images"),
-    (rb"\xff\xfb|ID3|RIFF....WAVE|OggS|fLaC", "is sound"),
-    (rb"bplist|\0\x05\x16\x07", "is a file of macOS, which has no picture in it"),
+    (rb"\xff\xfb|ID3|RIFF....WAVE|OggS|fLaC", "is an audio file"),
+    (rb"bplist|\0\x05\x16\x07", "is a file of macOS without an image"),
 )
 IMPOSTORS = tuple((re.compile(pattern, re.DOTALL), what) for pattern, what in _BEGINNINGS)
-BYTES = 160  # of the beginning, that are enough for all of them
+BYTES = 160  # of the beginning, enough for all patterns
 
-# Files that people have beside images, by the ending of the name, and that are not read.
+# Unsupported files that are often found beside images, by suffix.
 UNREAD = {
     "camera raw": (
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef"),
@@ -69,12 +66,12 @@ _KIND_OF_ENDING = {ending: kind for kind, endings in UNREAD.items() for ending i
 
 
 def what_instead(begin: bytes) -> str:
-    """What a file is that begins so and that no decoder knows, as the rest of a sentence."""
+    """What a file with this beginning is that no decoder reads, as the rest of a sentence."""
     if not begin:
         return "it is empty"
     return next((f"it {what}" for pattern, what in IMPOSTORS if pattern.match(begin)), DAMAGED)
 
 
 def unread_kind(path: Path) -> str | None:
-    """What kind of pictures a file has by the ending of its name, if it is one that is not read; else None."""
+    """The kind of an unsupported picture file by its suffix; None for any other file."""
     return _KIND_OF_ENDING.get(path.suffix.lower())

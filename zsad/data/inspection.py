@@ -1,7 +1,7 @@
-"""What a category's images are like, and what is wrong or odd about them, before anything is computed from them.
+"""Check a category's images for problems before anything is computed from them.
 
-Every header is read, and on request every pixel. Masks are decoded either way: few images have one, and an empty mask
-spoils the pixel metrics without any error. Only files of equal length are hashed, since no others can be copies.
+Every header is read, and on request every pixel. Masks are always decoded: few images have one, and an empty mask
+distorts the pixel metrics without any error. Only files of equal length are hashed, since others cannot be copies.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from zsad.progress import progress
 
 EXAMPLES = 3
 READERS = 8  # threads, which wait for the disk most of the time
-SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # which Windows leaves in folders of images
+SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # which Windows adds to folders of images
 UNLABELLED = "unlabelled"
-HALF = 0.5  # of an image, which hardly any defect covers
+HALF = 0.5  # of an image; hardly any defect covers more
 UNKNOWN = "?"
-ALIASES = {"MPO": "JPEG"}  # several photographs in one file, which cameras name as one
+ALIASES = {"MPO": "JPEG"}  # several photographs in one file, which cameras name .JPG
 
 
 @dataclass(frozen=True)
 class SizeCount:
-    """How many images of a split have a size.
+    """The number of images of a split with one size.
 
     Attributes:
         height, width: pixels, upright.
@@ -59,7 +59,7 @@ class SizeCount:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An image that is left out for being unreadable, and why, a sentence."""
+    """An image that is left out because it is unreadable, with the reason, a sentence."""
 
     image_id: str
     reason: str
@@ -67,17 +67,17 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a category; ``dataclasses.asdict`` makes JSON of it.
+    """The findings in a category; ``dataclasses.asdict`` converts it for JSON.
 
     Attributes:
-        counts: images by split and defect type (``"unlabelled"`` if unknown), whether they can be read or not.
+        counts: images by split and defect type (``"unlabelled"`` if unknown), readable or not.
         sizes: of the readable images that the manifest will list.
         modes: images by Pillow's name of how the file stores a pixel: ``"RGB"``, ``"L"``, ``"I;16"``, ...
-        leaked: test images whose bytes are those of a training image.
-        repeated: images whose bytes are those of an earlier image of the same split.
-        unreadable: what is left out for being unreadable; nothing where that stops a run.
-        problems: what would stop a run, a sentence each.
-        warnings: what would not, a sentence each.
+        leaked: test images that are byte-identical to a training image.
+        repeated: images that are byte-identical to an earlier image of the same split.
+        unreadable: the images that are left out because they are unreadable; empty if those stop a run.
+        problems: findings that would stop a run, a sentence each.
+        warnings: findings that would not stop a run, a sentence each.
     """
 
     category: str
@@ -97,12 +97,12 @@ class Inspection:
 
 
 class Oddity(NamedTuple):
-    """Something that some images have in common and that does not stop a run.
+    """A finding about some images that does not stop a run.
 
     Attributes:
-        noun: what they are, in the singular.
+        noun: what the files are, in the singular.
         what: the rest of the phrase.
-        names: of them; none if there is nothing to say.
+        names: of the files; empty if there is no finding.
     """
 
     noun: str
@@ -115,17 +115,17 @@ class Oddity(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What one image and its mask turned out to be.
+    """The findings about one image and its mask.
 
     Attributes:
         size: height and width in pixels, upright; None if the image cannot be read.
-        header: what the file says of itself; None if the image cannot be read.
+        header: of the file; None if the image cannot be read.
         mode: how a pixel is stored.
-        greatest: the greatest value, before it is scaled; None if no pixel was looked at.
+        greatest: the greatest value, before it is scaled; None if no pixel was decoded.
         failure: why the image cannot be read; empty if it can.
         mask_failure: why the mask cannot be used; empty if it can, or if there is none.
         marked: share of the pixels that the mask marks, in [0, 1]; None without a usable mask.
-        is_mask_untagged: whether the image is turned or mirrored by its tag, and the mask has none.
+        is_mask_untagged: whether the image has an orientation tag that turns or mirrors it, and the mask has none.
     """
 
     item: Item
@@ -140,17 +140,17 @@ class Look(NamedTuple):
 
     @property
     def format(self) -> str:
-        """Of the file by its content, e.g. ``"PNG"``."""
+        """The format of the file by its content, e.g. ``"PNG"``."""
         return UNKNOWN if self.header is None else ALIASES.get(self.header.format, self.header.format)
 
     @property
     def takes_white(self) -> bool:
-        """Whether ``dataset.params.white`` goes for it."""
+        """Whether ``dataset.params.white`` applies to it."""
         return self.header is not None and not self.header.says_white
 
     @property
     def label(self) -> int | None:
-        """1 defective, 0 good, None unknown; from the mask where that alone tells."""
+        """1 defective, 0 good, None unknown; from the mask if only the mask gives the label."""
         if self.item.label == "mask":
             return int(bool(self.marked))
         return self.item.label
@@ -181,17 +181,17 @@ def inspect_category(
     bounds: Bounds = NO_BOUNDS,
     refusals: Refusals = no_refusals,
 ) -> Inspection:
-    """Look at every image of a category; whatever is wrong stands in the result.
+    """Check every image of a category; all problems are returned in the result.
 
     Args:
         root: folder of the categories.
-        full: decode every image, not its header alone.
+        full: decode every image, not only its header.
         facts: of the published data set, to compare with.
-        package: name and version of the package that holds the images; empty if none does.
-        policy: what becomes of images that cannot be read.
-        left_out: images that are known to be unreadable and left out, with the reason of each; they are not opened.
-        bounds: an image out of them counts as one that cannot be read.
-        refusals: what the images that are left cannot be used for, a sentence each, which would stop a run.
+        package: name and version of the package that holds the images; empty without a package.
+        policy: how unreadable images are treated.
+        left_out: images that are known to be unreadable and left out, with the reason for each; they are not opened.
+        bounds: an image that exceeds them counts as unreadable.
+        refusals: reasons why the remaining images cannot be used, a sentence each; they would stop a run.
     """
     try:
         items = layout.items(root, category)
@@ -242,7 +242,7 @@ def missing_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of further ones."""
     more = len(names) - EXAMPLES
     return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
@@ -251,7 +251,7 @@ def _looks(items: Sequence[Item], white: float | None, bounds: Bounds, *, full: 
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
         coming = pool.map(partial(_look, white=white, bounds=bounds, full=full), items)
-        looks = list(progress(coming, total=len(items), label="looking at the images"))
+        looks = list(progress(coming, total=len(items), label="checking the images"))
     if full:
         return looks
     sampled = set(sample([look.item.image_id for look in looks if look.takes_white]))
@@ -279,7 +279,7 @@ def _look(item: Item, white: float | None, bounds: Bounds, *, full: bool) -> Loo
 
 
 def _sampled(look: Look, white: float | None) -> Look:
-    """The look at an image, whose pixels are looked at too."""
+    """Add the findings from the decoded pixels of an image."""
     try:
         return look._replace(greatest=greatest_value(look.item.path, white))
     except DataError as error:
@@ -287,7 +287,7 @@ def _sampled(look: Look, white: float | None) -> Look:
 
 
 def _mode(path: Path) -> str:
-    """Mode of an image by Pillow; not known of the few that only other libraries read."""
+    """Mode of an image by Pillow; unknown for the few that only other libraries read."""
     try:
         with Image.open(path) as image:
             return image.mode
@@ -296,13 +296,13 @@ def _mode(path: Path) -> str:
 
 
 def _of_white(looks: Sequence[Look], white: float | None) -> Iterator[str]:
-    """Whether the images use the range that they are scaled by."""
+    """Warnings if the images do not use the range that they are scaled by."""
     integers = (look for look in looks if look.takes_white and look.header and not look.header.is_float)
     yield from unused_range(
         {each.item.image_id: each.greatest for each in integers if each.greatest is not None}, white
     )
     if white and not any(look.takes_white for look in looks):
-        yield "dataset.params.white is set, but goes for no image: all have 8 bits a channel, or say how many they have"
+        yield "dataset.params.white is set but applies to no image: all have 8 bits per channel, or state their range"
 
 
 def _counts(looks: Sequence[Look]) -> dict[str, dict[str, int]]:
@@ -319,7 +319,7 @@ def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
 
 
 def _sized(looks: Sequence[Look]) -> list[SizedImage]:
-    """The images that the manifest will list."""
+    """The size of each image that the manifest will list."""
     return [
         SizedImage(look.item.image_id, look.item.split, *look.size)
         for look in looks
@@ -330,10 +330,10 @@ def _sized(looks: Sequence[Look]) -> list[SizedImage]:
 def _problems(
     items: Sequence[Item], looks: Sequence[Look], skipped: Mapping[str, str], root: Path, category: str
 ) -> Iterator[str]:
-    """What would stop a run."""
+    """Yield the findings that would stop a run."""
     tests = [item.image_id for item in items if item.split == "test"]
     if not tests:
-        yield f"category '{category}' has no test images in {root}; add some or leave it out"
+        yield f"category '{category}' has no test images in {root}; add some or leave the category out"
     elif all(image_id in skipped for image_id in tests):
         yield all_unreadable(len(tests), category, skipped[tests[0]])
     yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
@@ -341,16 +341,16 @@ def _problems(
 
 
 def _one_sided(looks: Sequence[Look]) -> Iterator[str]:
-    """That all labelled test images are good, or that all are defective."""
+    """Yield a warning if all labelled test images are normal, or all are defective."""
     labels = {look.label for look in looks if look.item.split == "test"} - {None}
     if labels == {1}:
-        yield "no test image is good, so that nothing can be said of how well good and defective ones are told apart"
+        yield "no test image is good, so that no metric can show how well good and defective images are separated"
     elif labels == {0}:
-        yield "no test image is defective, so that nothing can be said of how well defects are found"
+        yield "no test image is defective, so that no metric can show how well defects are found"
 
 
 def _types_alike(looks: Sequence[Look]) -> Iterator[str]:
-    """Types of defect that differ in case or signs alone."""
+    """Yield a warning if defect types differ only in case or punctuation."""
     by_name: dict[str, set[str]] = {}
     for look in looks:
         if look.item.split == "test" and look.label == 1:
@@ -358,11 +358,11 @@ def _types_alike(looks: Sequence[Look]) -> Iterator[str]:
             by_name.setdefault(letters or look.defect_type, set()).add(look.defect_type)
     for names in by_name.values():
         if len(names) > 1:
-            yield f"the types of defect {', '.join(sorted(names))} differ in case or signs alone, and count as several"
+            yield f"the defect types {', '.join(sorted(names))} differ only in case or signs, and count as several"
 
 
 def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
-    """Which images are left out, and why the first is."""
+    """Yield which images are left out, and the reason for the first."""
     if skipped:
         names = sorted(skipped)
         they = "1 image is left out, since it" if len(names) == 1 else f"{len(names)} images are left out, since they"
@@ -370,7 +370,7 @@ def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
 
 
 def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """The first failure in full; of the others, the images."""
+    """Yield the first failure in full, and the images of the others."""
     if failures:
         others = [image_id for image_id, _ in failures[1:]]
         yield failures[0][1] + (f"; and {len(others)} more like it: {shortened(others)}" if others else "")
@@ -385,7 +385,7 @@ def _published_differences(
         yield difference
     if category not in facts.categories:
         hint = nearest_hint(category, facts.categories, or_all=False)
-        yield f"'{category}' is no category that {facts.title} has been published with{hint}"
+        yield f"'{category}' is not a published category of {facts.title}{hint}"
     elif published := facts.categories[category]:
         for split, expected in (("train", published.train), ("test", published.test)):
             found = sum(item.split == split for item in items)
@@ -394,7 +394,7 @@ def _published_differences(
 
 
 def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
-    """Test images that are training images too, and images that are in their split before; of equal bytes."""
+    """Test images that are also training images, and repeated images of a split, byte for byte."""
     readable = [look.item for look in looks if look.size]
     lengths = [item.path.stat().st_size for item in readable]
     often = Counter(lengths)
@@ -413,25 +413,25 @@ def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
     return (
         Oddity(
             "test image",
-            "among the training images too, byte for byte, which makes results with references too good",
+            "also among the training images, byte for byte, which makes results with references too good",
             leaked,
         ),
-        Oddity("image", "for the second time in its split, byte for byte", repeated),
+        Oddity("image", "a byte-identical copy of another image of its split", repeated),
     )
 
 
 def _unmasked(looks: Sequence[Look]) -> Oddity:
-    """The defective test images without a mask, where a data set has any."""
+    """The defective test images without a mask, in a data set with masks."""
     defective = [look.item for look in looks if look.item.split == "test" and look.label == 1]
     return Oddity(
         "defective image",
-        "without a mask, and so without a part in the pixel metrics",
+        "without a mask, and so left out of the pixel metrics",
         [item.image_id for item in defective if item.mask is None],
     )
 
 
 def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
-    """What is odd about images and masks."""
+    """Yield remarkable findings about images and masks."""
     tests = [look for look in looks if look.item.split == "test"]
     yield Oddity(
         "defective image",
@@ -445,12 +445,13 @@ def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
     )
     yield Oddity(
         "training image",
-        "left out for being defective",
+        "left out because defective",
         [look.item.image_id for look in looks if look.is_left_out],
     )
     yield Oddity(
         "image",
-        "turned or mirrored by an orientation tag that the mask has not, so that the mask is taken to be upright",
+        "turned or mirrored by an orientation tag that the mask does not have, so that the mask is assumed to be "
+        "upright",
         [look.item.image_id for look in looks if look.is_mask_untagged],
     )
     yield Oddity(
@@ -460,12 +461,12 @@ def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
     )
     yield Oddity(
         "file",
-        "with several photographs, of which the one that the file calls primary is read",
+        "with several photographs, only the primary one of which is read",
         [look.item.image_id for look in looks if look.format == "HEIF" and look.header and look.header.images > 1],
     )
     yield Oddity(
         "image",
-        "in another format than the name says, and read all the same",
+        "in another format than the suffix says, but read anyway",
         [
             f"{look.item.image_id} ({look.format})"
             for look in looks
@@ -475,9 +476,9 @@ def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
 
 
 def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, ...]:
-    """The files of a category that nobody reads: what is no image by its ending, and images.
+    """The files of a category that are ignored: files without an image suffix, and unused images.
 
-    A category without a folder of its own may share its folders with others, so that there no image is missed.
+    A category without a folder of its own may share its folders with others, so that unused images are not reported.
     """
     masks = [file for item in items if item.mask for file in mask_files(item.mask)]
     read = {*(item.path for item in items), *masks, *layout.tables(root, category)}
@@ -493,19 +494,19 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     strays = [path for path in others if not is_image(path)]
     unread = [f"{_relative(path, base)} ({kind})" for path in strays if (kind := unread_kind(path))]
     return (
-        Oddity("file", "ignored for being of a kind that is not read; save it as PNG, TIFF or JPEG", unread),
+        Oddity("file", "ignored because their format is not supported; save as PNG, TIFF or JPEG", unread),
         Oddity(
             "file",
-            "ignored for not having the ending of an image",
+            "ignored because it has no image suffix",
             [_relative(path, base) for path in strays if not unread_kind(path)],
         ),
-        Oddity("mask", "without an image that it belongs to", [_relative(path, base) for path in lonely]),
-        Oddity("image", "ignored for being neither an image nor a mask by the layout", ignored),
+        Oddity("mask", "without an image of the same name", [_relative(path, base) for path in lonely]),
+        Oddity("image", "ignored because it is neither an image nor a mask by the layout", ignored),
     )
 
 
 def _visible_files(folder: Path, *, deep: bool) -> Iterator[Path]:
-    """Files in a folder, sorted, but for hidden ones and those that Windows leaves behind."""
+    """Files in a folder, sorted, without hidden files and the system files of Windows."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
         for name in sorted(files):

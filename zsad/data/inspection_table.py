@@ -1,4 +1,4 @@
-"""The check of a data set as text: a block a category, and what all of them come to."""
+"""The check of a data set as text: a block per category, and the totals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from zsad.columns import aligned
 from zsad.data.inspection import Inspection
 
-WIDTH = 100  # characters a line
-INDENT = 13  # of what follows a keyword, with the blanks before it
+WIDTH = 100  # characters per line
+INDENT = 13  # of the text after a keyword, in blanks
 SIZES_SHOWN = 3
 BYTE_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 TIME_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -22,15 +22,15 @@ COST_NUMBERS = ("images", "disk", "time")
 
 @dataclass(frozen=True)
 class FeatureCost:
-    """What one file of features, or of embeddings, takes.
+    """The cost of one file of features or of embeddings.
 
     Attributes:
         source: the backbone, or the segmentation model, by its name in the configuration.
         subset, view: see `zsad.data.subsets`; the view of embeddings is empty.
-        images: that are computed, several for an image whose view shows it at several angles.
-        bytes: on disk; None if it is not known.
-        seconds: on this machine, about; None if it is not known.
-        dataset: the data set, where it is not the one under test; else empty.
+        images: number that are computed; several for an image whose view shows it at several angles.
+        bytes: on disk; None if unknown.
+        seconds: on this machine, approximate; None if unknown.
+        dataset: the data set, if it is not the one under test; else empty.
     """
 
     category: str
@@ -51,8 +51,8 @@ def inspection_text(
     """The whole check, for a terminal of 100 columns.
 
     Args:
-        costs: of all features.
-        auxiliary: the categories of data sets that methods learn from, by the names of these.
+        costs: for all features.
+        auxiliary: the categories of the data sets that methods learn from, by data set.
     """
     blocks = [*map(category_text, inspections), _totals(inspections)] if inspections else []
     for name, learned in auxiliary.items():
@@ -64,7 +64,7 @@ def inspection_text(
 
 
 def category_text(inspection: Inspection) -> str:
-    """What a category's images are like, and what is wrong or odd about them."""
+    """The facts, problems and warnings of a category's images."""
     lines = [f"{inspection.category}: {_counted(inspection.images, 'image')}"]
     rows = [
         (split, defect_type, str(images))
@@ -101,7 +101,7 @@ def _in_unit(value: float | None, units: Iterable[tuple[float, str]], smallest: 
 
 
 def _sizes(inspection: Inspection) -> str:
-    """Sizes in pixels, width first, with how many images have them; of many sizes the range."""
+    """Sizes in pixels, width first, with how many images have them; for many sizes the range."""
     counts: Counter[tuple[int, int]] = Counter()
     for size in inspection.sizes:
         counts[size.width, size.height] += size.images
@@ -122,7 +122,7 @@ def _sentences(inspection: Inspection) -> Iterator[str]:
 
 
 def entry_lines(keyword: str, text: str) -> list[str]:
-    """Lines of a text behind a keyword; paths are not broken, since they are to be copied."""
+    """Lines of a text behind a keyword; paths are not broken, so that they can be copied."""
     return textwrap.wrap(
         text,
         WIDTH,
@@ -144,7 +144,7 @@ def _totals(inspections: Sequence[Inspection]) -> str:
     problems, warnings = (sum(len(getattr(one, name)) for one in inspections) for name in ("problems", "warnings"))
     return "\n".join(
         [
-            "all together",
+            "in total",
             *entry_lines("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
             *entry_lines("copies", f"{leaked} of a training image among the test images, {repeated} within a split"),
             *entry_lines("found", f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}"),
@@ -158,16 +158,16 @@ def _costs(costs: Sequence[FeatureCost]) -> str:
         subset = f"{cost.dataset}: {cost.subset}" if cost.dataset else cost.subset
         kinds.setdefault((cost.source, subset, cost.view), []).append(cost)
     rows = [(source, subset, view or "embeddings", *_summed(those)) for (source, subset, view), those in kinds.items()]
-    lines = aligned([COST_COLUMNS, *rows, ("all together", "", "", *_summed(costs))], COST_NUMBERS)
+    lines = aligned([COST_COLUMNS, *rows, ("in total", "", "", *_summed(costs))], COST_NUMBERS)
     note = (
-        "Time is about what the computation alone takes on this machine at best, without loading a model or reading "
-        "images; ? is what cannot be told before the model is here, and is missing from the sum."
+        "Time is the approximate time of the computation on this machine at best, without loading a model or reading "
+        "images; ? marks what is unknown before the model is here, and is not in the sum."
     )
     return "\n".join([*lines, *textwrap.wrap(note, WIDTH)])
 
 
 def _summed(costs: Sequence[FeatureCost]) -> tuple[str, str, str]:
-    """Images, disk and time of several costs as text; what is not known of all is at least that of the others."""
+    """Images, disk and time of several costs as text; a sum with unknown terms is a lower limit."""
     sizes = [cost.bytes for cost in costs]
     times = [cost.seconds for cost in costs]
     return str(sum(cost.images for cost in costs)), bytes_text(_known_sum(sizes)), seconds_text(_known_sum(times))

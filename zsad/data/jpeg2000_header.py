@@ -1,4 +1,4 @@
-"""What Pillow does not say of a JPEG 2000 file: how many bits a value has, by the codestream's own header."""
+"""The bits per value and other facts of a JPEG 2000 file that Pillow does not report, from the codestream's header."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import BinaryIO, NamedTuple
 from zsad.data.image_header import NotReadError
 
 SIZ = b"\xff\x4f\xff\x51"  # start of a codestream, and its header, which comes first
-COMPONENTS = 36  # where in that header, behind its length, the components begin, with 3 bytes each
+COMPONENTS = 36  # position in that header, after its length, of the components, with 3 bytes each
 SRGB, GREY = 16, 17
-DEEP_COLOURS = {1: (None, GREY), 3: (None, SRGB)}  # that OpenCV gives rightly, by number of components
+DEEP_COLOURS = {1: (None, GREY), 3: (None, SRGB)}  # that OpenCV decodes correctly, by number of components
 
 
-TRANSFORM = 9  # where in the segment of how it is coded (COD), behind its length, the kind of wavelets is
+TRANSFORM = 9  # position in the coding style segment (COD), after its length, of the wavelet type
 IRREVERSIBLE = 0
 COD, START_OF_TILE = 0xFF52, 0xFF90
 
@@ -22,11 +22,11 @@ class Values(NamedTuple):
     """How a codestream stores values.
 
     Attributes:
-        bits: of each.
+        bits: of each value.
         components: number of channels.
         is_signed: whether they may be negative.
         is_reduced: whether some channels have fewer pixels than the image.
-        is_lossy: whether the wavelets are those that do not give back the values exactly.
+        is_lossy: whether the wavelets do not restore the values exactly.
     """
 
     bits: int
@@ -40,7 +40,7 @@ def jpeg2000_values(file: BinaryIO) -> Values:
     """How the values are stored.
 
     Raises:
-        NotReadError: with more than 8 bits, of a kind that no library here decodes rightly.
+        NotReadError: more than 8 bits in a form that no library here decodes correctly.
         ValueError: the header is damaged.
     """
     try:
@@ -48,7 +48,7 @@ def jpeg2000_values(file: BinaryIO) -> Values:
         colour, has_palette = (None, False) if file.read(4) == SIZ else _to_codestream(file)
         values = _values(file)
     except (struct.error, ValueError):
-        raise ValueError("its header is damaged or cut off") from None
+        raise ValueError("its header is damaged or truncated") from None
     if values.bits > 8:
         _check_deep(values, colour, has_palette=has_palette)
     return values
@@ -60,15 +60,15 @@ def _check_deep(values: Values, colour: int | None, *, has_palette: bool) -> Non
     odd = (
         (values.bits > 16, f"{values.bits}-bit values"),
         (values.is_signed, f"signed {values.bits}-bit values"),
-        (is_odd, f"{values.bits}-bit values of an odd kind of colour ({kinds})"),
+        (is_odd, f"{values.bits}-bit values in an unsupported colour space ({kinds})"),
     )
     for is_so, what in odd:
         if is_so:
-            raise NotReadError(f"has {what}; save it as grey or RGB with 8 or 16 bits a channel")
+            raise NotReadError(f"has {what}; save it as grey or RGB with 8 or 16 bits per channel")
 
 
 def _to_codestream(file: BinaryIO) -> tuple[int | None, bool]:
-    """The number of the colour space, if it has one, and whether there is a palette; the file is at its codestream."""
+    """The number of the colour space, if any, and whether there is a palette; leaves the file at its codestream."""
     colour, has_palette = None, False
     place = 0
     while True:
@@ -86,11 +86,11 @@ def _to_codestream(file: BinaryIO) -> tuple[int | None, bool]:
         has_palette |= kind == b"pclr"
         if size < head:
             raise ValueError("a box is shorter than its own header")
-        place += head if kind == b"jp2h" else size  # what is in that one is looked at in turn
+        place += head if kind == b"jp2h" else size  # the boxes inside it are read in turn
 
 
 def _values(file: BinaryIO) -> Values:
-    """Read the header of a codestream, behind the marks that it begins with."""
+    """Read the header of a codestream, after its initial markers."""
     header = _segment(file)
     (components,) = struct.unpack_from(">H", header, COMPONENTS - 2)
     each = struct.unpack_from(">" + "3B" * components, header, COMPONENTS)
@@ -105,18 +105,18 @@ def _values(file: BinaryIO) -> Values:
 
 
 def _is_lossy(file: BinaryIO) -> bool:
-    """Read on to how the codestream is coded."""
+    """Read on to the coding style of the codestream."""
     while (mark := struct.unpack(">H", file.read(2))[0]) != START_OF_TILE:
         segment = _segment(file)
         if mark == COD:
             return segment[TRANSFORM] == IRREVERSIBLE
-    raise ValueError("it does not say how it is coded")
+    raise ValueError("its coding style is missing")
 
 
 def _segment(file: BinaryIO) -> bytes:
-    """The content of a segment, whose mark has been read."""
+    """The content of a segment whose marker has been read."""
     (length,) = struct.unpack(">H", file.read(2))
     content = file.read(max(length - 2, 0))
     if len(content) < length - 2:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     return content

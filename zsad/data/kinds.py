@@ -1,4 +1,4 @@
-"""Which kind an image is of, by its label or by what somebody has called its folder; and tables of that."""
+"""The kind of an image, from its label or the name of its folder; reading and writing tables of kinds."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ COLUMNS = ("image_id", "kind")
 
 
 def shown_kind(name: str) -> str:
-    """The kind of examples that somebody has called so: ``"good"`` for any word for it, as in tables of images."""
+    """The kind that a name stands for: ``"good"`` for any word with that meaning, as in tables of images."""
     kind = kind_named(name)
     return GOOD if means(kind, GOOD_WORDS) else kind
 
 
 class Known(Protocol):
-    """An image with what is known of it: an `Item` of a layout, or a record of the manifest."""
+    """An image with its label, if known: an `Item` of a layout, or a record of the manifest."""
 
     @property
     def label(self) -> int | Literal["mask"] | None:
-        """1 defective, 0 good, None unknown, ``"mask"`` if its mask alone tells."""
+        """1 defective, 0 good, None unknown, ``"mask"`` if only its mask gives the label."""
 
     @property
     def defect_type(self) -> str:
-        """What it is if it is defective; may be empty."""
+        """Its type if it is defective; may be empty."""
 
 
 def kind_of(image: Known) -> str:
-    """The kind of an image by what is known of it: ``"good"``, its type, ``"defective"`` without; empty if unknown.
+    """The kind of an image: ``"good"``, its defect type, or ``"defective"`` without a type; empty if unknown.
 
-    Where a mask alone tells, it is what the image is if it is defective.
+    If only a mask gives the label, it is the kind that the image has if it is defective.
     """
     if image.label is None:
         return ""
@@ -53,11 +53,11 @@ def read_kinds(path: str | Path) -> dict[str, str]:
     """Read what `write_kinds` wrote.
 
     Raises:
-        DataError: absent, changed after it was made, or no such table.
+        DataError: it does not exist, was changed after it was written, or is not such a table.
     """
     kinds = {row["image_id"]: row["kind"] for row in read_table(path, COLUMNS, what="table of kinds")}
     try:
         require_usable(kinds.values(), str(path))
     except DataError as error:
-        raise DataError(f"{path} is no table of kinds ({error}); {RUN_AGAIN}") from None
+        raise DataError(f"{path} is not a valid table of kinds ({error}); {RUN_AGAIN}") from None
     return kinds

@@ -1,4 +1,4 @@
-"""What is known of the truth of a category's test images before any of them is opened."""
+"""The ground truth of a category's test images, as far as it is known before any image is opened."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class KnownTruth(NamedTuple):
-    """Which kinds of truth the test images of a category have.
+    """Which kinds of ground truth the test images of a category have.
 
-    Of an image whose mask alone tells what it is (the label ``"mask"``), either may come true.
+    An image whose label only its mask gives (the label ``"mask"``) counts as both good and defective.
 
     Attributes:
-        good, defective: whether an image is labelled so.
+        good, defective: whether any image has this label.
         masks: whether a defective one has a mask.
     """
 
@@ -30,7 +30,7 @@ class KnownTruth(NamedTuple):
 
     @property
     def ranks_images(self) -> bool:
-        """Whether there are images of both kinds, so that a ranking of images can be right or wrong."""
+        """Whether there are both normal and defective images, so that a ranking of images can be evaluated."""
         return self.good and self.defective
 
 
@@ -39,7 +39,7 @@ WHOLE_TRUTH = KnownTruth(good=True, defective=True, masks=True)
 
 
 def known_truth(items: Iterable[Item]) -> KnownTruth:
-    """What a listing says; training images do not count."""
+    """The known ground truth of listed images; training images do not count."""
     tests = [item for item in items if item.split == "test"]
     labels = {item.label for item in tests}
     return KnownTruth(

@@ -1,7 +1,7 @@
-"""What of a category's listing matters to whom: files, and digests of what places and tables say of the images.
+"""Separate a category's listing into the files and digests for the list of images and those for the manifest.
 
-A label, a type of defect or a test image's mask matters to the manifest alone, so that to correct one is no reason to
-read the images again.
+A label, a defect type or a test image's mask affects only the manifest, so that the images are not read again after a
+correction.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from zsad.files.json_values import canonical_json
 
 
 def image_files(items: Iterable[Item]) -> list[Path]:
-    """The files that the list of images is made from, sorted: they, and masks that alone tell who is trained on."""
+    """The files that the list of images depends on, sorted: images, and masks that decide about training images."""
     items = list(items)
     masks = [file for item in items if (mask := _mask_that_tells_who_trains(item)) for file in mask_files(mask)]
     return sorted({*(item.path for item in items), *masks})
 
 
 def truth_files(items: Iterable[Item]) -> list[Path]:
-    """The files that the manifest is made from besides the list of images, sorted: the masks."""
+    """The files that the manifest depends on besides the list of images, sorted: the masks."""
     return sorted({file for item in items if item.mask for file in mask_files(item.mask)})
 
 
 def images_digest(items: Sequence[Item]) -> str:
-    """Of which images there are, where they lie, and which are trained on; hexadecimal."""
+    """Digest of the images, their paths, and which are for training; hexadecimal."""
     return _digest(
         [
             item.image_id,
@@ -42,14 +42,14 @@ def images_digest(items: Sequence[Item]) -> str:
 
 
 def truth_digest(items: Sequence[Item]) -> str:
-    """Of what is known of each image; hexadecimal."""
+    """Digest of the ground truth of each image; hexadecimal."""
     return _digest(
         [item.image_id, item.split, item.label, item.defect_type, item.mask and item.mask.as_posix()] for item in items
     )
 
 
 def _mask_that_tells_who_trains(item: Item) -> Path | None:
-    """The mask of an image that says if it is left out as a defective training image; None if none does."""
+    """The mask that shows whether a training image is defective and left out; None if there is none."""
     return item.mask if item.split == "train" and item.label == "mask" else None
 
 

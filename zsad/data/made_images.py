@@ -1,4 +1,4 @@
-"""Images that the workflow itself has made, and that somebody may have removed since."""
+"""Check images that the workflow made and that the user may have removed or changed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zsad.files.provenance import file_sha256
 
 
 def check_made(path: Path, images: Iterable[ListedImage]) -> None:
-    """Check that images which the workflow itself has made are there as they were.
+    """Check that images which the workflow made exist unchanged.
 
     Raises:
-        DamagedFileError: of their list: whoever removes it has all made anew.
+        DamagedFileError: for their list: if it is removed, all images are made again.
     """
     for image in images:
         try:
             fault = "" if file_sha256(Path(image.path)) == image.sha256 else "has changed"
         except OSError as error:
-            fault = "is gone" if isinstance(error, FileNotFoundError) else "cannot be read"
+            fault = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         if fault:
             raise DamagedFileError(path, f"lists {image.path}, which {fault}")

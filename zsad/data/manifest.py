@@ -1,7 +1,8 @@
-"""The manifest: one row an image, what is listed of it and the truth.
+"""The manifest: one row per image, with its listed facts and its ground truth.
 
-For the evaluation, the reports and people; the stages before read the list of images (`zsad.data.image_list`), in which
-there is no truth. It holds the digest of each mask, so that whatever depends on a mask may depend on it instead.
+For the evaluation, the reports and users; earlier stages read the list of images (`zsad.data.image_list`), which has no
+ground truth. The manifest contains the digest of each mask, so that a rule that depends on a mask may depend on the
+manifest instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from zsad.data.image_list import OPTIONAL, ListedImage, image_of, read_records, 
 from zsad.data.subsets import Split
 from zsad.files.table_digest import RUN_AGAIN
 
-MEND = f"labels come from the data set itself: correct them there; {RUN_AGAIN}"
+FIX = f"labels come from the data set itself: correct them there; {RUN_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ImageRecord:
     Attributes:
         image_id: path inside the category's folder, with forward slashes; unique.
         path: path as the workflow opens it.
-        split: ``"train"`` (good by definition) or ``"test"``.
+        split: ``"train"`` (normal by definition) or ``"test"``.
         label: 1 defective, 0 good, None unknown.
         defect_type: e.g. ``"scratch"``; ``"good"``; empty if unknown.
         mask_path: a mask, or a folder whose masks are united; empty if none.
@@ -49,12 +50,12 @@ class ImageRecord:
 
     @property
     def pixels(self) -> int:
-        """How many the image has."""
+        """Number of pixels of the image."""
         return self.height * self.width
 
     @property
     def listed(self) -> ListedImage:
-        """The image without its truth."""
+        """The image without its ground truth."""
         return ListedImage(**{name: getattr(self, name) for name in (*LISTED, *OPTIONAL)})
 
 
@@ -67,16 +68,16 @@ def write_manifest(path: str | Path, records: Iterable[ImageRecord]) -> None:
 
 
 def read_manifest(path: str | Path) -> list[ImageRecord]:
-    """Read a manifest, with the truth: only `zsad.evaluation` may ask for it, and `zsad.reporting`, to draw it.
+    """Read a manifest, with the ground truth: only `zsad.evaluation` may use it, and `zsad.reporting` to show it.
 
-    Besides, `zsad.classification.draw_support` may, for the images whose kind is shown to a classifier, of an
-    auxiliary data set, which is never the one under test, `zsad.scoring.train_method`, and of images that are made for
-    training, `zsad.adaptation.origins`.
+    Exceptions: `zsad.classification.draw_support`, for the images whose kind is shown to a classifier;
+    `zsad.scoring.train_method`, for an auxiliary data set, which is never the one under test; and
+    `zsad.adaptation.origins`, for images that are made for training.
 
     Raises:
-        DataError: absent, changed after it was made, or not a manifest.
+        DataError: it does not exist, was changed after it was written, or is not a manifest.
     """
-    return read_records(path, COLUMNS, _record, what="manifest", mend=MEND)
+    return read_records(path, COLUMNS, _record, what="manifest", fix=FIX)
 
 
 def _record(row: dict[str, str]) -> ImageRecord:

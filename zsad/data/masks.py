@@ -1,4 +1,4 @@
-"""Reading ground-truth masks as people have them into one form: which pixels are defective."""
+"""Read ground-truth masks of any common form into one form: which pixels are defective."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zsad.errors import DataError
 
 LOSSY_THRESHOLD = 127  # of 255
 TURN = (
-    "one of the two is turned by 90 degrees: an image is turned upright by its orientation tag (EXIF), so turn the "
-    "mask in the same way, or give it the same tag"
+    "one of the two is turned by 90 degrees: the orientation tag (EXIF) of the image is applied, so turn the mask in "
+    "the same way, or give it the same tag"
 )
 
 
@@ -31,22 +31,22 @@ def read_mask(path: str | Path, height: int, width: int, sha256: str = "") -> np
     """Read a ground-truth mask to bool ``[height, width]``: every pixel that is not black is defective.
 
     So 0/1, 0/255, grey, 16-bit and coloured masks need no setting. A palette is looked up by colour, and a transparent
-    pixel marks nothing, whatever its colour. Where compression has changed the values (JPEG, lossy WebP), black is
-    all that is not brighter than 127 of 255 in any channel. A folder stands for the union of the masks in it.
+    pixel marks nothing, whatever its colour. With lossy compression (JPEG, lossy WebP), a pixel is black if no channel
+    is brighter than 127 of 255. A folder stands for the union of the masks in it.
 
-    Like an image, a mask is turned by its own EXIF orientation; without one it is taken to be upright, as most programs
-    save it that have shown the image to whoever drew the mask.
+    Like for an image, the mask's own EXIF orientation is applied; without one the mask is assumed to be upright, as
+    most annotation programs save it.
 
     Args:
         height, width: of the image, pixels, upright.
-        sha256: the digest that the manifest records; another one means that the mask has changed since.
+        sha256: the digest in the manifest; a different digest means that the mask has changed since.
 
     Raises:
-        DataError: absent, changed or unreadable, of another size than its image, not a number somewhere, or a folder
-            without masks.
+        DataError: it does not exist, was changed, is unreadable, differs from its image in size, has a pixel that is
+            not a number, or is a folder without masks.
     """
     if sha256 and mask_sha256(path) != sha256:
-        raise DataError(f"the mask {path} has changed since it was listed; run again to list it anew")
+        raise DataError(f"the mask {path} has changed since it was listed; run again to list it again")
     mask = np.zeros((height, width), dtype=bool)
     for file in _files(Path(path)):
         content = read_bytes(file)
@@ -64,7 +64,7 @@ def mask_sha256(path: str | Path) -> str:
     """SHA-256 of a mask, in hexadecimal: of its bytes, or of names and digests of the masks in a folder.
 
     Raises:
-        DataError: absent or unreadable, or a folder without masks.
+        DataError: it does not exist, is unreadable, or is a folder without masks.
     """
     files = _files(Path(path))
     digests = [hashlib.sha256(read_bytes(file)).hexdigest() for file in files]
@@ -75,7 +75,7 @@ def mask_sha256(path: str | Path) -> str:
 
 
 def has_orientation(path: str | Path) -> bool:
-    """Whether the mask, or one of those in a folder, is turned or mirrored by its orientation tag.
+    """Whether the mask, or one of the masks in a folder, has an orientation tag that turns or mirrors it.
 
     Raises:
         DataError: as `read_mask`.
@@ -88,7 +88,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if is_image(file) and not file.is_dir())
     if not files:
-        raise DataError(f"the mask folder {path} has no images in it; put the masks there, or delete it")
+        raise DataError(f"the mask folder {path} contains no images; put the masks there, or delete it")
     return files
 
 
@@ -103,7 +103,7 @@ def _is_set(picture: Picture, path: Path) -> np.ndarray:
 
 
 def _threshold(picture: Picture) -> float:
-    """What is black at most where compression has changed the values."""
+    """The greatest value that counts as black, higher for lossy compression."""
     dtype = picture.colour.dtype
     white = picture.white or (np.iinfo(dtype).max if dtype.kind == "u" else 255)
     return LOSSY_THRESHOLD / 255 * white

@@ -1,4 +1,4 @@
-"""Published data sets that come as Python packages: where the images lie that a package has brought, and its version.
+"""Published data sets that come as Python packages: find the images and the version of an installed package.
 
 Nothing is imported from a package, copied out of it or written into it.
 """
@@ -20,7 +20,7 @@ class Installed(NamedTuple):
 
     Attributes:
         name: of the distribution.
-        version: ``"unknown"`` if its metadata do not say.
+        version: ``"unknown"`` if its metadata do not give it.
         root: folder of the images, absolute, as the layout of the data set takes it.
     """
 
@@ -33,15 +33,16 @@ class Installed(NamedTuple):
 
 
 def installed(package: Package, title: str) -> Installed:
-    """The package of a data set, which ``title`` names in messages.
+    """Find the installed package of a data set, which messages call ``title``.
 
     Raises:
-        DataError: it is not installed in this environment, or not whole.
+        DataError: it is not installed in this environment, or is incomplete.
     """
     found = _distribution(package.name)
     if found is None:
         raise DataError(
-            f"{title} comes by the package {package.name}, which is not installed here; run `{package.command}`, {COPY}"
+            f"{title} comes as the Python package {package.name}, which is not installed here; run "
+            f"`{package.command}`, {COPY}"
         )
     is_there = Installed(package.name, _version(found), Path(str(found.locate_file(package.folder))).absolute())
     if not is_there.root.is_dir():
@@ -53,22 +54,22 @@ def installed(package: Package, title: str) -> Installed:
 
 
 def other_version(facts: DatasetFacts, found: str) -> str:
-    """What to say of a package that is not of the verified version; empty if it is.
+    """The warning for a package of another version than the verified one; empty if it is the verified one.
 
     Args:
-        found: name and version, as `Installed` is written.
+        found: name and version, in the form of `str(Installed)`.
     """
     package = facts.package
     if package is None or not found or found == verified(package):
         return ""
     return (
-        f"the images are those of {found}, but {facts.title} was verified with {verified(package)}: they may be other "
-        f"images, and figures are not comparable; `{package.command}` has the verified one"
+        f"the images are those of {found}, but {facts.title} was verified with {verified(package)}: the images may "
+        f"differ, and results are not comparable; `{package.command}` installs the verified version"
     )
 
 
 def verified(package: Package) -> str:
-    """Name and version of what was verified, as `Installed` is written."""
+    """Name and version of the verified package, in the form of `str(Installed)`."""
     return f"{package.name} {package.version}"
 
 
@@ -80,5 +81,5 @@ def _distribution(name: str) -> Distribution | None:
 
 
 def _version(found: Distribution) -> str:
-    """The version, of which a package that was removed by halves knows nothing."""
+    """The version, which a half-removed package does not know."""
     return found.metadata["Version"] or "unknown"

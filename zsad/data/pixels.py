@@ -1,8 +1,8 @@
 """Pixel values of any type as 8-bit RGB, on scales that are the same for every image of a set.
 
-To stretch each image to its own range would make the scores of two images incomparable. So a scale goes with the type
-of the values, unless the user says which value is white; floating point alone does not tell its range, which is taken
-from the values only where they leave no doubt.
+Stretching each image to its own range would make the scores of two images incomparable. So the scale depends on the
+type of the values, unless the user sets which value is white. The type does not give the range of floating-point
+values; it is inferred from the values only where they are unambiguous.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Level = np.integer[Any] | np.floating[Any]  # a value of a pixel
 STRIP_PIXELS = 2**22  # converted at a time, so that no second copy of a large image is made
 WHITE_16 = 65535
 SIXTEEN_TO_EIGHT = 257  # 65535 / 255
-HALF_LEVEL = 0.5 / 255  # of the range; what floating-point values exceed it by less, rounding takes away
+HALF_LEVEL = 0.5 / 255  # of the range; a smaller excess of floating-point values disappears by rounding
 
 
 class FloatScale(NamedTuple):
-    """A range of floating-point values that is in use.
+    """A common range of floating-point values.
 
     Attributes:
-        white: its end.
-        least: what an image must reach to be of this range. A darker one may as well be of the range before, with
-            values that interpolation has carried beyond its end.
+        white: its upper end.
+        least: the greatest value of an image of this range is at least this. A darker image may belong to the previous
+            range, with values that interpolation has moved beyond its end.
     """
 
     white: int
@@ -48,12 +48,13 @@ def strips(height: int, width: int) -> Iterator[slice]:
 def eight_bit_rgb(values: np.ndarray, path: str | Path, white: float | None = None) -> np.ndarray:
     """Convert an image to uint8 ``[height, width, 3]``, rounded to the nearest level.
 
-    Integers of 16 bits and more are divided by 257. Floating-point values are those of the range 0..1, 0..255 or
-    0..65535 that their greatest shows; where it shows none, e.g. with 1.2 or 1023, they are refused. With ``white``
-    both are multiplied by 255 / white instead, and what is brighter is white too. Values of 8 bits stay as they are.
+    Integers of 16 bits and more are divided by 257. The greatest floating-point value decides between the ranges 0..1,
+    0..255 and 0..65535; ambiguous values, e.g. 1.2 or 1023, are rejected. With ``white`` both are multiplied by 255 /
+    white instead, and brighter values become white, too. Values of 8 bits stay as they are.
 
     Args:
-        values: grey ``[height, width]`` or RGB ``[height, width, 3]``; returned as it is if there is nothing to change.
+        values: grey ``[height, width]`` or RGB ``[height, width, 3]``; returned unchanged if there is nothing to
+            convert.
         path: for messages.
         white: the value that becomes 255, above 0, for values of more than 8 bits; None for the scale of their type.
 
@@ -72,12 +73,12 @@ def eight_bit_rgb(values: np.ndarray, path: str | Path, white: float | None = No
 
 
 def _levels(values: np.ndarray, path: str | Path, white: float | None) -> Callable[[np.ndarray], np.ndarray]:
-    """What makes uint8 of some of the values."""
+    """The function that converts values to uint8."""
     if values.dtype == np.uint8:
         return lambda strip: strip
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise DataError(f"{path} has pixels that are NaN or infinite; replace them by numbers")
+        raise DataError(f"{path} has pixels that are NaN or infinite; replace them with numbers")
     is_float = values.dtype.kind == "f"
     if white is None and not is_float:
         _check_range(low, high, WHITE_16, path)
@@ -86,9 +87,9 @@ def _levels(values: np.ndarray, path: str | Path, white: float | None) -> Callab
     _check_range(low, high, scale, path, is_clipped=white is not None)
     if scale is None:
         raise DataError(
-            f"{path} has floating-point values {_shown(low, high)}, which show none of the ranges 0..1, 0..255 and "
+            f"{path} has floating-point values {_shown(low, high)}, which match none of the ranges 0..1, 0..255 and "
             "0..65535; set dataset.params.white to the value that is white, or save all images of the set with 8 or 16 "
-            "bits a channel"
+            "bits per channel"
         )
     factor = 255.0 / scale
     if values.dtype == np.uint16:
@@ -98,14 +99,14 @@ def _levels(values: np.ndarray, path: str | Path, white: float | None) -> Callab
 
 
 def _check_range(low: Level, high: Level, white: float | None, path: str | Path, *, is_clipped: bool = False) -> None:
-    """Refuse values below 0, and above 65535 unless they are clipped; what rounding takes away is allowed."""
+    """Reject values below 0, and above 65535 unless they are clipped; an excess within rounding is allowed."""
     slack = HALF_LEVEL if low.dtype.kind == "f" else 0.0
     if low < -slack * (white or 0) or (not is_clipped and high > WHITE_16 * (1 + slack)):
         shown = _shown(low, high)
         what, fix = (
             ("negative values", "make them 0 or more")
             if is_clipped
-            else ("values outside 0..65535", "save it with 8 or 16 bits a channel")
+            else ("values outside 0..65535", "save it with 8 or 16 bits per channel")
         )
         raise DataError(f"{path} has {what} ({shown}); {fix}")
 
@@ -115,7 +116,7 @@ def _shown(low: Level, high: Level) -> str:
 
 
 def _float_white(high: float) -> int | None:
-    """The end of the range that the greatest value shows; what rounds to the end is within it."""
+    """The end of the range that the greatest value belongs to; a value that rounds to the end is within it."""
     whites = (scale.white for scale in FLOAT_SCALES if scale.least <= high <= scale.white * (1 + HALF_LEVEL))
     return next(whites, None)
 

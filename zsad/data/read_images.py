@@ -41,13 +41,13 @@ def read_images(
 
     Args:
         output: CSV, see `zsad.data.image_list`.
-        unreadable: CSV of the images that are left out, with the reason of each; of none with ``"stop"``.
-        policy: what becomes of images that cannot be read.
-        threads: that decode, each one image at a time.
-        bounds: an image out of them counts as one that cannot be read.
+        unreadable: CSV of the images that are left out, with the reason for each; empty with ``"stop"``.
+        policy: how unreadable images are treated.
+        threads: number of decoding threads, each with one image at a time.
+        bounds: an image that exceeds them counts as unreadable.
 
     Raises:
-        DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.listed`.
+        DataError: an image cannot be read and must not be left out, no test image remains, or see `Layout.listed`.
     """
     items = layout.items(root, category)
     readings, failures = _read(items, category, policy, threads, layout.white, bounds)
@@ -69,13 +69,13 @@ def read_training(
     threads: int = 1,
     bounds: Bounds = NO_BOUNDS,
 ) -> None:
-    """Decode the training images of a category and list them, as `read_images` does, whatever the test images are.
+    """Decode the training images of a category and list them, as `read_images` does, independent of the test images.
 
     Args:
-        output, policy, threads, bounds: as there.
+        output, policy, threads, bounds: as for `read_images`.
 
     Raises:
-        DataError: an image cannot be read and is not to be left out, or see `Layout.usable`.
+        DataError: an image cannot be read and must not be left out, or see `Layout.usable`.
     """
     items = of_split(layout.items(root, category), "train")
     readings, _ = _read(items, category, policy, threads, layout.white, bounds)
@@ -87,10 +87,10 @@ def read_training(
 def _read(
     items: Sequence[Item], category: str, policy: Policy, threads: int, white: float | None, bounds: Bounds
 ) -> tuple[list[Reading], list[Reading]]:
-    """The readings of what can be read, and of what cannot.
+    """The readings of readable images, and of unreadable ones.
 
     Raises:
-        DataError: an image cannot be read and is not to be left out.
+        DataError: an image cannot be read and must not be left out.
     """
     readings = read_all([item.path for item in items], threads, white, bounds)
     failures = failed(readings)

@@ -31,12 +31,12 @@ def read_support(
     """Decode every labelled example for a category and list them.
 
     Args:
-        source: where they lie, and what each shows.
-        images: CSV, see `zsad.data.image_list`; all of the split ``test``.
+        source: their folder or table, with the kind of each.
+        images: CSV, see `zsad.data.image_list`; all have the split ``test``.
         kinds: CSV, see `zsad.data.kinds`.
-        threads: that decode, each one image at a time.
-        bounds: an image out of them counts as one that cannot be read.
-        white: as of `zsad.data.images.read_image`.
+        threads: number of decoding threads, each with one image at a time.
+        bounds: an image that exceeds them counts as unreadable.
+        white: as for `zsad.data.images.read_image`.
 
     Raises:
         DataError: an image cannot be read, there are masks among them, or see `SupportSource.items`.
@@ -66,6 +66,6 @@ def read_support(
     )
     write_kinds(kinds, {example.image_id: example.kind for example in examples})
     for called in sorted({example.called for example in examples if kind_named(example.called) != example.kind}):
-        logger.info("%s: '%s' is taken for the kind '%s'", category, called, GOOD)
+        logger.info("%s: '%s' is read as the kind '%s'", category, called, GOOD)
     for kind, count in sorted(Counter(example.kind for example in examples).items()):
         logger.info("%s: %d labelled examples of %s", category, count, kind)

@@ -1,6 +1,6 @@
-"""Every image of a category decoded once, before anything is computed from it: what it is, or why it is left out.
+"""Decode every image of a category once, before anything is computed from it: its facts, or why it is left out.
 
-Few images are in memory at a time: as many as there are threads.
+At most as many images as threads are in memory at a time.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Policy = Literal["stop", "skip"]
 STOP: Policy = "stop"
 SKIP: Policy = "skip"
 COLUMNS = ("path", "reason")
-NAMED = 20  # unreadable images that one sentence names
+NAMED = 20  # unreadable images named in one message
 
 
 class Reading(NamedTuple):
-    """What one image turned out to be.
+    """The facts of one decoded image.
 
     Attributes:
         height, width: pixels, upright; 0 if it cannot be read.
         sha256: of the file's bytes; empty if it cannot be read.
-        failure: why it cannot be read, a sentence; empty if it can.
+        failure: why it cannot be read, a sentence; empty if it can be read.
     """
 
     path: Path
@@ -46,76 +46,76 @@ def read_all(
     """Decode images, in the order given.
 
     Args:
-        white: as of `zsad.data.images.read_image`.
-        bounds: an image out of them counts as one that cannot be read.
+        white: as for `zsad.data.images.read_image`.
+        bounds: an image that exceeds them counts as unreadable.
 
     Raises:
-        DataError: there is too little memory, or an image that was listed is gone.
+        DataError: there is too little memory, or a listed image no longer exists.
     """
     with ThreadPoolExecutor(threads) as pool:
         return [within(bounds, reading) for reading in pool.map(partial(_reading, white=white), paths)]
 
 
 def within(bounds: Bounds, reading: Reading) -> Reading:
-    """The reading of an image; one that failed if the image is out of bounds."""
+    """Return a reading; a failed one if the image exceeds the limits."""
     if reading.failure or not (failure := bounds.failure(reading.path, reading.height, reading.width)):
         return reading
     return Reading(reading.path, failure=failure)
 
 
 def failed(readings: Iterable[Reading]) -> list[Reading]:
-    """Those that cannot be read."""
+    """Return the readings of images that cannot be read."""
     return [reading for reading in readings if reading.failure]
 
 
 def complaint(failures: Sequence[Reading], category: str, *, can_skip: bool = True) -> str:
-    """One sentence about all images that cannot be read or are out of bounds, with what can be done.
+    """One message about all images that cannot be read or exceed the limits, with the fix.
 
     Args:
-        category: whose images they are.
-        can_skip: whether they may be left out by the configuration.
+        category: of the images.
+        can_skip: whether the configuration can leave them out.
     """
     or_skip = f", or set dataset.unreadable to '{SKIP}'" if can_skip else ""
     if len(failures) == 1:
         return f"{failures[0].failure}{or_skip}"
     named = "; ".join(reason_of(reading.failure) for reading in failures[:NAMED])
-    more = f"; and {len(failures) - NAMED} more, which the log of this step names" if len(failures) > NAMED else ""
+    more = f"; and {len(failures) - NAMED} more, named in the log of this step" if len(failures) > NAMED else ""
     return (
-        f"{len(failures)} images of {category} cannot be used: replace them{',' if can_skip else ' or'} take them out "
-        f"of the folder{or_skip}: {named}{more}"
+        f"{len(failures)} images of {category} cannot be used: replace them{',' if can_skip else ' or'} remove them "
+        f"from the folder{or_skip}: {named}{more}"
     )
 
 
 def all_unreadable(images: int, category: str, first: str) -> str:
-    """The sentence for a category of whose images to inspect not one can be read."""
-    return f"not one of the {images} test images of category '{category}' can be used; the first: {first}"
+    """The message for a category with no readable test image."""
+    return f"none of the {images} test images of category '{category}' can be used; the first: {first}"
 
 
 def reason_of(failure: str) -> str:
-    """What is wrong, without what to do."""
+    """The cause in a message, without the fix."""
     return failure.partition("; ")[0]
 
 
 def write_unreadable(path: Path, failures: Iterable[Reading]) -> None:
-    """Write the list of images that are left out, with the reason of each; a header alone if there is none."""
+    """Write the list of images that are left out, with the reason for each; only a header if there is none."""
     write_table(path, COLUMNS, [(reading.path.as_posix(), reading.failure) for reading in failures])
 
 
 def read_unreadable(path: Path) -> dict[Path, str]:
-    """Why each image is left out, by its path.
+    """Read why each image is left out, by its path.
 
     Raises:
-        DataError: absent, changed after it was made, or no such list.
+        DataError: it does not exist, was changed after it was written, or is not such a list.
     """
     rows = read_table(path, COLUMNS, what="list of unreadable images")
     return {Path(row["path"]): row["reason"] for row in rows}
 
 
 def skipped_text(lists: Mapping[str, Path]) -> str:
-    """What to say at the end of a run of the images that were left out; empty if there are none.
+    """The message at the end of a run about images that were left out; empty if there are none.
 
     Args:
-        lists: of images that are left out, by category; one that is not made yet counts for nothing.
+        lists: files of images that are left out, by category; a file that does not exist yet is ignored.
     """
     counts = {}
     for category, path in lists.items():
@@ -126,7 +126,7 @@ def skipped_text(lists: Mapping[str, Path]) -> str:
     total = sum(counts.values())
     they = "1 image was left out, since it" if total == 1 else f"{total} images were left out, since they"
     where = ", ".join(lists[category].as_posix() for category in counts)
-    return f"{they} cannot be used; why stands in {where}"
+    return f"{they} cannot be used; for the reasons see {where}"
 
 
 def _reading(path: Path, white: float | None) -> Reading:
@@ -135,6 +135,6 @@ def _reading(path: Path, white: float | None) -> Reading:
     except MemoryShortageError:
         raise
     except DataError as error:
-        if not os.path.lexists(path):  # it was there when the folder was listed
+        if not os.path.lexists(path):  # it existed when the folder was listed
             raise
         return Reading(path, failure=str(error))

@@ -1,12 +1,12 @@
-"""The defects of MVTec LOCO AD one by one, and how much of each must be found: its saturation area.
+"""The single defects of MVTec LOCO AD, and how much of each must be found: its saturation area.
 
-A logical anomaly has no one right outline: of a missing pushpin any of many places may be marked. So the authors mark
-all pixels that may be called anomalous, and count a defect as wholly found once as many of them are found as its
-saturation area says (the saturated per-region overlap, sPRO):
+A logical anomaly has no unique outline: a missing pushpin may be marked in any of many places. So the authors mark all
+pixels that may be called anomalous, and count a defect as completely found once the number of found pixels reaches its
+saturation area (the saturated per-region overlap, sPRO):
 
     sPRO(prediction P, defect A with saturation area s) = min(|P and A| / s, 1)
 
-Each mask file is one defect, whose non-zero pixels have one value; ``defects_config.json`` has an entry a value::
+Each mask file is one defect, whose non-zero pixels have one value; ``defects_config.json`` has an entry per value::
 
     {"defect_name": "missing_pushpin", "pixel_value": 255, "saturation_threshold": 6300, "relative_saturation": false}
 
@@ -36,7 +36,7 @@ CONFIG_NAME = "defects_config.json"
 
 
 class DefectKind(BaseModel):
-    """One kind of defect, as ``defects_config.json`` has it.
+    """One defect type of ``defects_config.json``.
 
     Attributes:
         defect_name: e.g. ``"missing_pushpin"``.
@@ -67,7 +67,7 @@ class DefectKind(BaseModel):
             area: of the defect, in pixels, at least 1.
         """
         if self.relative_saturation:
-            return max(int(self.saturation_threshold * area), 1)  # of 0 pixels the authors' code makes 0 / 0
+            return max(int(self.saturation_threshold * area), 1)  # the authors' code computes 0 / 0 for 0 pixels
         return min(int(self.saturation_threshold), area)
 
 
@@ -76,7 +76,7 @@ class Region:
     """One defect of an image: a channel of its ground truth.
 
     Attributes:
-        defect_name: its kind.
+        defect_name: its type.
         pixels: bool ``[height, width]``, at least one of them set. Regions of an image may overlap.
         saturation_area: how many of its pixels must be found, in 1..number of them.
     """
@@ -90,44 +90,43 @@ KINDS = TypeAdapter(list[DefectKind])
 
 
 def read_defect_kinds(config: Path) -> dict[int, DefectKind]:
-    """The kinds of defects by the value of their pixels.
+    """Read the defect types by the value of their pixels.
 
     Raises:
-        DataError: absent, not as described, or two entries for one value.
+        DataError: it does not exist, is invalid, or has two entries for one value.
     """
-    mend = "put back the file that comes with the data set"
+    fix = "put back the file that comes with the data set"
     try:
         kinds = KINDS.validate_json(config.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{config} cannot be read ({error.strerror}), but says what the masks' pixel values mean; {mend}"
+            f"{config} cannot be read ({error.strerror}), but defines the masks' pixel values; {fix}"
         ) from None
     except ValidationError as error:
         raise DataError(
-            f"{config} is no list of defects with saturation thresholds: {_reason(error)}; {mend}"
+            f"{config} is not a list of defects with saturation thresholds: {_reason(error)}; {fix}"
         ) from None
     by_value = {kind.pixel_value: kind for kind in kinds}
     if len(by_value) < len(kinds):
-        raise DataError(f"{config} has two entries with the same pixel_value; {mend}")
+        raise DataError(f"{config} has two entries with the same pixel_value; {fix}")
     return by_value
 
 
 def read_regions(mask: Path, height: int, width: int, config: Path) -> list[Region]:
-    """The defects of an image, in the order of their files.
+    """Read the defects of an image, in the order of their files.
 
     Args:
-        mask: folder of the image's masks, one file a defect; or the only file.
+        mask: folder of the image's masks, one file per defect; or the only file.
         height, width: pixels of the image.
         config: the category's ``defects_config.json``.
 
     Raises:
-        DataError: an unreadable file, one of another size than the image, or one that is not a single defect of the
-            configuration.
+        DataError: a file is unreadable, differs from the image in size, or is not a single defect of the configuration.
     """
     kinds = read_defect_kinds(config)
     files = mask_files(mask)
     if not files:
-        raise DataError(f"the mask folder {mask} has no images in it; put back its files or delete it")
+        raise DataError(f"the mask folder {mask} contains no images; put back its files or delete it")
     return [_region(file, read_mask(file, height, width), kinds, config) for file in files]
 
 
@@ -147,7 +146,7 @@ def _only_value(file: Path) -> int:
     with Image.open(file) as image:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
-        raise DataError(f"the mask {file} has colour, but its pixel value says which defect it is; save it as grey")
+        raise DataError(f"the mask {file} has colour, but its pixel value identifies the defect; save it as grey")
     values = np.unique(pixels)
     values = values[values != 0]
     if len(values) != 1:

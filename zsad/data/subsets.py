@@ -1,12 +1,12 @@
-"""Named subsets of a category's images: what features are extracted for.
+"""Named subsets of a category's images, for which features are extracted.
 
-``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images, and
-``references-k4-seed0-consecutive`` the first 4 of them by name, with ``seed1`` the next 4,
-``support-NAME`` every labelled example of a support, which lies beside the data set and has a list of its own.
-``synthetic-k4-seed0-n40-cpns`` are 40 images with anomalies made for training from 4 references, of the kinds whose
-letters stand at the end; they have a list of their own, too.
-Draws with one seed are nested: the 4 references hold the 1 reference of the same seed, so that curves over the number
-of references differ by what is added and by nothing else.
+``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a random sample of 4 training
+images, and ``references-k4-seed0-consecutive`` the first 4 of them by name (with ``seed1`` the next 4).
+``support-NAME`` is every labelled example of a support, which is separate from the data set and has its own list.
+``synthetic-k4-seed0-n40-cpns`` are 40 images with synthetic anomalies for training, made from 4 references by the
+recipes whose letters are at the end; they have their own list, too. Samples with the same seed are nested: the 4
+references contain the 1 reference of the same seed, so that curves over the number of references differ only by the
+added images.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ VIEWS = (
     "rot300",
     *TURNS,
 )
-SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
+SUPPORT = "support-"  # prefix of subsets of images that are separate from the data set
 RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
-"""What anomalies are made by, see `zsad.adaptation.synthetic`, and the letter of each in the names of subsets."""
+"""The recipes of synthetic anomalies, see `zsad.adaptation.synthetic`, by their letters in the names of subsets."""
 SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
-CONSECUTIVE = "-consecutive"  # ends the names of references that are the next files by name, and no random draw
+CONSECUTIVE = "-consecutive"  # suffix of references that are the next files by name instead of a random sample
 DRAWS = rf"references-k\d+-seed\d+(?:{CONSECUTIVE})?"  # the pattern of names of references
 SUBSETS = rf"test|train|{DRAWS}|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(rf"references-k(\d+)-seed(\d+)({CONSECUTIVE})?")
 _SYNTHETIC = re.compile(rf"synthetic-(?:k(\d+)|all)-seed(\d+)-n([1-9]\d*)-([{''.join(RECIPES)}]+)")
-_VARIANT = re.compile(r"@(\d{3}(?:\.\d{3})?)$")  # at the end of an image's identifier, behind the ending of its file
+_VARIANT = re.compile(r"@(\d{3}(?:\.\d{3})?)$")  # at the end of an image's identifier, after the suffix of its file
 
 
 Split = Literal["train", "test"]
 
 
 def split_named(name: str) -> Split:
-    """The split of a name.
+    """Return the split of this name.
 
     Raises:
-        ValueError: there is none of it.
+        ValueError: there is no such split.
     """
     splits: dict[str, Split] = {"train": "train", "test": "test"}
     if name not in splits:
-        raise ValueError(f"'{name}' is no split")
+        raise ValueError(f"'{name}' is not a split")
     return splits[name]
 
 
 class SizedImage(NamedTuple):
-    """An image as far as its size goes.
+    """The size and split of an image.
 
     Attributes:
         height, width: pixels, upright.
@@ -81,16 +81,16 @@ Refusals = Callable[[Sequence[SizedImage]], Sequence[str]]
 
 
 def no_refusals(images: Sequence[SizedImage]) -> Sequence[str]:
-    """Nothing that images cannot be used for."""
+    """No refusals: images can be used for everything."""
     return ()
 
 
 class OfSplit(Protocol):
-    """What is of a split: an image of a list or of the manifest, or a `SizedImage`."""
+    """An object with a split: an image of a list or of the manifest, or a `SizedImage`."""
 
     @property
     def image_id(self) -> str:
-        """What the image is called."""
+        """Identifier of the image."""
 
     @property
     def split(self) -> Split:
@@ -101,7 +101,7 @@ Image = TypeVar("Image", bound=OfSplit)
 
 
 class FeatureSet(NamedTuple):
-    """A subset of a category's images and how they are seen.
+    """A subset of a category's images and a view of them.
 
     Attributes:
         view: ``original``, ``hflip`` (mirrored left to right), ``vflip`` (top to bottom), ``rot060`` and its like
@@ -113,16 +113,16 @@ class FeatureSet(NamedTuple):
 
 
 def references(count: int, seed: int, *, consecutive: bool = False) -> str:
-    """Name of the subset of ``count`` training images drawn with ``seed``.
+    """Name of the subset of ``count`` training images sampled with ``seed``.
 
     Args:
-        consecutive: whether they are the files ``seed * count`` and following by name, and no random draw.
+        consecutive: whether they are the files ``seed * count`` and following by name, instead of a random sample.
     """
     return f"references-k{count}-seed{seed}{CONSECUTIVE if consecutive else ''}"
 
 
 def references_count(subset: str) -> int | None:
-    """How many training images a subset draws; None if it is no draw."""
+    """How many training images a subset samples; None for other subsets."""
     match = _REFERENCES.fullmatch(subset)
     return int(match[1]) if match else None
 
@@ -133,18 +133,18 @@ def support_subset(support: str) -> str:
 
 
 def support_named(subset: str) -> str:
-    """The support whose examples a subset holds; empty if it is of the data set."""
+    """The support whose examples a subset contains; empty for subsets of the data set."""
     return subset.removeprefix(SUPPORT) if subset.startswith(SUPPORT) else ""
 
 
 class SyntheticSubset(NamedTuple):
-    """Images with anomalies that are made for training from references.
+    """Images with synthetic anomalies for training, made from references.
 
     Attributes:
-        shots: references that they are made from; None for all training images.
-        seed: of the draw of the references, and of the anomalies.
-        images: how many are made.
-        recipes: what anomalies are made by, of `RECIPES`, each once.
+        shots: number of references that they are made from; None for all training images.
+        seed: random seed of the references and of the anomalies.
+        images: number of images.
+        recipes: how anomalies are made, of `RECIPES`, each once.
     """
 
     shots: int | None
@@ -154,30 +154,32 @@ class SyntheticSubset(NamedTuple):
 
     @property
     def references(self) -> str:
-        """The subset of the images that they are made from."""
+        """Name of the subset of images that they are made from."""
         return "train" if self.shots is None else references(self.shots, self.seed)
 
 
 def synthetic_subset(shots: int | Literal["all"], seed: int, images: int, recipes: Sequence[str]) -> str:
-    """Name of the subset of images with anomalies made from references; see `SyntheticSubset`.
+    """Name of the subset of images with synthetic anomalies made from references; see `SyntheticSubset`.
 
-    Equal sets of recipes give one name, whatever their order and however often each is named.
+    Equal sets of recipes give the same name, whatever their order and repetitions.
 
     Raises:
-        ValueError: there is no such recipe, none is named, or no image is to be made.
+        ValueError: a recipe is unknown, none is named, or no image is requested.
     """
     if images < 1:
-        raise ValueError(f"{images} images with synthetic anomalies teach nothing; ask for at least 1")
+        raise ValueError(f"{images} images with synthetic anomalies cannot train anything; use at least 1")
     if unknown := next((recipe for recipe in recipes if recipe not in RECIPES.values()), None):
-        raise ValueError(f"'{unknown}' makes no anomalies; use {', '.join(RECIPES.values())}")
+        raise ValueError(f"'{unknown}' is not a recipe of synthetic anomalies; use {', '.join(RECIPES.values())}")
     letters = "".join(letter for letter, recipe in RECIPES.items() if recipe in recipes)
     if not letters:
-        raise ValueError(f"nothing makes anomalies; name at least one of {', '.join(RECIPES.values())}")
+        raise ValueError(
+            f"no recipe of synthetic anomalies is given; name at least one of {', '.join(RECIPES.values())}"
+        )
     return f"synthetic-{shots if shots == 'all' else f'k{shots}'}-seed{seed}-n{images}-{letters}"
 
 
 def synthetic_named(subset: str) -> SyntheticSubset | None:
-    """The images made for training that a subset names; None of any other subset."""
+    """The synthetic images that a subset names; None for any other subset."""
     match = _SYNTHETIC.fullmatch(subset)
     if not match:
         return None
@@ -189,10 +191,10 @@ def synthetic_named(subset: str) -> SyntheticSubset | None:
 def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     """The images of a subset, in the order of the list.
 
-    The examples of a support and images made for training have lists of their own, of which they are all.
+    The examples of a support and synthetic images have their own lists, and are all of the list.
 
     Raises:
-        DataError: the subset is empty, or fewer training images exist than references are asked for.
+        DataError: the subset is empty, or fewer training images exist than references are requested.
     """
     if support := support_named(subset):
         if not records:
@@ -208,7 +210,7 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     match = _REFERENCES.fullmatch(subset)
     if not match:
         raise DataError(
-            f"'{subset}' names no subset; use 'test', 'train', 'references-k<count>-seed<seed>', 'support-<name>' or "
+            f"'{subset}' is not a subset; use 'test', 'train', 'references-k<count>-seed<seed>', 'support-<name>' or "
             "'synthetic-<k<count> or all>-seed<seed>-n<images>-<letters of recipes>'"
         )
     count, seed = int(match[1]), int(match[2])
@@ -216,7 +218,7 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     if len(train) < count:
         fewer = f"lower 'shots' to {len(train)} or less, or add images to train/good"
         raise DataError(
-            f"category '{category}' has {len(train)} training images, fewer than the {count} references asked for; "
+            f"category '{category}' has {len(train)} training images, fewer than the {count} references requested; "
             f"{fewer if train else 'add some, or leave out the methods with references'}"
         )
     if match[3]:
@@ -226,10 +228,10 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
 
 
 def _consecutive(train: Sequence[Image], count: int, seed: int, category: str) -> list[Image]:
-    """The next ``count`` images by name, after as many for each lower seed.
+    """The next ``count`` images by name, after ``count`` images for each lower seed.
 
     Raises:
-        DataError: there are not so many.
+        DataError: there are not enough.
     """
     wanted = (seed + 1) * count
     if len(train) < wanted:
@@ -241,16 +243,16 @@ def _consecutive(train: Sequence[Image], count: int, seed: int, category: str) -
 
 
 def angle_suffix(angle: float) -> str:
-    """What a view that shows an image at several angles adds to its identifier: ``@045``, or ``@123.457``.
+    """The suffix that a view at several angles adds to an image's identifier: ``@045``, or ``@123.457``.
 
     Args:
-        angle: degrees, at least 0 and below 360; thousandths are told apart.
+        angle: degrees, at least 0 and below 360; with a resolution of thousandths.
     """
     return f"@{angle:03.0f}" if angle == int(angle) else f"@{angle:07.3f}"
 
 
 def base_id(image_id: str) -> str:
-    """Identifier of the image that a view shows, whatever the angle."""
+    """Identifier of the image that a view shows, without the angle."""
     return _VARIANT.sub("", image_id)
 
 

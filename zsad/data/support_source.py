@@ -1,14 +1,14 @@
-"""Labelled examples of kinds of defect that lie beside a data set: a folder of folders, or a table.
+"""Labelled examples of defect types, separate from a data set: a folder of folders, or a table.
 
 ::
 
     <folder>/<kind>/*.png                 for all categories of the data set
-    <folder>/<category>/<kind>/*.png      for one of them, if that folder is there
+    <folder>/<category>/<kind>/*.png      for one of them, if that folder exists
 
     path,kind                             a table, whose paths start at its own folder
     photos/0001.jpg,scratch
 
-Whatever means good, such as ``ok`` or ``nominal``, is the kind ``good``. A kind is one folder with all those in it.
+Any word for good, such as ``ok`` or ``nominal``, is the kind ``good``. A kind is one folder with all its sub-folders.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ ENDINGS = ", ".join(IMAGE_SUFFIXES)
 
 
 class Example(NamedTuple):
-    """A labelled image as it is listed; nobody has opened it.
+    """A labelled image, listed but not opened.
 
     Attributes:
-        image_id: path inside the folder of the kinds, or as the table has it, with forward slashes; unique.
-        where: it was said what it is, for messages.
-        called: the kind, as it stands there.
+        image_id: path inside the folder of the kinds, or from the table, with forward slashes; unique.
+        where: the place of its label, for messages.
+        called: the kind, as written there.
     """
 
     path: Path
@@ -57,31 +57,33 @@ class Example(NamedTuple):
 
 
 class SupportSource(Options):
-    """Labelled examples that lie beside the data set."""
+    """Labelled examples that are separate from the data set."""
 
     folder: UserPath | None = Field(
         None,
-        description="a folder with one for each kind, named after it; or with one for each category, and those in it",
+        description="a folder with one sub-folder per kind, named after it; or with one per category, which contains "
+        "those",
     )
     table: UserPath | None = Field(
-        None, description="in place of a folder: a CSV file with a line an image; paths start at its own folder"
+        None, description="instead of a folder: a CSV file with one line per image; paths start at its own folder"
     )
     path: str = Field("path", description="the column of the table with the paths of the images")
     kind: str = Field("kind", description="the column with the kinds")
     category: str | None = Field(
-        None, description="the column with the categories of the data set; null for a table that holds for all of them"
+        None, description="the column with the categories of the data set; null for a table that applies to all of them"
     )
 
     def check(self, name: str = "<name>", categories: Sequence[str] = ()) -> None:
-        """Refuse what cannot be examples of any category, before anything is computed.
+        """Reject an invalid support before anything is computed.
 
         Args:
             name: of the support in the configuration, for messages.
-            categories: whose examples are listed as well; few images are opened for it.
+            categories: their examples are checked as well; few images are opened for it.
 
         Raises:
-            ConfigError: not just one of folder and table is given, or columns without a table or the same for two.
-            DataError: it is not there, or see `items`.
+            ConfigError: not exactly one of folder and table is given, or columns without a table, or the same column
+                twice.
+            DataError: it does not exist, or see `items`.
         """
         self._check_settings(f"supports.{name}")
         if self.folder is not None:
@@ -94,7 +96,7 @@ class SupportSource(Options):
     def files(self, category: str) -> list[Path]:
         """Every file that `items` and the reading of the images depend on, sorted: images, and the table.
 
-        A link that leads nowhere is none: whoever reads the images says so.
+        A broken link is left out: the reader of the images reports it.
 
         Raises:
             DataError: as `items`.
@@ -104,7 +106,7 @@ class SupportSource(Options):
         return sorted(path for path in {*listed, *tables} if path.exists())
 
     def digest(self, category: str) -> str:
-        """Of which images there are and what each is an example of, hexadecimal.
+        """Digest of the images and the kind of each, hexadecimal.
 
         Raises:
             DataError: as `items`.
@@ -116,8 +118,8 @@ class SupportSource(Options):
         """The examples for a category, sorted by ``image_id``; no image is opened.
 
         Raises:
-            DataError: there are none, a kind has none or no possible name, two kinds are called nearly the same, an
-                image belongs to no kind, or the table is not as it should be.
+            DataError: there are none, a kind has none or an invalid name, two kinds have nearly the same name, an image
+                belongs to no kind, or the table is invalid.
         """
         examples = self._in_folder(category) if self.folder is not None else self._in_table(category)
         places: dict[str, str] = {}
@@ -137,15 +139,15 @@ class SupportSource(Options):
             changed = [name for name, column in columns.items() if column != defaults[name]]
             if changed:
                 raise ConfigError(
-                    f"{key}.{changed[0]} names a column of a table, but {key} is a folder; take it out, or set "
+                    f"{key}.{changed[0]} names a column of a table, but {key} is a folder; remove it, or set "
                     f"{key}.table instead of the folder"
                 )
         names = [_title(column) for column in columns.values() if column is not None]
         if not all(names):
-            raise ConfigError(f"{key} has a column without a name; give it the name that stands in the table")
+            raise ConfigError(f"{key} has a column without a name; give it a name from the table")
         twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice:
-            raise ConfigError(f"{key} takes the column '{twice}' for two things; name another one for one of them")
+            raise ConfigError(f"{key} uses the column '{twice}' twice; name another column for one of them")
 
     # A folder.
 
@@ -164,8 +166,7 @@ class SupportSource(Options):
             paths = list(images_below(folder))
             if not paths:
                 raise DataError(
-                    f"the folder {folder} has no image ({ENDINGS}); put examples of '{folder.name}' there, or take it "
-                    "away"
+                    f"the folder {folder} has no image ({ENDINGS}); put examples of '{folder.name}' there, or remove it"
                 )
             examples += [
                 Example(path, path.relative_to(place).as_posix(), kind, f"the folder {folder}", folder.name)
@@ -187,32 +188,33 @@ class SupportSource(Options):
             raise DataError(f"the folder {place} cannot be read ({error.strerror}); make it readable") from None
         if not found and not loose:
             raise DataError(
-                f"the folder {place} of labelled examples is empty; give it a folder for each kind, named after it, "
+                f"the folder {place} of labelled examples is empty; add one folder per kind, named after it, "
                 f"with images of that kind ({ENDINGS})"
             )
         if loose:
             they = "1 image" if len(loose) == 1 else f"{len(loose)} images"
             raise DataError(
-                f"the folder {place} of labelled examples has {they} in it that no folder says the kind of, e.g. "
+                f"the folder {place} of labelled examples has {they} outside of the folders of kinds, e.g. "
                 f"{loose[0].name}; move the images of each kind into a folder named after it"
             )
         if tree:
             raise DataError(
-                f"{tree} has folders of training and test images, as data sets have, and none for each kind of "
-                f"defect; give the folder of the test images, or set the classifier's support to 'test'"
+                f"{tree} has folders of training and test images, like a data set, instead of one per defect type; "
+                "give the folder of the test images, or set the classifier's support to 'test'"
             )
         if place == Path(self.folder or ""):
             self._require_no_categories(found, category)
         return found
 
     def _require_no_categories(self, kinds: Sequence[Path], category: str) -> None:
-        """Refuse what may be a folder for another category, whose name would be taken for that of a kind."""
+        """Reject what may be a folder for another category, whose name would be read as that of a kind."""
         deep = next((folder for folder in kinds if not images(folder) and next(images_below(folder), None)), None)
         if deep:
             hint = nearest_hint(category, [folder.name for folder in kinds], or_all=False)
             raise DataError(
                 f"the folder {self.folder} of labelled examples has none for the category '{category}'{hint}, and "
-                f"{deep} has no image but in folders, as categories have; add {deep.with_name(category)}, or move the "
+                f"{deep} has images only in sub-folders, like a category; add {deep.with_name(category)}, or move "
+                "the "
                 "images of each kind into its folder"
             )
 
@@ -240,13 +242,13 @@ class SupportSource(Options):
         for where, cells in lines:
             path, kind = cells[_title(self.path)], decoded(cells[_title(self.kind)])
             if not path:
-                raise DataError(f"{where}: the path is empty; give it or take the line out")
+                raise DataError(f"{where}: the path is empty; add it or remove the line")
             if not kind:
-                raise DataError(f"{where}: the kind of {path} is empty; give it or take the line out")
+                raise DataError(f"{where}: the kind of {path} is empty; add it or remove the line")
             image_id = PurePosixPath(os.path.normpath(path)).as_posix()
             if image_id in examples:
                 earlier = examples[image_id].where.rpartition(", ")[2]
-                raise DataError(f"{where}: {path} stands in {earlier} already; take one of the two out")
+                raise DataError(f"{where}: {path} is already in {earlier}; remove one of the two")
             examples[image_id] = Example(
                 written_path(table.parent, path, where), image_id, shown_kind(kind), where, kind
             )
@@ -258,7 +260,7 @@ class SupportSource(Options):
         named = [(decoded(cells[_title(self.category or "")]), where, cells) for where, cells in lines]
         empty = next((where for name, where, _ in named if not name), None)
         if empty:
-            raise DataError(f"{empty}: the category is empty; give it or take the line out")
+            raise DataError(f"{empty}: the category is empty; add it or remove the line")
         found = [(where, cells) for name, where, cells in named if kind_named(name) == kind_named(category)]
         if not found:
             hint = nearest_hint(category, {name for name, _, _ in named})
@@ -269,7 +271,7 @@ class SupportSource(Options):
         return found
 
     def _lines(self) -> list[tuple[str, dict[str, str]]]:
-        """Where each line of the table stands, and its cells by column."""
+        """The place of each line of the table, and its cells by column."""
         table = Path(self.table or "")
         if not table.exists():
             raise DataError(f"the table {table} of labelled examples does not exist; correct its path under 'supports'")
@@ -277,7 +279,7 @@ class SupportSource(Options):
             raise DataError(f"{table} is a folder, but a table of labelled examples is expected; give it as the folder")
         lines = list(table_lines(table, self._columns))
         if not lines:
-            raise DataError(f"the table {table} lists no image; give it a line an image, with its path and kind")
+            raise DataError(f"the table {table} lists no image; add one line per image, with its path and kind")
         return lines
 
     def _columns(self, table: Path, header: Sequence[str]) -> list[str | None]:
@@ -286,34 +288,34 @@ class SupportSource(Options):
             if column is None:
                 continue
             if (count := titles.count(_title(column))) > 1:
-                raise DataError(f"the table {table} has two columns '{column}'; take one of them out")
+                raise DataError(f"the table {table} has two columns '{column}'; remove one of them")
             if not count:
                 hint = nearest_hint(_title(column), filter(None, titles))
                 raise DataError(
                     f"the table {table} of labelled examples has no column '{column}'{hint}; its first line must name "
-                    f"it, or supports name another one as its {key}"
+                    f"it, or set another column as {key} under 'supports'"
                 )
         wanted = {_title(column) for column in (self.path, self.kind, self.category) if column is not None}
         return [title if title in wanted or not title else None for title in titles]
 
 
 def check_photographs(examples: Sequence[Example]) -> None:
-    """Refuse masks among the examples, by their names and, where that is not enough, by the pixels of the first ones.
+    """Reject masks among the examples, by their names and, if necessary, by the pixels of the first ones.
 
     Raises:
-        DataError: there are some.
+        DataError: there are masks.
     """
     for folder, paths in _by_folder(examples):
         beside = masks_beside(paths)
         if beside and look_like_masks(beside):
             more = f" and {len(beside) - 1} more" if len(beside) > 1 else ""
             raise DataError(
-                f"{beside[0]}{more} seem to be masks of the images beside them, and would be taken for examples; move "
+                f"{beside[0]}{more} seem to be masks of the images beside them, and would be read as examples; move "
                 "them elsewhere"
             )
         is_called = called_masks(paths) or any(means(name, MASK_WORDS) for name in folder.parts[-2:])
         if is_called and look_like_masks(paths):
-            raise DataError(f"{folder} holds masks, which would be taken for examples; move them elsewhere")
+            raise DataError(f"{folder} contains masks, which would be read as examples; move them elsewhere")
 
 
 def _by_folder(examples: Sequence[Example]) -> Iterator[tuple[Path, list[Path]]]:

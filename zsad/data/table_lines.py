@@ -1,7 +1,7 @@
-"""Lines of a CSV table that somebody wrote: whatever program saved it, with where each line stands, for messages.
+"""Read the lines of a user's CSV table from any program, with the place of each line for messages.
 
-The columns are separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel
-puts first.
+The columns are separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the byte order mark
+of Excel.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from zsad.files.user_paths import expanded
 DELIMITERS = (",", ";", "\t")
 
 Header = Callable[[Path, Sequence[str]], Sequence[str | None]]
-"""From the table and its first line to what each column is called; None for a column that nobody reads."""
+"""Returns the names of the columns from the table and its first line; None for a column that is ignored."""
 
 
 def table_lines(table: Path, header: Header) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each line that is not empty stands, and its cells by column.
+    """Yield the place of each line that is not empty, and its cells by column.
 
     Args:
-        header: names the columns; cells of a column with an empty name must be empty.
+        header: returns the names of the columns; cells of a column with an empty name must be empty.
 
     Raises:
-        DataError: the table cannot be read, is no CSV or no UTF-8, or has a cell that belongs to no column or has a
-            line break in it.
+        DataError: the table cannot be read, is not CSV or not UTF-8, or has a cell without a column or with a line
+            break.
     """
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
@@ -46,20 +46,20 @@ def table_lines(table: Path, header: Header) -> Iterator[tuple[str, dict[str, st
     except UnicodeDecodeError:
         raise DataError(f"the table {table} is not text in UTF-8; save it as 'CSV UTF-8'") from None
     except csv.Error as error:
-        raise DataError(f"the table {table} is no CSV (line {reader.line_num}: {error}); correct that line") from None
+        raise DataError(f"the table {table} is not CSV (line {reader.line_num}: {error}); correct that line") from None
     except OSError as error:
         raise DataError(f"the table {table} cannot be read ({error.strerror}); make it readable") from None
 
 
 def written_path(folder: Path, path: str, where: str, what: Literal["image", "mask"] = "image") -> Path:
-    """The image, or the mask or folder of masks, that a line of a table names by its path.
+    """Return the path of the image, mask or folder of masks that a line of a table names.
 
     Args:
         folder: where relative paths start.
-        where: the line stands, for messages.
+        where: the place of the line, for messages.
 
     Raises:
-        DataError: it does not exist, cannot be reached, or has a name that cannot be written down.
+        DataError: it does not exist, cannot be reached, or has a name that is not valid text.
     """
     try:
         found = _located(folder, path)
@@ -67,7 +67,7 @@ def written_path(folder: Path, path: str, where: str, what: Literal["image", "ma
         why_not = "" if is_there else _why_not(found)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from None
-    except OSError as error:  # a name that is too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without access
         raise DataError(f"{where}: {error.filename} cannot be reached ({error.strerror}); correct it") from None
     if not is_there:
         raise DataError(f"{where}: the {what} {found} {why_not}")
@@ -80,16 +80,16 @@ def _by_column(cells: Sequence[str], columns: Sequence[str | None], where: str) 
         if column is None:
             continue
         if cell and not column:
-            raise DataError(f"{where}: the cell '{cell}' stands in no column; put what has a separator in it in quotes")
+            raise DataError(f"{where}: the cell '{cell}' belongs to no column; put cells with a separator in quotes")
         if len((cell or "").splitlines()) > 1:
-            raise DataError(f"{where}: the cell {cell!r} has a line break in it; take it out")
+            raise DataError(f"{where}: the cell {cell!r} contains a line break; remove it")
         if column:
             found[column] = cell or ""
     return found
 
 
 def _located(folder: Path, path: str) -> Path:
-    """Where a path of the table leads; one that is there as it is written may have a ``$`` in it.
+    """The target of a path in the table; an existing path may contain a literal ``$``.
 
     Raises:
         ValueError: see `expanded`.

@@ -1,4 +1,4 @@
-"""What a TIFF says of its image, and that it is no raw photograph, which is a TIFF by its first bytes as well."""
+"""Read the header of a TIFF image, and reject raw photographs, which have the same first bytes."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from zsad.data.impostors import RAW
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LOSSY = (6, 7, 33003, 33005, 34712, 34892, 50001)  # JPEG, JPEG 2000, lossy JPEG of DNG, WebP
-COLOURS = {1: (1,), 2: (3, 4)}  # channels that OpenCV gives rightly, by photometric interpretation
+COLOURS = {1: (1,), 2: (3, 4)}  # channels that OpenCV decodes correctly, by photometric interpretation
 DEPTHS = ((1, 16), (1, 32), (2, 16), (2, 32), (3, 32), (3, 64))  # sample format, bits
 SAMPLE_KINDS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 FLOAT = 3
-BY_PRODUCT = 0b101  # a page that is a smaller copy or a transparency mask of another
-SEPARATED, UNDEFINED = 5, 4  # inks; and a sample format, which is taken as unsigned
+BY_PRODUCT = 0b101  # a page that is a smaller copy or a transparency mask of another page
+SEPARATED, UNDEFINED = 5, 4  # inks; and a sample format that is treated as unsigned
 MAX_PAGES = 10_000
 MAX_SUB_PAGES = 32
-# How many times its length content can grow by each compression, at most: a file that promises more is damaged.
+# Greatest possible ratio of each compression: a file that declares more is damaged.
 DEFLATE_GROWTH = 1032
 GROWTH = {1: 1, 5: 4096, 8: DEFLATE_GROWTH, 32773: 64, 32946: DEFLATE_GROWTH}
-SUBSAMPLED = 6  # YCbCr, of which there may be less than a value a pixel
+SUBSAMPLED = 6  # YCbCr may have less than one value per pixel
 
 DNG_VERSION, XMP = 50706, 700
-RAW_COLOURS = (32803, 34892)  # the filters of a sensor, and what is left when they are taken out
-CANON_RAW = b"CR"  # behind the header of a CR2
+RAW_COLOURS = (32803, 34892)  # colour filter array, and linear raw
+CANON_RAW = b"CR"  # after the header of a CR2
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')  # as Pillow reads it in all formats
-_ENTRIES = {False: ("H", "HHI4s"), True: ("Q", "HHQ8s")}  # of a directory, by whether it is a BigTIFF's
+_ENTRIES = {False: ("H", "HHI4s"), True: ("Q", "HHQ8s")}  # of a directory, by whether it is a BigTIFF
 
 
 def tiff_header(file: BinaryIO) -> Header:
-    """Read the header of a TIFF, of which no pixel is decoded.
+    """Read the header of a TIFF; no pixel is decoded.
 
     Raises:
-        NotReadError: OpenCV would not, or would not decode it rightly; or several images.
-        ValueError: a raw photograph, or too short for what it promises.
+        NotReadError: OpenCV cannot decode it, or not correctly; or there are several images.
+        ValueError: it is a raw photograph, or too short for its declared size.
     """
     begin = file.read(10)
     file.seek(0)
@@ -76,10 +76,10 @@ def tiff_header(file: BinaryIO) -> Header:
 
 
 def without_orientation(content: bytes) -> bytes:
-    """The same TIFF with upright pixels by its tag.
+    """The same TIFF with an upright orientation tag.
 
-    Whether a decoder turns the pixels differs by library, version, depth and flags (OpenCV does whatever it is told,
-    and tiles of some depths wrongly); so none gets to see that there is something to turn.
+    Whether a decoder applies the orientation depends on library, version, depth and flags (OpenCV always does, and
+    wrongly for tiles of some depths). So decoders get a TIFF without an orientation.
     """
     order = "<" if content[:2] == b"II" else ">"
     is_big = content[2:4] in (b"+\0", b"\0+")
@@ -99,7 +99,7 @@ def without_orientation(content: bytes) -> bytes:
 
 
 def _check_that_it_is_developed(begin: bytes, pages: Iterable[TiffDirectory], file: BinaryIO) -> None:
-    """Refuse a raw photograph, whose first page is a small preview, or values of a sensor that are no colours yet."""
+    """Reject a raw photograph, whose first page is a small preview or raw values of a sensor."""
     first, *_ = pages = list(pages)
     inner = [page for page in _sub_pages(first, file) if _area(page)]
     is_raw = DNG_VERSION in first or begin[8:10] == CANON_RAW
@@ -107,13 +107,13 @@ def _check_that_it_is_developed(begin: bytes, pages: Iterable[TiffDirectory], fi
         raise ValueError(f"it {RAW}")
     if any(_area(page) > _area(first) for page in inner):
         raise NotReadError(
-            "has a larger image in a page within its first page, so that the first is but a preview; "
+            "has a larger image in a page within its first page, so that the first is only a preview; "
             "save the large one as a file of its own"
         )
 
 
 def _sub_pages(page: TiffDirectory, file: BinaryIO) -> Iterator[TiffDirectory]:
-    """The pages within a page, as far as they can be read: a sound image is not refused for their sake."""
+    """The pages within a page, as far as they are readable: they are no reason to reject an intact image."""
     places = page.get(Tag.SubIFDs, ())
     for place in (places if isinstance(places, tuple) else (places,))[:MAX_SUB_PAGES]:
         try:
@@ -127,7 +127,7 @@ def _area(page: TiffDirectory) -> int:
 
 
 def _orientation(tags: TiffDirectory) -> int:
-    """By the tag, or by XMP without it."""
+    """The orientation by the tag, or else by XMP."""
     if Tag.Orientation in tags:
         return known(_number(tags, Tag.Orientation))
     found = _XMP_ORIENTATION.search(content) if isinstance(content := tags.get(XMP), bytes) else None
@@ -135,7 +135,7 @@ def _orientation(tags: TiffDirectory) -> int:
 
 
 def _pages(file: BinaryIO) -> list[TiffDirectory]:
-    """The tags of each page; the pixels stay where they are."""
+    """The tags of each page; pixels are not read."""
     begin = _begin(file)
     place, seen = TiffDirectory(begin).next, {0}
     pages: list[TiffDirectory] = []
@@ -163,18 +163,18 @@ def _page(file: BinaryIO, begin: bytes, place: int) -> TiffDirectory:
 
 
 def _number(tags: TiffDirectory, tag: int, default: int | None = None) -> int:
-    """The value of a tag; where it has one a channel, the greatest."""
+    """The value of a tag; the greatest if it has one value per channel."""
     value = tags.get(tag, default)
     if value is None:
-        raise ValueError(f"the TIFF does not say its {Tag(tag).name}")
+        raise ValueError(f"the TIFF has no tag {Tag(tag).name}")
     return int(max(value)) if isinstance(value, tuple) else int(value)
 
 
 def _is_deep(tags: TiffDirectory) -> bool:
-    """Whether OpenCV has to decode it, as all but unsigned values of up to 8 bits, and inks.
+    """Whether OpenCV must decode it: all but inks and unsigned values of up to 8 bits.
 
     Raises:
-        NotReadError: OpenCV would not, or would not decode it rightly.
+        NotReadError: OpenCV cannot decode it, or not correctly.
     """
     depth, channels = _number(tags, Tag.BitsPerSample, 1), _number(tags, Tag.SamplesPerPixel, 1)
     colour = _number(tags, Tag.PhotometricInterpretation, 1)
@@ -185,10 +185,12 @@ def _is_deep(tags: TiffDirectory) -> bool:
     colours = f"TIFF photometric {colour}, {channels} channels"
     odd = (
         ((kind, depth) not in DEPTHS, f"{depth}-bit {SAMPLE_KINDS.get(kind, 'complex')} values"),
-        (channels not in COLOURS.get(colour, ()), f"{depth}-bit values of an odd kind of colour ({colours})"),
+        (channels not in COLOURS.get(colour, ()), f"{depth}-bit values in an unsupported colour space ({colours})"),
         (channels > 1 and _number(tags, Tag.PlanarConfiguration, 1) != 1, f"{depth}-bit colours in separate planes"),
     )
     for is_so, what in odd:
         if is_so:
-            raise NotReadError(f"has {what}; save it as grey or RGB with 8 or 16 bits a channel, channels interleaved")
+            raise NotReadError(
+                f"has {what}; save it as grey or RGB with 8 or 16 bits per channel, channels interleaved"
+            )
     return True

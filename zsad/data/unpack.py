@@ -1,8 +1,8 @@
-"""Archives from elsewhere are unpacked without trust: only plain files and folders, only inside, only so much.
+"""Unpack untrusted archives safely: only plain files and folders, only inside the target, only up to a limit.
 
-The kind of an archive is told by its content. Nothing of it is believed: names are checked before anything is made,
-and bytes are counted as they are written. Permissions, owners and times inside are left aside, since archives with
-read-only folders exist, and files that are older than what was made before them confuse a workflow.
+The kind of an archive is detected from its content. Nothing in it is trusted: names are checked before anything is
+created, and bytes are counted while they are written. Permissions, owners and times inside are ignored, since archives
+with read-only folders exist, and old file times confuse a workflow.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from zsad.progress import Progress
 CHUNK = 1024 * 1024  # bytes
 MAX_MEMBERS = 2_000_000  # files and folders
 MAX_HEADER = 1024 * 1024  # bytes of an extended header of a tar, which is read into memory
-MAX_AFTER = 64 * CHUNK  # bytes after the end mark of a tar, which is filled up to a round size
-SHOWN = 24  # first bytes of what is no archive, for the message
+MAX_AFTER = 64 * CHUNK  # bytes after the end marker of a tar, which is padded to a round size
+SHOWN = 24  # first bytes of a file that is not an archive, for the message
 
 FILE, FOLDER = "file", "folder"
 IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
@@ -43,13 +43,13 @@ DAMAGE = (
     lzma.LZMAError,
     EOFError,
     struct.error,
-    RecursionError,  # a tar's headers of headers of headers
-    ValueError,  # numbers in headers that are none
+    RecursionError,  # nested headers of a tar
+    ValueError,  # invalid numbers in headers
 )
 ZIP_ENCRYPTED = 0x1  # bit of a member's flags
-JUNK = ("__MACOSX", ".DS_Store")  # what macOS adds to archives; and files that begin with "._"
-MEND = "unpack it yourself, if you trust it, and set dataset.root to the folder"
-MENDS = {errno.ENAMETOOLONG: MEND, errno.EIO: "check the disk"}
+JUNK = ("__MACOSX", ".DS_Store")  # added to archives by macOS, as are files that begin with "._"
+FIX = "unpack it yourself, if you trust it, and set dataset.root to the folder"
+FIXES = {errno.ENAMETOOLONG: FIX, errno.EIO: "check the disk"}
 
 TAR_KINDS = {
     tarfile.REGTYPE: FILE,
@@ -61,10 +61,10 @@ TAR_KINDS = {
     tarfile.CHRTYPE: "device",
     tarfile.BLKTYPE: "device",
     tarfile.FIFOTYPE: "pipe",
-    tarfile.GNUTYPE_SPARSE: "file with holes",
+    tarfile.GNUTYPE_SPARSE: "sparse file",
 }
 ZIP_KINDS = {
-    0: FILE,  # made where files have no type
+    0: FILE,  # written by systems without file types
     stat.S_IFREG: FILE,
     stat.S_IFDIR: FOLDER,
     stat.S_IFLNK: "link",
@@ -75,14 +75,14 @@ ZIP_KINDS = {
 
 
 class _Member(NamedTuple):
-    """A file or folder in an archive, or what should not be there.
+    """A file or folder in an archive, or an unsupported member.
 
     Attributes:
-        name: as it stands in the archive.
+        name: as in the archive.
         kind: `FILE`, `FOLDER`, or a word for anything else.
-        size: of its content as announced, bytes.
-        packed: how much of the archive has been read with it, bytes since the member before.
-        open: gives its content.
+        size: declared size of its content, bytes.
+        packed: bytes of the archive read since the previous member.
+        open: opens its content.
     """
 
     name: str
@@ -93,11 +93,11 @@ class _Member(NamedTuple):
 
 
 class _Reader(NamedTuple):
-    """How archives of one kind are read.
+    """The reader of one kind of archive.
 
     Attributes:
         members: what is inside, in order; each must be read before the next is asked for.
-        announced_bytes: so much comes out by what the archive says beforehand; 0 if it says nothing.
+        announced_bytes: unpacked size as declared by the archive; 0 if it declares none.
     """
 
     members: Callable[[Path], Iterator[_Member]]
@@ -105,31 +105,31 @@ class _Reader(NamedTuple):
 
 
 def unpack(archive: Path, into: Path, *, limit: int, progress: bool = False) -> int:
-    """Unpack an archive (zip; tar, also packed with gzip, bzip2 or xz) into a folder, which exists.
+    """Unpack an archive (zip; tar, also compressed with gzip, bzip2 or xz) into an existing folder.
 
-    Files that macOS adds are left out. After an error the folder holds some of the files; it is for the caller to
-    remove.
+    Files that macOS adds are left out. After an error the folder contains some of the files; the caller must remove it.
 
     Args:
-        limit: of the bytes that come out.
+        limit: of the unpacked bytes.
         progress: show a bar if standard error is a terminal.
 
     Returns:
-        How many bytes came out.
+        The number of unpacked bytes.
 
     Raises:
-        DataError: no archive, damaged or encrypted; a member that is a link or a device, that lies outside of the
-            folder, or that is there twice; more bytes than allowed, or than the disk has; a folder that cannot be
-            written to.
+        DataError: it is not an archive, damaged or encrypted; a member is a link or a device, is outside the folder, or
+            exists twice; there are more bytes than allowed or than the disk has space for; the folder is not writable.
     """
     reader = _reader(archive)
     if reader is None:
         what = not_an_archive(archive)
-        raise DataError(f"{archive} is {what}; maybe the site answered with a page: replace it by the archive itself")
+        raise DataError(
+            f"{archive} is {what}; perhaps the site answered with a web page: replace it with the archive itself"
+        )
     with _clear_failures(archive, into):
         announced = reader.announced_bytes(archive)
         _check_limit(archive, announced, limit)
-        # Images hardly get smaller: what comes out takes about as much as the archive, or more.
+        # Images hardly compress: the unpacked files take about as much as the archive, or more.
         if max(announced, archive.stat().st_size) > shutil.disk_usage(into).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with Progress(f"unpacking {archive.name}", bar=progress) as way:
@@ -138,18 +138,18 @@ def unpack(archive: Path, into: Path, *, limit: int, progress: bool = False) -> 
 
 
 def not_an_archive(path: Path) -> str:
-    """What a file is that is none of the archives that `unpack` knows, for a message; empty if it is one."""
+    """What a file is that is not an archive, for a message; empty if `unpack` supports it."""
     if _reader(path) is not None:
         return ""
     start = _head(path)[:SHOWN]
-    return f"no archive (it begins with {start.decode('ascii', errors='replace')!r})" if start else "an empty file"
+    return f"not an archive (it begins with {start.decode('ascii', errors='replace')!r})" if start else "an empty file"
 
 
 def _unpack(archive: Path, members: Iterator[_Member], into: Path, limit: int, way: Progress) -> int:
     announced, written, files, folders = 0, 0, 0, {into}
     for count, member in enumerate(members, start=1):
         if count > MAX_MEMBERS:
-            raise DataError(f"the archive {archive} has more than {MAX_MEMBERS} files and folders; {MEND}")
+            raise DataError(f"the archive {archive} has more than {MAX_MEMBERS} files and folders; {FIX}")
         place = _place(archive, member)
         announced += member.size if member.kind == FILE else 0
         _check_limit(archive, announced, limit)
@@ -162,15 +162,15 @@ def _unpack(archive: Path, members: Iterator[_Member], into: Path, limit: int, w
                     _check_limit(archive, written, limit)
         way.add(member.packed)
     if files == 0:
-        raise DataError(f"the archive {archive} has no files in it; replace it by the right one")
+        raise DataError(f"the archive {archive} contains no files; replace it with the right one")
     return written
 
 
 def _place(archive: Path, member: _Member) -> PurePosixPath:
-    """Where a member goes, relative to the folder.
+    """The target of a member, relative to the folder.
 
     Raises:
-        DataError: outside of it, or the member is neither file nor folder.
+        DataError: it is outside the folder, or the member is neither file nor folder.
     """
     fault = _fault_of_name(member.name)
     if not fault and member.kind not in (FILE, FOLDER):
@@ -179,19 +179,19 @@ def _place(archive: Path, member: _Member) -> PurePosixPath:
     if not fault and member.kind == FILE and not place.parts:
         fault = "which is a file without a name"
     if fault:
-        raise DataError(f"the archive {archive} is not safe to unpack because of {member.name!r}, {fault}; {MEND}")
+        raise DataError(f"the archive {archive} is not safe to unpack because of {member.name!r}, {fault}; {FIX}")
     return place
 
 
 def _fault_of_name(name: str) -> str:
-    """Why nothing of this name is unpacked; empty if it may be."""
+    """Why a member of this name is not unpacked; empty if it is safe."""
     if name.startswith("/"):
         return "which is an absolute path"
     if "\\" in name or re.match("[A-Za-z]:", name):
         return "which is a path of Windows"
     if ".." in name.split("/"):
         return "which leads out of the folder"
-    return "which has a null character in it" if "\0" in name else ""
+    return "which contains a null character" if "\0" in name else ""
 
 
 def _is_junk(place: PurePosixPath) -> bool:
@@ -207,7 +207,7 @@ def _make_folder(archive: Path, member: _Member, folder: Path, made: set[Path]) 
 
 
 def _write(archive: Path, member: _Member, path: Path) -> Iterator[int]:
-    """Write the content of a member to a file that must be new; give the size of each piece before it is written."""
+    """Write the content of a member to a new file; yield the size of each piece before it is written."""
     with _once(archive, member), open(path, "xb") as target, member.open() as source:
         while piece := source.read(CHUNK):
             yield len(piece)
@@ -216,29 +216,29 @@ def _write(archive: Path, member: _Member, path: Path) -> Iterator[int]:
 
 @contextmanager
 def _once(archive: Path, member: _Member) -> Iterator[None]:
-    """Say that a member's name is taken in place of what the system says."""
+    """Report that a member's name exists already, instead of the system's error."""
     try:
         yield
     except IN_THE_WAY:
-        message = f"the archive {archive} has {member.name!r} twice, or as a file and as a folder; {MEND}"
+        message = f"the archive {archive} has {member.name!r} twice, or as a file and as a folder; {FIX}"
         raise DataError(message) from None
 
 
 def _check_limit(archive: Path, size: int, limit: int) -> None:
     if size > limit:
-        raise DataError(f"the archive {archive} unpacks to more than {limit} bytes; {MEND}")
+        raise DataError(f"the archive {archive} unpacks to more than {limit} bytes; {FIX}")
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             if info.flag_bits & ZIP_ENCRYPTED:
-                raise DataError(f"the archive {archive} is encrypted; {MEND}")
+                raise DataError(f"the archive {archive} is encrypted; {FIX}")
             yield _Member(info.filename, _zip_kind(info), info.file_size, info.compress_size, partial(file.open, info))
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:
-    kind = ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "file of an odd kind")
+    kind = ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "unsupported kind of file")
     return FOLDER if kind == FILE and info.is_dir() else kind
 
 
@@ -248,30 +248,30 @@ def _zip_bytes(archive: Path) -> int:
 
 
 class _Header(tarfile.TarInfo):
-    """A member's header, in an archive that is whole.
+    """A member's header, read so that a truncated archive is detected.
 
-    The module takes an archive that was cut off between two members, or whose next header is damaged, for one that ends
-    there. Only the block of zeros that ends every tar is an end here.
+    The module tarfile accepts an archive that was truncated between two members, or whose next header is damaged, as
+    complete. Here only the block of zeros at the end of every tar is accepted as the end.
     """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Understand one block."""
+        """Parse one block."""
         try:
             header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError:
             if len(buf) != tarfile.BLOCKSIZE:
-                raise tarfile.ReadError("it ends without an end mark") from None
+                raise tarfile.ReadError("it has no end marker") from None
             if any(buf):
-                raise tarfile.ReadError("what should be a header is none") from None
-            raise  # the end mark
+                raise tarfile.ReadError("a header is invalid") from None
+            raise  # the end marker
         if header.size < 0 or (header.type not in TAR_KINDS and header.size > MAX_HEADER):
-            raise tarfile.ReadError("a header of an impossible size")
+            raise tarfile.ReadError("a header has an impossible size")
         return header
 
 
 class _Tar(tarfile.TarFile):
-    """A tar; the headers that it keeps of what it has read are there, though no type says so."""
+    """A tar file; declares its list of headers that were read, which the type stubs lack."""
 
     members: list[tarfile.TarInfo]
 
@@ -289,35 +289,35 @@ def _tar_reader(decompressed: Callable[[IO[bytes]], AbstractContextManager[_Stre
 
 
 def _read_to_the_end(stream: _Stream) -> None:
-    """Let a decompressor see its end, where its checksum stands."""
+    """Read a decompressor to its end, where its checksum is."""
     for _ in range(MAX_AFTER // CHUNK):
         if not stream.read(CHUNK):
             return
-    raise tarfile.ReadError("it goes on after its end mark")
+    raise tarfile.ReadError("it continues after its end marker")
 
 
 def _tar_members(packed: IO[bytes], stream: _Stream) -> Iterator[_Member]:
     with _Tar(fileobj=stream, tarinfo=_Header) as file:
         before, offset = 0, 0
         while (info := file.next()) is not None:
-            if file.offset <= offset:  # a negative size in an extended header; it would go round for ever
-                raise tarfile.ReadError("a member that ends before it begins")
+            if file.offset <= offset:  # a negative size in an extended header would cause an endless loop
+                raise tarfile.ReadError("a member ends before it begins")
             offset = file.offset
             now = packed.tell()
             yield _Member(info.name, _tar_kind(info), info.size, now - before, partial(_content, file, info))
             before = now
-            file.members.clear()  # it would keep all headers in memory
+            file.members.clear()  # else it would keep all headers in memory
 
 
 def _content(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = file.extractfile(info)
     if content is None:
-        raise tarfile.ReadError("a file without content")
+        raise tarfile.ReadError("a file has no content")
     return content
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:
-    return "file with holes" if info.issparse() else TAR_KINDS.get(info.type, "file of an odd kind")
+    return "sparse file" if info.issparse() else TAR_KINDS.get(info.type, "unsupported kind of file")
 
 
 # ---------------------------------------------------------------------------------------------------------- what it is
@@ -326,7 +326,7 @@ ZIP = _Reader(_zip_members, _zip_bytes)
 TAR = _tar_reader(nullcontext)
 READERS = {
     b"PK\x03\x04": ZIP,
-    b"PK\x05\x06": ZIP,  # an empty one
+    b"PK\x05\x06": ZIP,  # an empty archive
     b"\x1f\x8b": _tar_reader(gzip.open),
     b"BZh": _tar_reader(bz2.open),
     b"\xfd7zXZ\0": _tar_reader(lzma.open),
@@ -334,7 +334,7 @@ READERS = {
 
 
 def _reader(archive: Path) -> _Reader | None:
-    """How a file is read, by its first bytes; None if it is no archive."""
+    """The reader of a file, by its first bytes; None if it is not an archive."""
     head = _head(archive)
     for magic, reader in READERS.items():
         if head.startswith(magic):
@@ -361,18 +361,18 @@ def _clear_failures(archive: Path, into: Path) -> Iterator[None]:
         return
     except DAMAGE as error:
         message = _damaged(archive, error)
-    except NotImplementedError as error:  # a method of compression that `zipfile` does not know
-        message = f"the archive {archive} cannot be unpacked here ({first_line(error)}); {MEND}"
+    except NotImplementedError as error:  # a compression method that `zipfile` does not support
+        message = f"the archive {archive} cannot be unpacked here ({first_line(error)}); {FIX}"
     except OSError as error:
         if error.errno is None:  # from a decompressor
             message = _damaged(archive, error)
         elif error.errno in DISK_FULL:
-            message = f"the disk of {into.parent} has no space for what is in {archive}; free some"
+            message = f"the disk of {into.parent} has no space for the contents of {archive}; free some"
         else:
-            mend = MENDS.get(error.errno, "make this folder writable")
-            message = f"the archive {archive} cannot be unpacked into {into.parent} ({error.strerror}); {mend}"
+            fix = FIXES.get(error.errno, "make this folder writable")
+            message = f"the archive {archive} cannot be unpacked into {into.parent} ({error.strerror}); {fix}"
     raise DataError(message) from None
 
 
 def _damaged(archive: Path, error: Exception) -> str:
-    return f"the archive {archive} is damaged or was cut off ({first_line(error)}); replace it by a whole one"
+    return f"the archive {archive} is damaged or truncated ({first_line(error)}); replace it with a complete one"

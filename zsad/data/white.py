@@ -1,8 +1,8 @@
-"""Whether the values of a category's deep images use the range that they are scaled by.
+"""Warn if the values of a category's images of more than 8 bits do not use the range that they are scaled by.
 
-Cameras of 10, 12 or 14 bits often save their values as they are in files of 16, where the range of the type would leave
-a handful of grey levels. Each image's own range must not decide, since scores of images would not be comparable then:
-``dataset.params.white`` says it for all. So this tells the user what to write there.
+Cameras of 10, 12 or 14 bits often save their values unchanged in 16-bit files, where the range of the type would leave
+only a few grey levels. Each image's own range must not be used, since scores of images would not be comparable then:
+``dataset.params.white`` applies to all images. This module suggests its value.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from zsad.data.pixels import HALF_LEVEL, WHITE_16
 
-SAMPLED = 3  # images that are decoded where only headers are asked for
-DARK = 4  # how many times the greatest value the range is, if the values are not taken to be of it
+SAMPLED = 3  # images that are decoded even if only headers are requested
+DARK = 4  # least ratio of the range to the greatest value for a warning
 LEVELS = 256
 
 
@@ -30,19 +30,19 @@ def unused_range(greatest: Mapping[str, float], white: float | None) -> Iterator
     full = 2 ** max(most.bit_length(), 8) - 1
     levels = round(most * (LEVELS - 1) / end) + 1
     yield (
-        f"no value above {most} in the {len(greatest)} images of more than 8 bits a channel that were read, where "
+        f"no value is above {most} in the {len(greatest)} decoded images of more than 8 bits per channel, where "
         f"white is {end:g}: they become {levels} of {LEVELS} grey levels; if white is "
         f"{full}, set dataset.params.white to it"
     )
 
 
 def clipped(greatest: Mapping[str, float], white: float | None) -> list[str]:
-    """The images with values above white; what rounding takes away is not."""
+    """The images with values above white, beyond rounding."""
     return [name for name, value in greatest.items() if white and value > white * (1 + HALF_LEVEL)]
 
 
 def sample(names: list[str]) -> list[str]:
-    """A few of many, the same ones each time: the first, the last, and what lies evenly between."""
+    """A fixed selection of a few names: the first, the last, and some evenly between."""
     if len(names) <= SAMPLED:
         return names
     return [names[index * (len(names) - 1) // (SAMPLED - 1)] for index in range(SAMPLED)]

@@ -1,1 +1,1 @@
-"""What is called defective: thresholds set without labels, one file a rule, and the stage that applies them."""
+"""Decisions: threshold rules that need no labels, one file for each rule, and the stage that applies them."""

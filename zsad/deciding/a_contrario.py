@@ -1,4 +1,4 @@
-"""A contrario: how many patches of one image would be as odd by chance."""
+"""A contrario: the number of patches of one image that would be as anomalous by chance."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ LEAST = 1e-6  # false alarms: further out a tail is no evidence
 class AContrario(ThresholdRule):
     """The number of false alarms of an image, from its own patches alone.
 
-    Of the image's ``n`` patches the ordinary ones, from the median up to the share ``defective`` from the top, tell the
-    tail: an exponential one is fitted to their quantiles. The number of false alarms of the image is ``n`` times the
-    share of patches that would exceed its peak by that tail: how many patches as odd one expects in an image without
-    a defect. It is called defective where that is ``false_alarms`` at most, so that each image has a threshold of its
-    own, and one photograph alone gets a verdict. A defect that covers more than the share ``defective`` of the image
-    hides itself.
+    The tail is estimated from the ordinary ones of the image's ``n`` patches, from the median up to the share
+    ``defective`` from the top: an exponential tail is fitted to their quantiles. The number of false alarms of the
+    image is ``n`` times the share of patches that exceed its peak according to that tail: the expected number of
+    equally anomalous patches in an image without a defect. The image is called defective if that number is at most
+    ``false_alarms``. So each image has its own threshold, and a single photograph gets a verdict. A defect that covers
+    more than the share ``defective`` of the image hides itself.
     """
 
-    summary: ClassVar[str] = "How many patches as odd one expects in a good image, from the image's own patches."
+    summary: ClassVar[str] = "The expected number of equally anomalous patches in a normal image, from the image's own "
+    "patches."
     reference: ClassVar[str] = (
         "Number of false alarms: Desolneux, Moisan and Morel 2000; of anomaly maps: U-Flow, Tailanian et al. 2023."
     )
 
     false_alarms: float = Field(
-        0.1, gt=0, description="Patches of a good image that may exceed the threshold by chance, on average."
+        0.1, gt=0, description="Patches of a normal image that may exceed the threshold by chance, on average."
     )
     defective: float = Field(0.05, gt=0, lt=0.5, description="Share of an image that a defect covers, at most.")
 
     @property
     def needs_maps(self) -> bool:
-        """It looks at patches."""
+        """True: the rule uses patches."""
         return True
 
     def decide(self, evidence: Evidence) -> Verdicts:
@@ -56,7 +57,7 @@ class AContrario(ThresholdRule):
     def _of_image(self, anomaly_map: np.ndarray) -> tuple[float, float, float]:
         """Threshold for regions, for pixels, and number of false alarms of the peak."""
         peak, tail = float(anomaly_map.max()), self._tail(anomaly_map)
-        if tail is None:  # nothing in the image differs
+        if tail is None:  # all patches are equal
             return peak, peak, float(anomaly_map.size)
         region = tail.quantile(self.false_alarms / anomaly_map.size)
         expected = max(anomaly_map.size * float(tail.survival(np.array([peak]))[0]), LEAST)

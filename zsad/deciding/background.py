@@ -1,4 +1,4 @@
-"""What good images are like: the tail of their patches, and how much whole images differ in their level."""
+"""Model of normal images: the tail of their patches, and how much the levels of whole images differ."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from zsad.deciding.base import median_patch
 from zsad.deciding.tail import Tail, chosen_ranks, crossing, exceeded_at, fit_tail, highest_values
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 LOWER = 0.16  # of a normal distribution lies more than one deviation below its mean, about
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)  # of a mean over a normal distribution
 LEAST_LEVEL = 0.2  # of an image, relative to the others
 LEAST_CHANCE = 1e-6  # further out a tail is no evidence
-DEEP = 0.2  # of the ranks that the tail is fitted to: from there on they tell the level of an image
+DEEP = 0.2  # of the ranks that the tail is fitted to: from there on they show the level of an image
 
 
 class Background(NamedTuple):
-    """What good images are like.
+    """Model of normal images.
 
     Attributes:
         tail: of the values of their patches.
@@ -35,7 +35,7 @@ class Background(NamedTuple):
     patches: float
 
     def chance(self, peaks: np.ndarray) -> np.ndarray:
-        """That the highest patch of a good image exceeds each of ``peaks``; float64 ``[image]``, 1e-6 at least."""
+        """Chance that the highest patch of a normal image exceeds each peak; float64 ``[image]``, at least 1e-6."""
         levels = np.maximum(1 + self.spread * NODES, LEAST_LEVEL)
         above = self.tail.survival(self.ordinary + (peaks[:, None] - self.ordinary) / levels)
         in_image = -np.expm1(self.patches * np.log1p(-np.minimum(above, 1 - 1e-16)))
@@ -44,7 +44,7 @@ class Background(NamedTuple):
         return chances
 
     def exceeded_by(self, alpha: float) -> float:
-        """What the highest patch of a good image exceeds with the chance ``alpha``, by halving."""
+        """The value that the highest patch of a normal image exceeds with the chance ``alpha``, by bisection."""
         low = self.ordinary
         high = max(self.tail.quantile(alpha / self.patches * 1e-3), low)
         high = low + (high - low) * (1 + 10 * self.spread)
@@ -54,17 +54,18 @@ class Background(NamedTuple):
 def fit_background(
     maps: Sequence[np.ndarray], *, good: float, presumed: float, top: float, curved: bool, spread: bool
 ) -> Background | None:
-    """What good images are like, from images some of which may be defective; None where nothing tells.
+    """Fit the model of normal images to images some of which may be defective; None if all patches are equal.
 
     Args:
-        good: share of the images that are good, at least: at each rank of the sorted maps the quantile of this share is
-            taken.
-        presumed: share of the images that is likely defective: the low quantile of all is a less low one of the good.
+        good: share of the images that are normal, at least: at each rank of the sorted maps the quantile of this share
+            is taken.
+        presumed: share of the images that is likely defective: a low quantile of all images is a somewhat higher
+            quantile of the normal ones.
         top: share of an image's patches that the tail is fitted to.
         curved: whether the shape of the tail is fitted too; else it is exponential.
         spread: whether images may differ in their level as wholes.
     """
-    informative = telling(maps)
+    informative = informative_maps(maps)
     if not informative:
         return None
     patches = float(np.median([anomaly_map.size for anomaly_map in informative]))
@@ -81,7 +82,7 @@ def fit_background(
 
 
 def _spread_of(levels: np.ndarray, good: float) -> float:
-    """The deviation of the levels of good images, relative to a usual one, from the lower ones of all."""
+    """The deviation of the levels of normal images, relative to a usual one, from the lower ones of all."""
     lower = LOWER * 2 * good
     usual, low = np.quantile(levels, (good, lower))
     steps = NormalDist().inv_cdf(good) - NormalDist().inv_cdf(lower)

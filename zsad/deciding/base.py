@@ -1,4 +1,4 @@
-"""What every threshold rule is: from the scores of a category to what is called defective."""
+"""Interface of threshold rules: from the scores of a category to the images and regions called defective."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.errors import ArrayError, DataError
-from zsad.maps import Thresholds, telling
+from zsad.maps import Thresholds, informative_maps
 from zsad.registry import Choice
 
 EXTENT = 0.7  # of the way from an ordinary patch to the threshold of regions
@@ -21,7 +21,7 @@ LOWEST = float(np.finfo(np.float32).min)
 
 
 class Evidence:
-    """What a rule may look at; no label is among it.
+    """Input of a threshold rule; it holds no labels.
 
     Attributes:
         maps: the anomaly map of every test image, float32 ``[row, column]`` on its patch grid; sizes may differ. Empty
@@ -67,12 +67,12 @@ class Evidence:
 
     @cached_property
     def peaks(self) -> np.ndarray:
-        """What is decided by, float64 ``[image]``: the highest value of each map, or the image score without maps."""
+        """The values that decide, float64 ``[image]``: the highest value of each map; without maps the image score."""
         return peaks(self.maps, self.image_scores)
 
     @cached_property
     def reference_peaks(self) -> np.ndarray:
-        """The same of the references."""
+        """Likewise for the references."""
         return peaks(self.reference_maps, self.reference_scores)
 
 
@@ -90,18 +90,17 @@ def peaks(maps: Sequence[np.ndarray], image_scores: np.ndarray) -> np.ndarray:
 
 
 class Verdicts:
-    """What a rule says of the images of a category.
+    """Result of a threshold rule for the images of a category.
 
     Attributes:
         pixel, region: the thresholds of each image, float64 ``[image]``, see `zsad.maps.Thresholds`; as float32 has
             them.
         decided: bool ``[image]``, which are called defective: those whose peak exceeds ``region``.
-        significance: float64 ``[image]``, how surprising a good image's peak would be as high, in the ``measure``; NaN
-            where the rule does not give one. The smaller it is, the more anomalous.
+        significance: float64 ``[image]``, how unlikely so high a peak is for a normal image, in the ``measure``; NaN if
+            the rule gives none. The smaller it is, the more anomalous.
         measure: ``"p_value"``, ``"false_alarms"`` (their expected number in an image), or empty for none.
-        nominal: the share of good images that the rule calls defective by its own account, 0 to 1; NaN if it gives
-            none.
-        remarks: plain sentences on what a reader must know of the decision, each with its full stop; often none.
+        nominal: the share of normal images that the rule expects to call defective, 0 to 1; NaN if it gives none.
+        remarks: sentences that a reader must know about the decision, each with its full stop; often none.
 
     Raises:
         ValueError: a threshold is not a number, or there is not one of a kind for each image.
@@ -139,8 +138,8 @@ class Verdicts:
 def _as_float32(values: np.ndarray | float, count: int) -> np.ndarray:
     """float64 ``[count]`` of numbers that float32 has: maps are float32, and what is equal must compare as equal.
 
-    What is too great for it is infinite, which nothing exceeds. What is too low is the lowest: an image with no marks
-    has the pixel threshold for its greatest value, and a picture of it must be possible.
+    A value too great for float32 becomes infinity, which nothing exceeds. A value too low becomes the lowest float32:
+    in an image without marks the pixel threshold is the greatest value of a figure, which must be possible to draw.
     """
     with np.errstate(over="ignore"):
         rounded = np.broadcast_to(np.asarray(values, dtype=np.float64), count).astype(np.float32)
@@ -150,16 +149,16 @@ def _as_float32(values: np.ndarray | float, count: int) -> np.ndarray:
 
 
 class ThresholdRule(Choice):
-    """A way to tell defective patches and images from good ones.
+    """Base class of threshold rules, which separate defective patches and images from normal ones.
 
     An image is called defective if a region of it stands out: if its highest value exceeds a threshold. How far the
     region reaches is another question with a lower threshold, a fixed share of the way from an ordinary patch.
 
     Class attributes:
-        reference: where the rule comes from.
-        needs_references: whether it looks at the scores of reference images, and cannot do without.
-        needs_batch: whether it looks at the images of a category together, so that it says nothing of a single one.
-        without_maps: how a rule that needs maps can do without, if it can.
+        reference: source of the rule.
+        needs_references: whether it requires the scores of reference images.
+        needs_batch: whether it uses the images of a category together, so that it cannot decide on a single image.
+        without_maps: how a rule that needs maps can work without them, if it can.
     """
 
     reference: ClassVar[str]
@@ -171,34 +170,34 @@ class ThresholdRule(Choice):
         EXTENT,
         ge=0,
         le=1,
-        description="How far down a region reaches: share of the way from the median patch to the threshold; 1: no "
-        "further than what exceeds the threshold itself.",
+        description="How far down a region extends, as a share of the way from the median patch to the threshold; 1: "
+        "only values above the threshold itself.",
     )
 
     @property
     def needs_maps(self) -> bool:
-        """Whether it cannot do with image scores alone."""
+        """Whether image scores alone are not enough."""
         return False
 
     def chosen(self, evidence: Evidence) -> ThresholdRule:
-        """The rule that decides on the evidence: itself, but for a rule that chooses among others."""
+        """The rule that decides on the evidence: this rule itself, except for a rule that chooses among others."""
         return self
 
     @abstractmethod
     def decide(self, evidence: Evidence) -> Verdicts:
-        """What is called defective; thresholds are in the units of the maps and, without maps, of the image scores."""
+        """Decide which images and regions are defective; thresholds have the unit of maps, or else of image scores."""
 
     def reach(self, maps: Sequence[np.ndarray], region: float) -> float:
         """The threshold for pixels that belongs to one for regions.
 
         Args:
-            maps: whose median is an ordinary patch; constant ones tell nothing.
+            maps: maps whose median is an ordinary patch; constant maps are ignored.
             region: the threshold for regions.
 
         Returns:
-            ``region`` at most, which it also is if no map tells what is ordinary.
+            At most ``region``; exactly ``region`` if all maps are constant.
         """
-        informative = telling(maps)
+        informative = informative_maps(maps)
         if not informative or not np.isfinite(region):
             return region
         ordinary = median_patch(informative)
@@ -206,7 +205,7 @@ class ThresholdRule(Choice):
 
 
 class ReferenceRule(ThresholdRule):
-    """A rule that looks at the scores of references, each scored as if it were none of them."""
+    """Base class of rules that use the scores of references, each scored by a fit without itself."""
 
     needs_references: ClassVar[bool] = True
 
@@ -214,7 +213,7 @@ class ReferenceRule(ThresholdRule):
         """The peaks of the references from the lowest to the highest, float64 ``[reference]``.
 
         Raises:
-            DataError: there are fewer than two, of which each could be scored without itself.
+            DataError: there are fewer than two references, so that none can be scored without itself.
         """
         found = np.sort(evidence.reference_peaks)
         if len(found) < FEWEST_REFERENCES:
@@ -227,16 +226,16 @@ class ReferenceRule(ThresholdRule):
 
 
 class BatchRule(ThresholdRule):
-    """A rule that looks at the test images of a category together and finds one threshold for all.
+    """Base class of rules that use all test images of a category together and find one threshold for all.
 
-    Where there are no maps, the image scores stand in for their values.
+    Without maps, the image scores take the place of map values.
     """
 
     needs_batch: ClassVar[bool] = True
 
     @abstractmethod
     def threshold(self, evidence: Evidence) -> float:
-        """What the highest value of a region must exceed; of a method without maps, what the image score must."""
+        """The threshold of the highest value of a region; without maps, that of the image score."""
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
@@ -261,5 +260,5 @@ def above_all(maps: Sequence[np.ndarray]) -> float:
 
 
 def percentage(share: float) -> str:
-    """A share as part of a sentence, e.g. ``"11.1 %"``."""
+    """A share as text for a sentence, e.g. ``"11.1 %"``."""
     return f"{100 * share:.3g} %"

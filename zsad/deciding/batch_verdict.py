@@ -1,4 +1,4 @@
-"""What the number of images called defective says of a batch, for an inspector: one plain sentence or two."""
+"""Compare the number of images called defective with that of a normal batch, in sentences for an inspector."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEVEL = 0.1  # of batches that are all good, how many at most are said to have more images called than a good one has
+LEVEL = 0.1  # share of normal batches, at most, that are said to have too many images called defective
 _NOUNS = ("photograph", "photographs")
 
 
 class BatchVerdict(NamedTuple):
-    """How many images are called defective, and whether a batch that is all good would have as many.
+    """The number of images called defective, and whether a normal batch would have as many.
 
     Attributes:
-        words: the same in plain words, with full stops.
-        chance: the share of batches, all good, of which the rule calls as many or more defective; NaN if the rule gives
-            no nominal rate.
-        exceeds: whether ``chance`` is `LEVEL` at most, so that more are called than a good batch would have; None if
-            the chance is not known.
+        words: the same as sentences with full stops.
+        chance: the share of normal batches in which the rule calls as many or more images defective; NaN if the rule
+            gives no nominal rate.
+        exceeds: whether ``chance`` is `LEVEL` at most, so that more images are called defective than in a normal batch;
+            None if the chance is not known.
     """
 
     words: str
@@ -30,36 +30,37 @@ class BatchVerdict(NamedTuple):
 def batch_verdict(
     called: int, images: int, nominal: float, *, references: int = 0, nouns: tuple[str, str] = _NOUNS
 ) -> BatchVerdict:
-    """Compare how many images are called defective with what the rule calls of good ones by its own account.
+    """Compare the number of images called defective with the number that the rule expects among normal images.
 
     Args:
         called: images called defective, of ``images``.
-        nominal: share of good images that the rule calls defective, 0 to 1; NaN if it gives none.
-        references: good images that the rate was set from by ranks, as by conformal p-values; see `chance_of_as_many`.
-        nouns: what an image is called, one and several.
+        nominal: share of normal images that the rule calls defective, 0 to 1; NaN if it gives none.
+        references: number of normal images whose ranks set the rate, as with conformal p-values; see
+            `chance_of_as_many`.
+        nouns: the word for one image and for several.
     """
-    told = f"{_called_of(called, images, nouns)}."
+    counted = f"{_called_of(called, images, nouns)}."
     if not 0 <= nominal <= 1 or not images:
-        return BatchVerdict(told, math.nan, None)
+        return BatchVerdict(counted, math.nan, None)
     chance = chance_of_as_many(called, images, nominal, references)
     exceeds = chance <= LEVEL
-    rate = f"The rule calls about {in_percent(nominal)} of good {nouns[1]} defective"
+    rate = f"The rule calls about {in_percent(nominal)} of normal {nouns[1]} defective"
     if images == 1:
-        return BatchVerdict(f"{told} {rate}.", chance, exceeds)
+        return BatchVerdict(f"{counted} {rate}.", chance, exceeds)
     expected = nominal * images
     about = f"about {expected:.0f} of {images}" if expected >= 0.95 else f"fewer than one of {images}"
     if not called:
-        return BatchVerdict(f"{told} {rate}, {about}.", chance, exceeds)
+        return BatchVerdict(f"{counted} {rate}, {about}.", chance, exceeds)
     compared = (
-        f"That is more than a batch that is all good would have: {_rare(chance)} of such batches have as many."
+        f"That is more than in a normal batch: {_rare(chance)} of normal batches have as many."
         if exceeds
-        else "That is no more than a batch that is all good would have."
+        else "That is no more than in a normal batch."
     )
-    return BatchVerdict(f"{told} {rate}, {about}. {compared}", chance, exceeds)
+    return BatchVerdict(f"{counted} {rate}, {about}. {compared}", chance, exceeds)
 
 
 def chance_of_as_many(called: int, images: int, nominal: float, references: int = 0) -> float:
-    """The chance that ``called`` or more of ``images`` good images are called defective.
+    """The chance that ``called`` or more of ``images`` normal images are called defective.
 
     Images are independent, so that the number called is binomial at the nominal rate. Where the threshold is a rank
     among exchangeable references, the rate is nominal on average over references only: with these references it is
@@ -79,7 +80,7 @@ def chance_of_as_many(called: int, images: int, nominal: float, references: int 
     if nominal >= 1:
         return 1.0
     counts = np.arange(called, images + 1, dtype=np.float64)
-    from scipy.special import betaln, gammaln  # which takes longer to import than most of what imports this module
+    from scipy.special import betaln, gammaln  # slow to import
 
     ways = gammaln(images + 1) - gammaln(counts + 1) - gammaln(images - counts + 1)
     if references:
@@ -92,7 +93,7 @@ def chance_of_as_many(called: int, images: int, nominal: float, references: int 
 
 
 def in_percent(share: float) -> str:
-    """A share in per cent with two digits that count, e.g. ``"10 %"``, ``"0.5 %"``."""
+    """A share in per cent with two significant digits, e.g. ``"10 %"``, ``"0.5 %"``."""
     digits = 1 - math.floor(math.log10(100 * share)) if share > 0 else 0
     number = f"{100 * share:.{max(digits, 0)}f}"
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} %"

@@ -1,4 +1,4 @@
-"""What the rules share that go by the peaks of a batch: whose peaks count, and where to cut between two of them."""
+"""Helpers of the rules that use the peaks of a batch: which peaks count, and where to cut between two of them."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from zsad.deciding.base import Evidence, Verdicts, above_all, median_patch, values_of
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
-NOTHING_DIFFERS = "The patches of the images do not differ enough to tell good ones, so no image is called defective."
-PRESUMED = 0.1  # share of defective images: the low quantile of all images is a less low one of the good
-ENOUGH = 8  # images, to tell what good ones are like
+NOTHING_DIFFERS = "The patches of the images do not differ enough to identify normal ones, so no image is called "
+"defective."
+PRESUMED = (
+    0.1  # share of defective images: a low quantile of all images is a somewhat higher quantile of the normal ones
+)
+ENOUGH = 8  # images, the fewest from which normal ones can be modelled
 LEAST_HEIGHT = 1e-3  # relative to the highest peak's: the logarithm of an image below the ordinary patch
 
 
-def telling_peaks(evidence: Evidence) -> np.ndarray:
+def informative_peaks(evidence: Evidence) -> np.ndarray:
     """The peaks of the images whose map is not constant, rising; float64 ``[image]``.
 
-    Without maps they are the image scores. A constant map tells nothing: a method that abstains gives it.
+    Without maps they are the image scores. A constant map is the result of a method that abstains, and is ignored.
     """
     if not evidence.localises:
         return np.sort(evidence.peaks)
-    return np.sort([float(anomaly_map.max()) for anomaly_map in telling(evidence.maps)])
+    return np.sort([float(anomaly_map.max()) for anomaly_map in informative_maps(evidence.maps)])
 
 
 def ordinary_value(evidence: Evidence) -> float:
-    """The median of all patches of the maps that are not constant, of which there is one at least."""
-    return median_patch(telling(evidence.maps))
+    """The median of all patches of the maps that are not constant; at least one map is not."""
+    return median_patch(informative_maps(evidence.maps))
 
 
 def log_heights(peaks: np.ndarray, ordinary: float) -> np.ndarray:
@@ -38,20 +41,20 @@ def log_heights(peaks: np.ndarray, ordinary: float) -> np.ndarray:
 
 
 def between(low: float, high: float) -> float:
-    """The float32 half-way between two, such that ``high`` exceeds it and ``low`` does not."""
+    """The float32 half-way between two values, such that ``high`` exceeds it and ``low`` does not."""
     middle = np.float32((low + high) / 2)
     return float(middle) if low <= middle < high else low
 
 
-def calls_nothing(evidence: Evidence, *, nominal: float = np.nan, remarks: Sequence[str] = ()) -> Verdicts:
-    """That no image is defective."""
+def call_none(evidence: Evidence, *, nominal: float = np.nan, remarks: Sequence[str] = ()) -> Verdicts:
+    """Verdicts that call no image defective."""
     nothing = above_all(values_of(evidence))
     return Verdicts(evidence, nothing, nothing, nominal=nominal, remarks=remarks)
 
 
 def few_images(evidence: Evidence) -> list[str]:
-    """A remark that so few images hardly tell what good ones are like, if so."""
+    """A remark if there are too few images to model normal ones; else empty."""
     count = len(evidence)
     if count >= ENOUGH:
         return []
-    return [f"With fewer than {ENOUGH} images ({count} here) the rule hardly knows what good ones are like."]
+    return [f"With fewer than {ENOUGH} images ({count} here) the rule cannot reliably model normal images."]

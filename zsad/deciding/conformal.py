@@ -1,4 +1,4 @@
-"""Conformal: how many of the good references are at least as anomalous."""
+"""Conformal: the number of normal references that are at least as anomalous."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from zsad.deciding.base import Evidence, ReferenceRule, Verdicts, above_all, per
 class Conformal(ReferenceRule):
     """Conformal p-values of the images' peaks against those of the references.
 
-    The rank of an image is 1 + the number of references of which the peak is at least as high as its own, and its
-    p-value is rank / (K + 1) with K references. A good image is as likely to have any of the K + 1 ranks, so that it
-    has a p-value of at most ``alpha`` with a probability of at most ``alpha``, whatever the distribution of the scores
-    and however few the references; ties make p-values greater. That is an average over draws of references. Given some
-    K references, the rate has the distribution Beta(m, K + 1 - m), where ``m`` is the highest rank that is called: with
-    8 of them, and 11 % on average, it lies between 0.6 % and 31 % nine times of ten (Vovk 2012).
+    The rank of an image is 1 + the number of references whose peak is at least as high as its own, and its p-value is
+    rank / (K + 1) with K references. A normal image is as likely to have any of the K + 1 ranks, so that it has a
+    p-value of at most ``alpha`` with a probability of at most ``alpha``, for any distribution of the scores and any
+    number of references; ties make p-values greater. That is an average over random samples of references. Given some K
+    references, the rate has the distribution Beta(m, K + 1 - m), where ``m`` is the highest rank that is called: with 8
+    of them, and 11 % on average, it lies between 0.6 % and 31 % nine times of ten (Vovk 2012).
 
     The threshold for regions is the peak of a reference, the ``m``-th highest. An image is called defective if one of
-    its regions exceeds it, and its highest region has the image's p-value: the rate is that of good images with *any*
+    its regions exceeds it, and its highest region has the image's p-value: the rate is that of normal images with *any*
     marked region, and needs no correction for their number. Below ``1 / (K + 1)`` there is no p-value; see ``too_few``.
 
-    With ``over_batch: benjamini_hochberg`` the highest rank depends on the images: it is the greatest one of which the
-    p-value is at most ``alpha`` times the share of images of that rank or lower. Of the images that are called
-    defective at most the share ``alpha`` is then good, on average over batches; conformal p-values against the same
-    references depend on each other in a way that leaves this true (Bates et al.).
+    With ``over_batch: benjamini_hochberg`` the highest rank depends on the images: it is the greatest one whose p-value
+    is at most ``alpha`` times the share of images of that rank or lower. Of the images that are called defective at
+    most the share ``alpha`` is then normal, on average over batches; conformal p-values against the same references
+    depend on each other in a way that leaves this true (Bates et al.).
 
-    What holds exactly, and what about. A reference is scored by a fit that lacks it, an image by the fit to all. That
-    is cheaper than cross-conformal prediction (Vovk 2015) and the jackknife+ (Barber et al. 2021), which score the
-    image by each of those fits as well, and for which a rate of at most twice ``alpha`` is proven without assumptions
-    (in folds slightly more). The bound holds here too where more references only lower a score, as they lower a
-    distance to the nearest one: the p-value is then no smaller than theirs. Of other methods it is not proven. What is
-    seen is about ``alpha`` or less, since a fit to fewer references scores higher. None of it holds if the test images
-    differ from the references in more than defects, e.g. in light or camera, or if references are copies of each other.
+    What holds exactly, and what approximately. A reference is scored by a fit that lacks it, an image by the fit to
+    all. That is cheaper than cross-conformal prediction (Vovk 2015) and the jackknife+ (Barber et al. 2021), which
+    score the image by each of those fits as well, and for which a rate of at most twice ``alpha`` is proven without
+    assumptions (in folds slightly more). The bound holds here too where more references only lower a score, as they
+    lower a distance to the nearest one: the p-value is then no smaller than theirs. For other methods it is not proven.
+    In practice the rate is about ``alpha`` or less, since a fit to fewer references scores higher. None of it holds if
+    the test images differ from the references in more than defects, e.g. in light or camera, or if references are
+    copies of each other.
     """
 
     summary: ClassVar[str] = "A p-value from the references, each scored without itself."
@@ -50,8 +51,8 @@ class Conformal(ReferenceRule):
         0.1,
         gt=0,
         lt=1,
-        description="Share of good images that may be called defective; with `over_batch` share of the images called "
-        "defective that may be good.",
+        description="Share of normal images that may be called defective; with `over_batch` share of the images called "
+        "defective that may be normal.",
     )
     too_few: Literal["smallest", "none"] = Field(
         "smallest",
@@ -60,7 +61,7 @@ class Conformal(ReferenceRule):
     )
     over_batch: Literal["none", "benjamini_hochberg"] = Field(
         "none",
-        description="none decides each image by its own p-value; benjamini_hochberg bounds the share of good images "
+        description="none decides each image by its own p-value; benjamini_hochberg bounds the share of normal images "
         "among those called defective.",
     )
 
@@ -89,7 +90,7 @@ class Conformal(ReferenceRule):
         )
 
     def _each(self, references: int) -> tuple[int, float, list[str]]:
-        """The highest rank that is called, 0 for none, the rate that it has, and what is to be said of it."""
+        """The highest rank that is called defective, 0 for none, its rate, and the remarks."""
         p_values = np.arange(1, references + 1) / (references + 1)
         called = int(np.count_nonzero(p_values <= self.alpha))
         if called:
@@ -103,14 +104,14 @@ class Conformal(ReferenceRule):
         return called, called / (references + 1), [remark]
 
     def _over_batch(self, ranks: np.ndarray, references: int) -> tuple[int, float, list[str]]:
-        """The same by the rule of Benjamini and Hochberg, which has no rate of false alarms among good images."""
+        """Likewise by the rule of Benjamini and Hochberg, which has no rate of false alarms among normal images."""
         count = len(ranks)
         ordered, numbers = np.sort(ranks), np.arange(1, count + 1)
-        # One division of whole numbers, as a p-value is: what equals alpha is not lost by rounding.
+        # One division of whole numbers, as a p-value is: a value equal to alpha is not lost by rounding.
         is_passed = ordered * count / (numbers * (references + 1)) <= self.alpha
         called = int(ordered[is_passed].max(initial=0))
         remarks = [
-            f"On average at most {percentage(self.alpha)} of the images that are called defective are good ones."
+            f"On average at most {percentage(self.alpha)} of the images that are called defective are normal ones."
         ]
         fewest_at_once = int(np.count_nonzero(count / (numbers * (references + 1)) > self.alpha)) + 1
         if fewest_at_once > 1:
@@ -150,5 +151,5 @@ def fewest_references(alpha: float, images: int = 1) -> int:
     Args:
         images: in the batch that is corrected for; 1 without a correction.
     """
-    about = int(images / Fraction(alpha))  # but for rounding, which the comparison of p-values has
+    about = int(images / Fraction(alpha))  # not exact: the comparison of p-values rounds
     return next(count for count in itertools.count(max(about - 2, 1)) if images / (count + 1) <= alpha)

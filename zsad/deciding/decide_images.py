@@ -1,4 +1,4 @@
-"""The deciding stage: from the scores of a method, and of its references, to what is called defective."""
+"""The deciding stage: from the scores of a method and its references to verdicts and thresholds."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 def decide_images(
     *, scores: Path, rule: ThresholdRule, output: Path, provenance: Mapping[str, Any], model: Path | None = None
 ) -> None:
-    """Say of every test image of a category whether it is called defective, and from which values on it is marked.
+    """Decide for every test image of a category whether it is defective, and from which values on its map is marked.
 
     Args:
         scores: the score file of one method.
         output: the file of decisions, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
-        model: of the method, for what its references score; None for a method without references.
+        provenance: facts about the job; the stage adds the rest.
+        model: model of the method, for the scores of its references; None for a method without references.
 
     Raises:
-        DataError: the rule looks at scores of references, and there are none; or the model is not that of the scores.
+        DataError: the rule needs scores of references, and there are none; or the model did not make the scores.
     """
     with ExitStack() as stack:
         reader = stack.enter_context(ScoreReader(scores))
@@ -59,15 +59,15 @@ def decide_images(
 
 
 def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: Mapping[str, Any]) -> None:
-    """Apply the thresholds of a method to scores that were made from its own, as those of a modulation are.
+    """Apply the thresholds of a method to scores that were derived from its own, such as those of a modulation.
 
-    How surprising an image is to the rule is the method's where the verdict is the method's too; else it is not known.
+    The significance of an image is copied from the method where the verdict is the same; else it is not known.
 
     Args:
         scores: the score file of the modulation.
-        decisions: those of the method.
+        decisions: decision file of the method.
         output: the file of decisions, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
 
     Raises:
         DataError: the two files are not of the same images.
@@ -94,7 +94,7 @@ def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: 
 
 
 def evidence_of(scores: ScoreReader, fitted: FittedReader | None) -> Evidence:
-    """What a rule may look at."""
+    """The input of a threshold rule."""
     maps = [scores.anomaly_map(index) for index in range(len(scores))] if scores.localises else []
     if fitted is None or not fitted.has_evidence:
         return Evidence(maps, scores.image_scores, setting=scores.setting)
@@ -102,7 +102,7 @@ def evidence_of(scores: ScoreReader, fitted: FittedReader | None) -> Evidence:
 
 
 def _check_model(scores: ScoreReader, fitted: FittedReader) -> None:
-    """Check that a model is the one by which the images were scored.
+    """Check that the images were scored by this model.
 
     Raises:
         DataError: its parameters or references are others.
@@ -116,5 +116,5 @@ def _check_model(scores: ScoreReader, fitted: FittedReader) -> None:
 
 def _without_evidence(fitted: FittedReader | None) -> str:
     if fitted is None:
-        return "the threshold rule looks at references, and the method has none; choose another rule"
+        return "the threshold rule needs references, and the method has none; choose another rule"
     return str(fitted.provenance.get("without_evidence") or f"{fitted.path} has no scores of references")

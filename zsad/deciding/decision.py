@@ -1,4 +1,4 @@
-"""What is decided of one image, and by which numbers."""
+"""The decision on one image, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zsad.maps import Thresholds
 
 
 class Decision(NamedTuple):
-    """What is decided of an image.
+    """Decision on an image.
 
     Attributes:
-        defective: whether it is called defective: whether ``peak`` exceeds ``region_threshold``; None where nothing
-            says from which peak on it is.
+        defective: whether it is called defective: whether ``peak`` exceeds ``region_threshold``; None if the threshold
+            is not known.
         peak: the highest value of its map on the patch grid, or the image score of a method without maps.
         region_threshold, pixel_threshold: see `zsad.maps.Thresholds`; NaN where there are none.
-        p_value: how likely a good image is to have so high a peak; NaN where the rule does not say.
-        false_alarms: how many regions as high one expects in a good image; NaN likewise.
+        p_value: how likely a normal image is to have so high a peak; NaN if the rule gives none.
+        false_alarms: the expected number of equally high regions in a normal image; NaN likewise.
     """
 
     defective: bool | None
@@ -37,10 +37,10 @@ class Decision(NamedTuple):
 
 
 def decision_of(index: int, decided: Decided, peaks: np.ndarray) -> Decision:
-    """What is decided of one of the images that were decided together.
+    """The decision on one of the images that were decided together.
 
     Args:
-        peaks: float ``[image]``, what was decided by.
+        peaks: float ``[image]``, the values that decided.
     """
     significance = float(decided.significance[index])
     return Decision(

@@ -1,4 +1,4 @@
-"""Expected share: about how many images are defective is known, and the peaks tell where exactly to cut."""
+"""Expected share: the approximate share of defective images is known, and the peaks determine the exact cut."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import between, calls_nothing, log_heights, ordinary_value, telling_peaks
+from zsad.deciding.batches import between, call_none, informative_peaks, log_heights, ordinary_value
 
 ROUNDING = 1e-9  # of shares that are equal
 
 
 class ExpectedShare(ThresholdRule):
-    """The best cut among those that call about the expected share of the images defective.
+    """The best cut among those that call approximately the expected share of the images defective.
 
-    Considered are all cuts between two neighbouring peaks by which the share that is called differs from ``share`` by
-    ``tolerance`` at most, or the nearest cut if there is none. Of these the rule takes the widest gap, in logarithms of
-    the heights above the ordinary patch (the median of all), or the cut of Otsu's method: the highest variance between
-    the two sides. Logarithms, since defects spread: in the scores' own unit the gap between the two most striking ones
-    is nearly always the widest. Without maps there is no ordinary patch, and the image scores are taken as they are.
+    The rule considers all cuts between two neighbouring peaks whose share of defective images differs from ``share`` by
+    at most ``tolerance``, or the nearest cut if there is none. Of these it takes the widest gap, in logarithms of the
+    heights above the ordinary patch (the median of all), or the cut of Otsu's method: the highest variance between the
+    two sides. Logarithms, since defects spread: in the scores' own unit the gap between the two most striking ones is
+    nearly always the widest. Without maps there is no ordinary patch, and the image scores are taken as they are.
 
-    ``tolerance`` 0.1: whoever knows the share of rejects of a line knows it about so well; a batch of 50 at 20 % has a
-    standard deviation of 6 % by chance alone. No false-alarm rate is given, since none is known.
+    ``tolerance`` 0.1: the share of rejects of a production line is usually known about that well; a batch of 50 at 20 %
+    has a standard deviation of 6 % by chance alone. The rule gives no false-alarm rate, since none is known.
     """
 
     summary: ClassVar[str] = "The widest gap between peaks near the share of defective images that you expect."
     reference: ClassVar[str] = "Otsu, IEEE Transactions on Systems, Man and Cybernetics 1979, within a range."
     needs_batch: ClassVar[bool] = True
 
-    share: float = Field(ge=0, le=1, description="About which share of the images is defective.")
-    tolerance: float = Field(0.1, ge=0, le=1, description="By how much the share that is called may differ from it.")
+    share: float = Field(ge=0, le=1, description="Approximate share of the images that is defective.")
+    tolerance: float = Field(
+        0.1, ge=0, le=1, description="How much the share that is called defective may differ from it."
+    )
     cut: Literal["gap", "otsu"] = Field(
         "gap", description="gap: in the widest gap between neighbours; otsu: the highest variance between both sides."
     )
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        rising = telling_peaks(evidence)
+        rising = informative_peaks(evidence)
         if len(rising) < 2 or rising[0] == rising[-1]:
-            return calls_nothing(evidence, remarks=["The images do not differ, so none is called defective."])
+            return call_none(evidence, remarks=["The images do not differ, so none is called defective."])
         cut = self._cut(self._heights(rising, evidence), len(evidence))
         if cut == len(rising):
-            return calls_nothing(evidence)
+            return call_none(evidence)
         below = rising[cut - 1] if cut else np.nextafter(np.float32(rising[0]), np.float32(-np.inf))
         region = between(float(below), float(rising[cut]))
         return Verdicts(
@@ -51,7 +53,7 @@ class ExpectedShare(ThresholdRule):
         )
 
     def _heights(self, rising: np.ndarray, evidence: Evidence) -> np.ndarray:
-        """What gaps are measured in: logarithms of heights where there are maps; float64 ``[image]``."""
+        """The heights between which gaps are measured: logarithms where there are maps; float64 ``[image]``."""
         return log_heights(rising, ordinary_value(evidence)) if evidence.localises else rising
 
     def _cut(self, heights: np.ndarray, images: int) -> int:
@@ -64,7 +66,7 @@ class ExpectedShare(ThresholdRule):
         return int(max(allowed, key=lambda cut: worth[cut]))
 
     def _worth(self, heights: np.ndarray) -> np.ndarray:
-        """How good a cut is above so many images, float64 ``[image + 1]``; 0 below and above all of them."""
+        """Quality of a cut above so many images, float64 ``[image + 1]``; 0 below and above all of them."""
         worth = np.zeros(len(heights) + 1)
         if self.cut == "gap":
             worth[1:-1] = np.diff(heights)
@@ -76,7 +78,7 @@ class ExpectedShare(ThresholdRule):
         return worth
 
     def _remarks(self, called: int, images: int) -> list[str]:
-        """That no cut is as near to the share as it should be, if so."""
+        """A remark if no cut is near enough to the share."""
         if abs(called / images - self.share) <= self.tolerance + ROUNDING:
             return []
         return [

@@ -19,26 +19,26 @@ Number = Annotated[float, BeforeValidator(_no_boolean)]
 
 
 class Fixed(ThresholdRule):
-    """A value for images and one for the values of maps, in the unit of the method's scores.
+    """A threshold for images and one for the values of maps, in the unit of the method's scores.
 
-    Whoever knows the parts sets them by what a miss and a false alarm cost; ``tables/images.csv`` has the peaks of an
-    earlier run. An image is called defective if the highest value of its map exceeds ``image``, and then its regions
-    that do reach as far as the map exceeds ``pixel``. With ``pixel`` alone any marked pixel makes an image defective;
-    with ``image`` alone a region reaches as far down as ``extent`` says. A method that scores images alone needs
-    ``image``, and has no use for ``pixel``.
+    A user who knows the objects sets them by the cost of a miss and of a false alarm; ``tables/images.csv`` has the
+    peaks of an earlier run. An image is called defective if the highest value of its map exceeds ``image``, and then
+    its regions that do reach as far as the map exceeds ``pixel``. With ``pixel`` alone any marked pixel makes an image
+    defective; with ``image`` alone ``extent`` determines how far down a region extends. A method that scores images
+    alone needs ``image`` and ignores ``pixel``.
     """
 
     summary: ClassVar[str] = "The values that you give: one for images, one for pixels, or one of the two."
-    reference: ClassVar[str] = "None: it is the user's own knowledge of the parts."
+    reference: ClassVar[str] = "None: the user's own knowledge of the objects."
     without_maps: ClassVar[str] = "give it a value for images (params: image)"
 
     image: Number | None = Field(
         None,
-        description="What the highest value of a map must exceed, or the image score of a method without maps; null: "
-        "any marked pixel makes an image defective.",
+        description="Threshold of the highest value of a map, or of the image score of a method without maps; "
+        "null: any marked pixel makes an image defective.",
     )
     pixel: Number | None = Field(
-        None, description="What the values of maps must exceed to be marked; null: as far down as `extent` says."
+        None, description="Threshold above which values of maps are marked; null: determined by `extent`."
     )
 
     @model_validator(mode="after")
@@ -55,7 +55,7 @@ class Fixed(ThresholdRule):
         return self.image is None
 
     def decide(self, evidence: Evidence) -> Verdicts:
-        """The values, whatever the scores."""
+        """The given thresholds, independent of the scores."""
         region = next(value for value in (self.image, self.pixel) if value is not None)
         pixel = self.reach(evidence.maps, region) if self.pixel is None else self.pixel
         return Verdicts(evidence, region, pixel)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import BatchRule, Evidence, above_all
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 
 class MEBin(BatchRule):
@@ -19,18 +19,18 @@ class MEBin(BatchRule):
     For each image, thresholds go down from the highest value of all maps to the lowest maximum of a map, and the
     8-connected regions above each are counted. The longest run of one and the same count, not zero, of at least
     ``min_interval`` levels is the image's stable interval, and its lower end the image's threshold; an image without
-    one is taken to be good.
+    one is taken to be normal.
 
     The published rule thresholds each image by itself, at pixel resolution, and erodes by 6 x 6 pixels to drop specks.
-    Here one number must hold for the category, so that scores stay comparable: the median over the images that have a
-    stable interval. On a patch grid such an erosion would remove most defects; regions of fewer than ``min_patches``
-    patches are not counted instead. Where no image has a stable interval, as in a category of one image, nothing is
-    flagged.
+    Here the category has one threshold, so that scores stay comparable: the median over the images that have a stable
+    interval. On a patch grid such an erosion would remove most defects; regions of fewer than ``min_patches`` patches
+    are not counted instead. Where no image has a stable interval, as in a category of one image, no image is called
+    defective.
     """
 
     summary: ClassVar[str] = "The threshold at which the number of regions is most stable, median over the images."
     reference: ClassVar[str] = "MEBin of AnomalyNCD: Huang et al., CVPR 2025; adapted to patch grids."
-    needs_batch: ClassVar[bool] = False  # the patches of a single image tell as well
+    needs_batch: ClassVar[bool] = False  # the patches of a single image are enough
 
     levels: int = Field(64, ge=2, description="Thresholds tried between the lowest and the highest maximum of a map.")
     min_interval: int = Field(4, ge=1, description="Levels that a count must last to be stable.")
@@ -38,13 +38,13 @@ class MEBin(BatchRule):
 
     @property
     def needs_maps(self) -> bool:
-        """Regions are counted in maps."""
+        """True: regions are counted in maps."""
         return True
 
     def threshold(self, evidence: Evidence) -> float:
         """Threshold from the maps that are not constant; above everything if no image has a stable interval."""
         maps = evidence.maps
-        values = telling(maps)
+        values = informative_maps(maps)
         stable = [found for found in self._image_thresholds(values) if found is not None] if values else []
         return float(np.median(stable)) if stable else above_all(maps)
 

@@ -1,4 +1,4 @@
-"""Mixture: good images and defective ones as two normal distributions, if two describe the peaks better than one."""
+"""Mixture: two Gaussian distributions, of normal and of defective images, if two describe the peaks better than one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import calls_nothing, log_heights, ordinary_value, telling_peaks
+from zsad.deciding.batches import call_none, informative_peaks, log_heights, ordinary_value
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
-FEWEST = 8  # images: more than the five parameters of two normal distributions, and some to judge them by
-STARTS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)  # shares of good images that the fit starts from
+FEWEST = 8  # images: more than the five parameters of two Gaussian distributions
+STARTS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)  # shares of normal images that the fit starts from
 FLOOR = 1e-2  # least variance of a component where all peaks together have 1: no component of a few equal peaks
 HALVINGS = 60
 
 
 class Mixture(ThresholdRule):
-    """Where an image is as likely to be of the upper of two normal distributions as of the lower one.
+    """The threshold at which an image belongs to either of two Gaussian distributions with the same probability.
 
     They are fitted to the logarithms of the peaks' heights above the ordinary patch (the median of all patches), in
-    which good images are about normal and defects of many sizes too; a method without maps has no ordinary patch, and
-    its image scores are taken as they are. Both are standardised, so that units do not matter. The fit starts from
-    several shares of good images, and the likeliest is kept, so that nothing is drawn at random.
+    which normal images are about Gaussian distributed, and defects of many sizes too; a method without maps has no
+    ordinary patch, and its image scores are taken as they are. Both are standardised, so that units do not matter. The
+    fit starts from several shares of normal images, and the likeliest is kept, so that the result does not depend on
+    chance.
 
-    Two are believed only if their Bayesian information criterion is lower than that of one by ``evidence``; 6 is where
-    "strong" evidence begins on the scale of Kass and Raftery (1995). The highest values of good patches are skewed to
-    the right, and somewhat so as logarithms: with 0 or 2, two distributions describe a batch of good images alone
-    better than one in up to a third of such batches, with 6 in about one of ten. Where one describes them, nothing is
-    called defective, and a remark says that the images are of one kind: whether good or defective, nobody knows. So it
-    errs towards calling images good where the two kinds overlap.
+    Two distributions are accepted only if their Bayesian information criterion is lower than that of one by
+    ``evidence``; "strong" evidence begins at 6 on the scale of Kass and Raftery (1995). The highest values of normal
+    patches are skewed to the right, and somewhat so as logarithms: with 0 or 2, two distributions describe a batch of
+    normal images alone better than one in up to a third of such batches, with 6 in about one of ten. Where one
+    describes them, nothing is called defective, and a remark says that the images are of one kind: normal or defective,
+    which cannot be known. So the rule rather calls images normal where the two kinds overlap.
     """
 
-    summary: ClassVar[str] = "Between two normal distributions of the peaks, if two describe them better than one."
+    summary: ClassVar[str] = "Between two Gaussian distributions of the peaks, if two describe them better than one."
     reference: ClassVar[str] = (
         "Gaussian mixture by EM with Schwarz's criterion (Annals of Statistics 1978); scale of evidence: Kass and "
         "Raftery, JASA 1995."
@@ -43,28 +44,29 @@ class Mixture(ThresholdRule):
     needs_batch: ClassVar[bool] = True
 
     evidence: float = Field(
-        6.0, ge=0, description="By how much two distributions must have the lower Bayesian information criterion."
+        6.0, ge=0, description="By how much the Bayesian information criterion of two distributions must be lower."
     )
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        rising = telling_peaks(evidence)
+        rising = informative_peaks(evidence)
         if len(rising) < FEWEST or rising[0] == rising[-1]:
-            remark = f"Fewer than {FEWEST} images differ, too few to tell two kinds from one; none is called defective."
-            return calls_nothing(evidence, remarks=[remark])
+            remark = f"Fewer than {FEWEST} images differ, too few to distinguish two kinds from one; none is called "
+            "defective."
+            return call_none(evidence, remarks=[remark])
         ordinary = ordinary_value(evidence) if evidence.localises else None
         values = rising if ordinary is None else log_heights(rising, ordinary)
         cut = self._between_two((values - values.mean()) / values.std())
         if cut is None:
             remark = "The highest values of the images are of one kind, so none is called defective."
-            return calls_nothing(evidence, remarks=[remark])
+            return call_none(evidence, remarks=[remark])
         value = cut * values.std() + values.mean()
         region = float(value if ordinary is None else ordinary + np.exp(value))
         return Verdicts(evidence, region, self.reach(evidence.maps, region))
 
     def _between_two(self, values: np.ndarray) -> float | None:
-        """Where both components are as likely, of rising standardised values; None where one describes them."""
-        from sklearn.mixture import GaussianMixture  # takes a second, which few rules need
+        """The value at which two components are equally likely, from rising values; None if one describes them."""
+        from sklearn.mixture import GaussianMixture  # slow to import, and only some rules need it
 
         column = values[:, None]
         one = GaussianMixture(1, reg_covar=FLOOR).fit(column)
@@ -74,7 +76,7 @@ class Mixture(ThresholdRule):
         return _as_likely(two)
 
     def _fitted(self, column: np.ndarray, share: float) -> GaussianMixture:
-        """Two components, started from those below and above a share of the values."""
+        """Fit two components, starting from the values below and above a share of them."""
         from sklearn.mixture import GaussianMixture
 
         split = min(max(round(share * len(column)), 1), len(column) - 1)
@@ -90,7 +92,7 @@ class Mixture(ThresholdRule):
 
 
 def _as_likely(two: GaussianMixture) -> float | None:
-    """Where the posterior of the upper component is 1/2 between the means, by halving; None where it is so nowhere."""
+    """The value between the means where the posterior of the upper component is 1/2, by bisection; None if none."""
     upper = int(np.argmax(two.means_[:, 0]))
     low, high = np.sort(two.means_[:, 0])
 

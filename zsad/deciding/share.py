@@ -1,4 +1,4 @@
-"""Share: the images that look most anomalous, as many as are asked for."""
+"""Share: a given number of the most anomalous images."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from zsad.deciding.batches import between
 
 
 class Share(ThresholdRule):
-    """Calls the given share of the images defective: those of the highest peaks.
+    """Call the given share of the images defective: those with the highest peaks.
 
-    For whoever can look at so many images again, whatever is on them. ``share`` times the number of images is rounded
-    to the nearest whole number. Images of one and the same peak get one and the same verdict, so that fewer are called
-    where the cut would fall among equals. That says nothing on the share of good images among those called, and a
-    batch without a defect is called as well: no false-alarm rate is given.
+    For users who can inspect so many images again, whether defective or not. ``share`` times the number of images is
+    rounded to the nearest whole number. Images of one and the same peak get one and the same verdict, so that fewer are
+    called where the cut would fall among equals. The share of normal images among those called defective is unknown,
+    and in a batch without a defect images are called defective as well: the rule gives no false-alarm rate.
     """
 
-    summary: ClassVar[str] = "The share of the images that you give: those of the highest peaks."
-    reference: ClassVar[str] = "None: ranking and a budget for looking again."
+    summary: ClassVar[str] = "The given share of the images: those with the highest peaks."
+    reference: ClassVar[str] = "None: a ranking and a budget for repeated inspection."
     needs_batch: ClassVar[bool] = True
 
     share: float = Field(ge=0, le=1, description="Share of the images that are called defective.")

@@ -1,4 +1,4 @@
-"""Sub-sample maxima: how the highest of a few patches grows with their number, followed to a whole image."""
+"""Sub-sample maxima: how the highest of a few patches grows with their number, extrapolated to a whole image."""
 
 from __future__ import annotations
 
@@ -10,66 +10,68 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_images
+from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, call_none, few_images
 from zsad.deciding.tail import fit_tail
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 SIZES = 16  # of sub-samples, evenly spaced as logarithms up to whole images
-LEVEL = 0.1  # of the patches from the top: their mean tells the level of an image
-SKEW = 2.0  # how much farther the levels of good images reach up than down
+LEVEL = 0.1  # of the patches from the top: their mean is the level of an image
+SKEW = 2.0  # how much farther the levels of normal images extend upwards than downwards
 HALVINGS = 60
 
 
 class SubsampleMaxima(ThresholdRule):
-    """The highest value of a good image, followed from the highest of ``m`` of its patches for growing ``m``.
+    """The highest value of a normal image, extrapolated from the highest of ``m`` of its patches for growing ``m``.
 
-    Whether ``m`` patches that are drawn from a random image without replacement all lie below a value has a chance that
-    is known exactly, so that nothing is drawn at random: the mean over the images of ``C(k, m) / C(n, m)``, with ``k``
-    of an image's ``n`` patches below. The value at which it is ``quantile`` is that quantile of the maxima, over images
-    and draws. A few patches of a defective image rarely hit the defect; many do, but then the low quantile is that of
-    good images, and stays where it is with whatever defects as long as a share ``quantile`` of the images is good.
+    The chance that ``m`` patches of a random image, sampled without replacement, all lie below a value is known
+    exactly, so that no random numbers are needed: the mean over the images of ``C(k, m) / C(n, m)``, with ``k`` of an
+    image's ``n`` patches below. The value at which it is ``quantile`` is that quantile of the maxima, over images and
+    samples. A few patches of a defective image rarely hit the defect; many do, but then the low quantile is that of
+    normal images, and no defects change it as long as a share ``quantile`` of the images is normal.
 
-    It is also the quantile ``q ** (1 / m)`` of a good patch (``q`` a little higher, since a tenth of the images is
+    It is also the quantile ``q ** (1 / m)`` of a normal patch (``q`` a little higher, since a tenth of the images is
     presumed defective), so that growing ``m`` follows the tail. A generalised Pareto tail through all of them leads
-    from whole images' quantile to what a share ``alpha`` of good images exceeds. Images also differ in their level,
-    the mean of the highest tenth of their patches: the deviation is estimated below ``quantile`` alone, as if they were
-    normal, doubled since levels are skewed, and the two distances are added in squares.
+    from the quantile of whole images to the value that a share ``alpha`` of normal images exceeds. The levels of images
+    differ too, the mean of the highest tenth of their patches: the deviation is estimated below ``quantile`` alone, as
+    if they were normal, doubled since levels are skewed, and the two distances are added in squares.
 
     ``quantile`` 0.25, not the median, since most images may be defective. ``smallest`` 0.01: a tenth of the patches in
     the tail at least, as that tail is none of a normal distribution's middle. With 80 % defective images the level of
-    the less defective ones is taken for that of good images, and few are called.
+    the less defective ones is taken for that of normal images, and few images are called defective.
     """
 
-    summary: ClassVar[str] = "The highest of ever more patches, at a low quantile of the images, followed to an image."
+    summary: ClassVar[str] = "The highest of more and more patches, at a low quantile of the images, extrapolated to a "
+    "whole image."
     reference: ClassVar[str] = (
         "Block maxima: Fisher and Tippett 1928; maxima of all sub-samples as U-statistics: Hoeffding 1948. The low "
-        "quantile of images and draws, which defects leave alone, is this project's own."
+        "quantile of images and samples, which defects do not affect, is this project's own."
     )
     needs_batch: ClassVar[bool] = True
 
-    alpha: float = Field(0.1, gt=0, lt=1, description="Share of good images that may be called defective.")
-    quantile: float = Field(0.25, gt=0, le=0.5, description="Share of the images that are good, at least.")
+    alpha: float = Field(0.1, gt=0, lt=1, description="Share of normal images that may be called defective.")
+    quantile: float = Field(0.25, gt=0, le=0.5, description="Share of the images that are normal, at least.")
     smallest: float = Field(0.01, gt=0, lt=1, description="Share of an image's patches in the smallest sub-sample.")
     shape: Literal["pareto", "exponential"] = Field(
-        "pareto", description="pareto: heavy and bounded tails too, the shape is fitted; exponential: straight."
+        "pareto",
+        description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape.",
     )
 
     @property
     def needs_maps(self) -> bool:
-        """It draws patches."""
+        """True: the rule samples patches."""
         return True
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        maps = [np.sort(anomaly_map.ravel()).astype(np.float64) for anomaly_map in telling(evidence.maps)]
+        maps = [np.sort(anomaly_map.ravel()).astype(np.float64) for anomaly_map in informative_maps(evidence.maps)]
         region = self._threshold(maps)
         if region is None:
-            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
+            return call_none(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
         pixel = self.reach(evidence.maps, region)
         return Verdicts(evidence, region, pixel, nominal=self.alpha, remarks=few_images(evidence))
 
     def _threshold(self, maps: Sequence[np.ndarray]) -> float | None:
-        """What a good image rarely exceeds, from rising patches of each image; None where nothing tells."""
+        """The value that a normal image rarely exceeds, from sorted patches; None if all patches are equal."""
         if not maps:
             return None
         patches = float(np.median([len(values) for values in maps]))
@@ -83,7 +85,7 @@ class SubsampleMaxima(ThresholdRule):
         return float(usual + np.hypot(max(rare - usual, 0.0), SKEW * self._levels_apart(maps)))
 
     def _levels_apart(self, maps: Sequence[np.ndarray]) -> float:
-        """How far the levels lie apart of a usual image and of the one that a share ``alpha`` exceeds."""
+        """Distance between the level of a usual image and the level that a share ``alpha`` of images exceeds."""
         levels = [values[int((1 - LEVEL) * len(values)) :].mean() for values in maps]
         lower = self.quantile / 3
         low, usual = np.quantile(levels, (lower, self.quantile))
@@ -93,16 +95,16 @@ class SubsampleMaxima(ThresholdRule):
 
 
 def quantiles_of_maxima(maps: Sequence[np.ndarray], shares: np.ndarray, quantile: float) -> np.ndarray:
-    """Quantile, over images and draws, of the highest of the patches drawn from an image; by halving.
+    """Quantile, over images and samples, of the highest of the patches sampled from an image; by bisection.
 
     Args:
         maps: rising values of the patches of each image.
-        shares: of an image's patches that are drawn, ``[size]``; at least one is.
+        shares: of an image's patches that are sampled, ``[size]``; at least one is.
 
     Returns:
         float64 ``[size]``.
     """
-    from scipy.special import gammaln  # takes a tenth of a second, which few rules need
+    from scipy.special import gammaln  # slow to import, and only some rules need it
 
     sizes = np.array([len(values) for values in maps])[:, None]
     drawn = np.maximum(np.rint(shares * sizes), 1)

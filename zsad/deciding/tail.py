@@ -1,4 +1,4 @@
-"""The upper tail of the values of good patches: a generalised Pareto distribution, fitted to its quantiles."""
+"""The upper tail of the values of normal patches: a generalised Pareto distribution, fitted to its quantiles."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-RANKS = 16  # of a sorted map, at which the tail is looked at: evenly spaced as logarithms
+RANKS = 16  # of a sorted map, to which the tail is fitted: evenly spaced as logarithms
 LIGHTEST, HEAVIEST, SHAPES = -0.3, 0.5, 41  # shapes that are tried: from a bounded tail to one without a variance
 HALVINGS = 60
-FEWEST = 3  # points that a line and a curvature need
-NEVER = 700.0  # of an exponent: what exp() still takes
+FEWEST = 3  # points needed for a line and its curvature
+NEVER = 700.0  # greatest exponent that exp() accepts
 
 
 class Tail(NamedTuple):
@@ -20,7 +20,7 @@ class Tail(NamedTuple):
 
     Attributes:
         exceeded: share of the values above ``start``.
-        start: where it begins.
+        start: value at which it begins.
         scale: in the unit of the values, above 0.
         shape: 0 for an exponential tail, above for a heavier one, below for one with an end.
     """
@@ -46,7 +46,7 @@ class Tail(NamedTuple):
 
 
 def fit_tail(exceeded: np.ndarray, values: np.ndarray, *, curved: bool = True) -> Tail | None:
-    """The tail whose quantiles are nearest to given ones, by least squares; None where they do not rise.
+    """Fit a tail to given quantiles by least squares; None if they do not rise.
 
     For each of some shapes the quantiles are a straight line, so that location and scale follow in closed form.
 
@@ -73,10 +73,10 @@ def fit_tail(exceeded: np.ndarray, values: np.ndarray, *, curved: bool = True) -
 
 
 def crossing(is_more: Callable[[float], bool], low: float, high: float) -> float:
-    """Where a chance that falls with the value is no longer more than asked for, by halving; from above.
+    """The value at which a falling chance is no longer too great, by bisection; from above.
 
     Args:
-        is_more: whether the chance at a value is more; it is at ``low``, and is not at ``high``.
+        is_more: whether the chance at a value is too great; it is at ``low``, and is not at ``high``.
     """
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a configuration, as one sentence that names the place and the mend."""
+"""Convert pydantic's errors in a configuration to one sentence with the place and the fix."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 
 from zsad.errors import nearest_hint
 
-KEY = "[key]"  # with which pydantic marks the place of a mapping's key
-NAME = "name"  # the type of an error that says how a name may look
-SHOWN = 60  # signs of a value that a sentence repeats
+KEY = "[key]"  # pydantic's mark for the key of a mapping
+NAME = "name"  # the error type for invalid names
+SHOWN = 60  # most characters of a value in a sentence
 
 _WANTED = {
     "it must be text": ("string_type",),
@@ -40,11 +40,11 @@ Place = tuple[str | int, ...]
 
 
 def mistake(error: ValidationError, given: Mapping[str, Any], model: type[BaseModel], where: str = "") -> str:
-    """The first mistake in the order in which the values stand, as one sentence.
+    """The first mistake, in the order of the values, as one sentence.
 
     Args:
         given: the values that were checked.
-        model: what they were checked against.
+        model: the model that they were checked against.
         where: the place of the values in the configuration, e.g. ``"methods.mutual.params"``; empty for all of it.
     """
     details = [(_place(detail, given), detail) for detail in error.errors(include_url=False)]
@@ -53,13 +53,13 @@ def mistake(error: ValidationError, given: Mapping[str, Any], model: type[BaseMo
 
 
 def not_text(value: Any) -> str:
-    """What YAML makes of a name that looks like something else, and what to do about it."""
+    """The message for a name that YAML reads as another type, with the fix."""
     meaning = _SCALARS.get(type(value), "the value")
     return f"must be text, but YAML reads it as {meaning} {_shown(value)}; put it in quotes, e.g. '01' or \"on\""
 
 
 def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseModel], where: str) -> str:
-    """What is wrong at a place; of a value that may be of several types, each says why it is not of that."""
+    """The sentence for the errors at one place; for a value of several possible types, with the reason of each."""
     detail = details[0]
     kind, value = detail["type"], detail["input"]
     name, (*above, last) = _dotted(place), place or ("",)
@@ -69,7 +69,7 @@ def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseMod
         unknown = f"unknown parameter '{name}'" if where else f"unknown key '{last}'{within}"
         return f"{start}: {unknown}{nearest_hint(str(last), _known(model, above))}"
     if kind == "missing" and isinstance(last, int):
-        return f"{start}: {_dotted(above)} = {_shown(value)} is not usable: it must have more items"
+        return f"{start}: {_dotted(above)} = {_shown(value)} is not valid: it must have more items"
     if kind == "missing":
         return f"{start}: {'parameter ' if where else ''}'{name}' is missing"
     if kind == NAME:
@@ -85,11 +85,11 @@ def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseMod
         name = f"item {last + 1} of {_dotted(above)}"
     elif above and not where:
         start, name = _dotted(above), str(last)
-    return f"{start}: {name} = {_shown(value)} is not usable{reason}"
+    return f"{start}: {name} = {_shown(value)} is not valid{reason}"
 
 
 def _reasons(details: Sequence[ErrorDetails], *, may_be_null: bool) -> str:
-    """Why a value will not do, as the end of a sentence."""
+    """Why a value is invalid, as the end of a sentence."""
     words = [word for detail in details for word in _expected(detail)]
     if words and len(details) == 1:
         return f"; choose from: {', '.join([*words, *(['null'] if may_be_null else [])])}"
@@ -100,7 +100,7 @@ def _reasons(details: Sequence[ErrorDetails], *, may_be_null: bool) -> str:
 
 
 def reason_of(detail: ErrorDetails) -> str:
-    """Why a value will not do, as what follows a colon."""
+    """Why a value is invalid, as the text after a colon."""
     if reason := _REASONS.get(detail["type"]):
         return reason
     if bound := _BOUNDS.get(detail["type"]):
@@ -115,12 +115,12 @@ def reason_of(detail: ErrorDetails) -> str:
 
 
 def _expected(detail: ErrorDetails) -> list[str]:
-    """The words of which a value must be one; none where any other will do."""
+    """The allowed values of a choice; empty if other values are allowed."""
     return re.findall(r"'([^']*)'", detail["ctx"]["expected"]) if detail["type"] == "literal_error" else []
 
 
 def _place(detail: ErrorDetails, given: Any) -> Place:
-    """Where in the given values a mistake is, without the branches of unions that pydantic names on the way."""
+    """The place of a mistake in the given values, without the union branches that pydantic adds."""
     steps: list[str | int] = []
     for step in detail["loc"]:
         if _holds(given, step):
@@ -136,7 +136,7 @@ def _holds(values: Any, step: str | int) -> bool:
 
 
 def _order(place: Place, given: Any) -> list[float]:
-    """Sort key of a place: the position of each step. What is missing comes last, and a whole after what is in it."""
+    """Sort key of a place: the position of each step. Missing keys come last, and a mapping after its members."""
     positions: list[float] = []
     for step in place:
         known = list(given) if isinstance(given, Mapping) else []
@@ -146,13 +146,13 @@ def _order(place: Place, given: Any) -> list[float]:
 
 
 def _known(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
-    """The keys that may stand at a place."""
+    """The allowed keys at a place."""
     models = (kind for kind in branches_of(_annotation(model, place)) if isinstance(kind, type))
     return [name for kind in models if issubclass(kind, BaseModel) for name in kind.model_fields]
 
 
 def _annotation(model: type[BaseModel], place: Sequence[str | int]) -> Any:
-    """What may stand at a place, as the model says it; None where it says nothing."""
+    """The annotation of a place in the model; None if there is none."""
     annotation: Any = model
     for step in place:
         inner = [found for kind in branches_of(annotation) if (found := _within(kind, step)) is not None]
@@ -161,7 +161,7 @@ def _annotation(model: type[BaseModel], place: Sequence[str | int]) -> Any:
 
 
 def _within(kind: Any, step: str | int) -> Any:
-    """What may stand at a step within a mapping, list or model."""
+    """The annotation of a member of a mapping, list or model."""
     arguments = get_args(kind)
     if get_origin(kind) is dict:
         return arguments[1]
@@ -173,7 +173,7 @@ def _within(kind: Any, step: str | int) -> Any:
 
 
 def branches_of(annotation: Any) -> list[Any]:
-    """The types that an annotation allows: those of a union, or the only one, without what is said of them."""
+    """The types that an annotation allows: those of a union, or the only one, without metadata."""
     if get_origin(annotation) is Annotated:
         return branches_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -186,7 +186,7 @@ def _dotted(place: Sequence[str | int]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as YAML has it, as far as it fits into a sentence."""
+    """A value in YAML, shortened for a sentence."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value) if isinstance(value, date) else repr(value)

@@ -1,4 +1,4 @@
-"""Which section of the configuration a message means: a data set may be configured under two of them."""
+"""Name the right section of the configuration in messages: a data set may be configured in two of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEY = re.compile(rf"(?<![\w./-]){DATASET}\.(?=(?:{'|'.join(KEYS)})\b)")
 
 @contextmanager
 def naming(section: str) -> Iterator[None]:
-    """Have the errors of a block name the keys of another section where they name those of ``dataset``."""
+    """In errors of a block, replace keys of ``dataset`` with those of another section."""
     try:
         yield
     except ZsadError as error:

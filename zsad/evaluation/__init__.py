@@ -1,1 +1,1 @@
-"""Metrics against the ground truth, and tables; the only place that sees labels."""
+"""Metrics against the ground truth; the only package that reads labels."""

@@ -1,23 +1,23 @@
-"""AUPIMO: the area under each anomalous image's recall, over the false-positive rate of good images.
+"""AUPIMO: the area under each anomalous image's recall, over the false-positive rate of normal images.
 
 Bertoldo, Ameln, Vaidya, Akçay, "AUPIMO: Redefining Anomaly Localization Benchmarks with High Speed and Low Tolerance",
-BMVC 2024, arXiv:2401.01984, section 3. The shared false-positive rate is the mean over the good images of the share of
-their pixels that a threshold calls defective; the recall is that of one anomalous image. The area is taken over the
+BMVC 2024, arXiv:2401.01984, section 3. The shared false-positive rate is the mean over the normal images of the share
+of their pixels that a threshold calls defective; the recall is that of one anomalous image. The area is taken over the
 logarithm of the rate, from 1e-5 to 1e-4, and divided by log 10, so that 1 is perfect.
 
 There are two definitions by name, `AUPIMO`:
 
 ``steps``: at a rate ``z`` the threshold is the lowest whose false-positive rate does not exceed ``z``. So the curve has
-    a step at every distinct score of good pixels, as the paper defines it.
+    a step at every distinct score of normal pixels, as the paper defines it.
 
 ``interpolated``: as in the authors' code (github.com/jpcbertoldo/aupimo, and anomalib): 300 000 thresholds are evenly
-    spaced between the least and the greatest score of good images, and what is at or above one counts; trapezoids go
+    spaced between the least and the greatest score of normal images, and what is at or above one counts; trapezoids go
     from the threshold whose rate is nearest to 1e-4 to that nearest to 1e-5. Where 30 thresholds or fewer lie between,
-    or the highest one already exceeds 1e-5, the authors' code refuses, and here the metric is not known.
+    or the highest one already exceeds 1e-5, the authors' code raises an error, and here the metric is not known.
 
 The two differ by half a step or so: by about 0.5 points where we measured it (docs/metrics.md).
 
-Only the highest pixels of good images matter, which are few: they alone are kept.
+Only the highest pixels of normal images matter, which are few: they alone are kept.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ import numpy as np
 
 LEAST_RATE, GREATEST_RATE = 1e-5, 1e-4
 WIDTH = np.log(GREATEST_RATE / LEAST_RATE)
-KEPT_RATE = 10 * GREATEST_RATE  # beyond the greatest, for draws in which the rates are lower
+KEPT_RATE = 10 * GREATEST_RATE  # beyond the greatest, for replicates in which the rates are lower
 BINS = 512
-THRESHOLDS = 300_000  # of the authors' code, and how many must lie between the bounds, and should
+THRESHOLDS = 300_000  # of the authors' code; the numbers that must, and should, lie between the bounds
 FEWEST, FEW = 30, 300
 
 
@@ -40,7 +40,7 @@ class PimoBins(NamedTuple):
     """What each image adds to AUPIMO, at a few thresholds in descending order.
 
     Attributes:
-        rates: ``[good image, threshold]``, share of the image above the threshold.
+        rates: ``[normal image, threshold]``, share of the image above the threshold.
         recalls: ``[anomalous image, threshold]``, share of the image's defective pixels above it.
         interpolated: whether the curve is straight between two thresholds; else the recall is that of the higher one.
     """
@@ -50,14 +50,14 @@ class PimoBins(NamedTuple):
     interpolated: bool = False
 
 
-class GoodTail:
-    """The highest pixels of the good images, of equal ones of an image the number.
+class NormalTail:
+    """The highest pixels of the normal images; equal pixels of an image are stored once, with their number.
 
     Args:
         good_images: how many there are.
 
     Attributes:
-        least, greatest: scores of the good images.
+        least, greatest: scores of the normal images.
     """
 
     def __init__(self, good_images: int) -> None:
@@ -69,7 +69,7 @@ class GoodTail:
         self.least, self.greatest = np.float32(np.inf), np.float32(-np.inf)
 
     def add(self, scores: np.ndarray) -> None:
-        """Take in an image's pixels, float32 ``[pixel]``."""
+        """Add an image's pixels, float32 ``[pixel]``."""
         self.least, self.greatest = min(self.least, scores.min()), max(self.greatest, scores.max())
         high = scores[scores >= self._floor(scores)]
         values, counts = np.unique(high, return_counts=True)
@@ -80,7 +80,7 @@ class GoodTail:
         self._drop_what_is_never_reached()
 
     def _floor(self, scores: np.ndarray) -> np.float32:
-        """What a pixel must have at least: what is held, and the image alone, already go beyond the kept rate."""
+        """The least score worth keeping: the pixels held so far, and the image alone, already exceed the kept rate."""
         most = int(np.ceil(KEPT_RATE * self._good_images * scores.size))
         held = self._scores[-1] if self._is_full else np.float32(-np.inf)
         if most >= scores.size or self._is_full:
@@ -107,11 +107,11 @@ class GoodTail:
         return self._scores[last], np.cumsum(self._shares)[last] / self._good_images
 
     def rates_above(self, thresholds: np.ndarray) -> np.ndarray:
-        """``[good image, threshold]``, share of each image above thresholds in descending order."""
+        """``[normal image, threshold]``, share of each image above thresholds in descending order."""
         return self._rates(thresholds, "right")
 
     def rates_from(self, thresholds: np.ndarray) -> np.ndarray:
-        """The same at or above them."""
+        """The same at or above each threshold."""
         return self._rates(thresholds, "left")
 
     def _rates(self, thresholds: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
@@ -121,22 +121,22 @@ class GoodTail:
 
 
 class Pimo:
-    """AUPIMO of anomalous images by steps, once all good ones have been seen.
+    """AUPIMO of anomalous images by steps, once all normal ones have been added.
 
     Args:
-        tail: of one good image or more.
+        tail: of one normal image or more.
 
     Attributes:
-        thresholds: some, in descending order, for draws of images.
-        remark: what is wrong with the values, a sentence; or empty.
+        thresholds: thresholds in descending order, for bootstrap replicates.
+        remark: a sentence about a problem with the values; or empty.
     """
 
     interpolated = False
     remark = ""
 
-    def __init__(self, tail: GoodTail) -> None:
+    def __init__(self, tail: NormalTail) -> None:
         scores, rates = tail.steps()
-        # Between the rate of one step and that of the next, what is above the next step's score is called defective.
+        # Between the rate of one step and that of the next, pixels above the next step's score are called defective.
         widths = np.diff(np.log(np.clip(np.concatenate([[0.0], rates]), LEAST_RATE, GREATEST_RATE)))
         self._ascending = scores[::-1]
         self._gained = np.concatenate([[0.0], np.cumsum(widths[::-1])])
@@ -157,7 +157,7 @@ class Pimo:
         return 1.0 - np.searchsorted(ordered, self.thresholds, side="right") / ordered.size
 
     def rates(self) -> np.ndarray:
-        """``[good image, threshold]``, share of each good image above each of ``thresholds``."""
+        """``[normal image, threshold]``, share of each normal image above each of ``thresholds``."""
         return self._tail.rates_above(self.thresholds)
 
 
@@ -166,11 +166,11 @@ class InterpolatedPimo:
 
     interpolated = True
 
-    def __init__(self, tail: GoodTail) -> None:
+    def __init__(self, tail: NormalTail) -> None:
         self._tail = tail
         scores, rates = tail.steps()
         thresholds = np.linspace(float(tail.least), float(tail.greatest), THRESHOLDS, dtype=np.float32)
-        # What is lower than all that is kept has a rate beyond what may be reached.
+        # Scores below all kept ones have a rate beyond the bounds.
         thresholds = thresholds[np.searchsorted(thresholds, scores[-1]) :]
         of_thresholds = rates[np.searchsorted(-scores, -thresholds, side="right") - 1]
         first, last = (int(np.argmin(np.abs(of_thresholds - rate))) for rate in (GREATEST_RATE, LEAST_RATE))
@@ -188,15 +188,15 @@ class InterpolatedPimo:
         if lowest > LEAST_RATE:
             return (
                 f"AUPIMO is not known: its authors' code needs a threshold at which {LEAST_RATE:g} of the pixels of "
-                f"good images are marked, and the highest score of these marks {lowest:.2g}."
+                f"normal images are marked, and their highest score marks {lowest:.2g}."
             )
         if count <= FEWEST:
             return (
                 f"AUPIMO is not known: {max(0, count)} of the {THRESHOLDS} thresholds of its authors' code lie between "
-                f"the rates that it looks at, and {FEWEST + 1} are the fewest."
+                f"the rates that count, and at least {FEWEST + 1} are needed."
             )
         if count < FEW:
-            return f"AUPIMO may be inaccurate: it rests on {count} of the {THRESHOLDS} thresholds of its authors' code."
+            return f"AUPIMO may be inaccurate: only {count} of the {THRESHOLDS} thresholds of its authors' code count."
         return ""
 
     def of(self, defective_scores: np.ndarray) -> float:
@@ -212,31 +212,33 @@ class InterpolatedPimo:
         return 1.0 - np.searchsorted(ordered, self.thresholds, side="left") / ordered.size
 
     def rates(self) -> np.ndarray:
-        """``[good image, threshold]``, share of each good image at or above each of ``thresholds``."""
+        """``[normal image, threshold]``, share of each normal image at or above each of ``thresholds``."""
         return self._tail.rates_from(self.thresholds)
 
 
 STEPS: Final = "steps"
-AUPIMO: MappingProxyType[str, Callable[[GoodTail], Pimo | InterpolatedPimo]] = MappingProxyType(
+AUPIMO: MappingProxyType[str, Callable[[NormalTail], Pimo | InterpolatedPimo]] = MappingProxyType(
     {STEPS: Pimo, "interpolated": InterpolatedPimo}
 )
 """Definitions by their names."""
 
 
 def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
-    """Mean AUPIMO ``[draw]`` of weighted images.
+    """Mean AUPIMO ``[replicate]`` of weighted images.
 
     Args:
-        good: ``[draw, good image]``, how often each was drawn.
-        anomalous: ``[draw, anomalous image]``, likewise.
+        good: ``[replicate, normal image]``, how often each is sampled.
+        anomalous: ``[replicate, anomalous image]``, likewise.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = good @ bins.rates / good.sum(axis=1, keepdims=True)
         recalls = anomalous @ bins.recalls / anomalous.sum(axis=1, keepdims=True)
     if bins.interpolated:
         return np.array([_area_between(*curve) for curve in zip(rates, recalls, strict=True)])
-    draws = len(rates)
-    edges = np.concatenate([np.full((draws, 1), LEAST_RATE), rates, np.full((draws, 1), GREATEST_RATE)], axis=1)
+    replicates = len(rates)
+    edges = np.concatenate(
+        [np.full((replicates, 1), LEAST_RATE), rates, np.full((replicates, 1), GREATEST_RATE)], axis=1
+    )
     widths = np.diff(np.log(np.clip(edges, LEAST_RATE, GREATEST_RATE)), axis=1)
     heights = np.concatenate([recalls[:, :1], recalls], axis=1)
     areas: np.ndarray = (widths * heights).sum(axis=1) / WIDTH

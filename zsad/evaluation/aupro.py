@@ -2,16 +2,16 @@
 
 Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021, on performance metrics: per-region overlap (PRO) is
 the share of a ground-truth region that lies at or above the threshold, averaged over all regions of all images; it is
-drawn over the false-positive rate among all normal pixels of all images, good ones included, and the area up to the
-limit is divided by the limit. As in the authors' own script, the curve has a point at every distinct score, regions are
-8-connected, and the curve is interpolated at the limit.
+plotted over the false-positive rate among all normal pixels of all images, and the area up to the limit is divided by
+the limit. As in the authors' own script, the curve has a point at every distinct score, regions are 8-connected, and
+the curve is interpolated at the limit.
 
 The saturated variant (AU-sPRO; Bergmann et al., IJCV 130, 2022, section 4) is the same area under the mean of saturated
 overlaps, see `zsad.data.saturation`.
 
-Published figures were taken otherwise, too, and `AUPRO` has these definitions by name. What they make of it, in points,
-is in docs/metrics.md: at 200 linear thresholds 0.5 to 1.3 less, and nearly all of it where scores have a long tail; at
-300 even rates 0.03 less at most.
+Published figures use other definitions too, which `AUPRO` has by name. docs/metrics.md has the differences in points:
+at 200 linear thresholds 0.5 to 1.3 less, and nearly all of it where scores have a long tail; at 300 even rates 0.03
+less at most.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def aupro(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.ndarray:
 def aupro_at_even_rates(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.ndarray:
     """The same with 300 thresholds in place of every score, as in SubspaceAD's code; arguments as of `aupro`.
 
-    The thresholds are those normal scores above which even shares of the normal pixels lie, up to the limit; what is
-    at or above one counts. The curve begins at zero, is straight between its points, and is interpolated at the limit.
-    The shares follow from the ranking alone, but for normal scores that equal each other and no defective one, which
-    count as if they differed.
+    The thresholds are the normal scores above which evenly spaced shares of the normal pixels lie, up to the limit;
+    pixels at or above a threshold count. The curve begins at zero, is straight between its points, and is interpolated
+    at the limit. The shares follow from the ranking alone, but for normal scores that equal each other and no defective
+    one, which count as if they differed.
     """
     shape = overlap.shape[:-1]
     negatives = np.broadcast_to(ranking.negatives, shape).reshape(-1)
@@ -105,7 +105,7 @@ def _area_to(rates: np.ndarray, heights: np.ndarray, limit: float) -> float:
 def aupro_stretched(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.ndarray:
     """The area under the points below the limit, their rates stretched to 0..1, as in MuSc's code.
 
-    MuSc has it from CFLOW-AD: thresholds are evenly spaced between the least and the greatest score, see
+    MuSc takes it from CFLOW-AD: thresholds are evenly spaced between the least and the greatest score, see
     `zsad.evaluation.linear_thresholds`. There is no point at the limit nor at zero, unless a threshold gives one.
 
     Args:
@@ -117,7 +117,9 @@ def aupro_stretched(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.n
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = ranking.false_positives / ranking.negatives[..., None]
     inside = rates < limit
-    widths = np.where(inside[..., 1:], np.diff(rates, axis=-1), 0.0)  # rates rise, so that what is below comes first
+    widths = np.where(
+        inside[..., 1:], np.diff(rates, axis=-1), 0.0
+    )  # rates rise, so that those below the limit come first
     area = (widths * 0.5 * (overlap[..., 1:] + overlap[..., :-1])).sum(axis=-1)
     greatest = np.where(inside, rates, -np.inf).max(axis=-1, initial=-np.inf)
     width = greatest - rates[..., 0] if rates.shape[-1] else np.full(area.shape, np.nan)
@@ -140,4 +142,4 @@ LINEAR: Final = "thresholds200"
 AUPRO: MappingProxyType[str, AtThresholds] = MappingProxyType(
     {EXACT: aupro, LINEAR: aupro_stretched, "fpr300": aupro_at_even_rates}
 )
-"""Definitions by their names; that of `LINEAR` is taken of thresholds of its own."""
+"""Definitions by their names; `LINEAR` has its own thresholds."""

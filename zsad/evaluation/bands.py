@@ -1,4 +1,4 @@
-"""Pointwise 95 % bands of the curves: at each place, the percentiles of the curve's height over the draws."""
+"""Pointwise 95 % bands of the curves: at each point, percentiles of the curve's height over bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from zsad.evaluation.bootstrap import (
     HIGH_PERCENTILE,
     LOW_PERCENTILE,
-    Draws,
     ImageHistograms,
+    Replicates,
     Sampler,
     binned_overlap,
     binned_ranking,
-    drawn,
+    compute_replicates,
     image_rankings,
 )
 from zsad.evaluation.ranking import Ranking, precision
@@ -32,11 +32,11 @@ PLACES = {
 
 
 def roc_heights(ranking: Ranking, height: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Heights ``[draw, place]`` of curves over the false-positive rate.
+    """Heights ``[replicate, place]`` of curves over the false-positive rate.
 
     Args:
-        ranking: its arrays are ``[draw, threshold]``.
-        height: ``[draw, threshold]``, at or above each threshold.
+        ranking: its arrays are ``[replicate, threshold]``.
+        height: ``[replicate, threshold]``, at or above each threshold.
         places: ``[place]``, false-positive rates.
     """
     before = np.concatenate([np.zeros_like(height[:, :1]), height[:, :-1]], axis=1)
@@ -47,10 +47,10 @@ def roc_heights(ranking: Ranking, height: np.ndarray, places: np.ndarray) -> np.
 
 
 def precision_heights(ranking: Ranking, places: np.ndarray) -> np.ndarray:
-    """Precision ``[draw, place]`` of the highest threshold that reaches each recall in ``places``, ``[place]``."""
+    """Precision ``[replicate, place]`` of the highest threshold that reaches each recall in ``places``, ``[place]``."""
     recall, height = _recall(ranking), precision(ranking)
     lowest = recall[np.arange(len(recall)), (recall > 0).argmax(axis=1)]
-    # At recall 0 the precision is that of the first threshold that finds anything, as in the curve itself.
+    # At recall 0 the precision is that of the first threshold that finds a defect, as in the curve itself.
     wanted = np.maximum(places - ROUNDING, lowest[:, None])
     reached = [np.searchsorted(one, of_one) for one, of_one in zip(recall, wanted, strict=True)]
     last = height.shape[1] - 1
@@ -58,23 +58,23 @@ def precision_heights(ranking: Ranking, places: np.ndarray) -> np.ndarray:
 
 
 def image_bands(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> dict[str, dict[str, Any]]:
-    """JSON of the bands of the image curves; arguments as of `zsad.evaluation.bootstrap.image_draws`."""
+    """JSON of the bands of the image curves; arguments as of `zsad.evaluation.bootstrap.image_replicates`."""
     ranking_of = image_rankings(scores, labels)
 
-    def heights(weights: np.ndarray) -> Draws:
+    def heights(weights: np.ndarray) -> Replicates:
         ranking = ranking_of(weights)
         return {
             "image_roc": roc_heights(ranking, _recall(ranking), PLACES["image_roc"]),
             "image_pr": precision_heights(ranking, PLACES["image_pr"]),
         }
 
-    return _bands(drawn(heights, sampler.weights(np.asarray(labels) == 1)))
+    return _bands(compute_replicates(heights, sampler.weights(np.asarray(labels) == 1)))
 
 
 def pixel_bands(histograms: ImageHistograms, sampler: Sampler) -> dict[str, dict[str, Any]]:
-    """JSON of the bands of the pixel curves; arguments as of `zsad.evaluation.bootstrap.pixel_draws`."""
+    """JSON of the bands of the pixel curves; arguments as of `zsad.evaluation.bootstrap.pixel_replicates`."""
 
-    def heights(weights: np.ndarray) -> Draws:
+    def heights(weights: np.ndarray) -> Replicates:
         ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
         overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
         return {
@@ -83,7 +83,7 @@ def pixel_bands(histograms: ImageHistograms, sampler: Sampler) -> dict[str, dict
             "pro": roc_heights(ranking, overlap, PLACES["pro"]),
         }
 
-    return _bands(drawn(heights, sampler.weights(histograms.regions > 0)))
+    return _bands(compute_replicates(heights, sampler.weights(histograms.regions > 0)))
 
 
 def _recall(ranking: Ranking) -> np.ndarray:
@@ -91,7 +91,7 @@ def _recall(ranking: Ranking) -> np.ndarray:
     return recall
 
 
-def _bands(heights: Draws) -> dict[str, dict[str, Any]]:
+def _bands(heights: Replicates) -> dict[str, dict[str, Any]]:
     bands = {}
     for name, values in heights.items():
         low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], axis=0)

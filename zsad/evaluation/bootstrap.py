@@ -1,15 +1,15 @@
 """Confidence limits of every metric by a stratified bootstrap over images.
 
-Images are drawn with replacement, good and defective ones apart, so that every draw has as many of each as the data
-(Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6: standard error, 13: percentile interval).
-An image is drawn whole, since its pixels are anything but independent.
+Images are sampled with replacement, normal and defective ones separately, so that every replicate has as many of each
+as the data (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6: standard error, 13: percentile
+interval). Whole images are sampled, since the pixels of an image are not independent.
 
-A draw is a vector of weights over images, so that a metric of a draw needs only each image's counts: exact for image
-metrics and for masks; for the ranking of pixels histograms over common bins, which makes the limits, and only these,
-approximate. Pixels are never read again.
+A bootstrap replicate is a vector of weights over images, so that a metric of a replicate needs only each image's
+counts. These are exact for image metrics and for masks. The ranking of pixels needs histograms over common bins, so
+that its limits, and only these, are approximate. Pixels are never read again.
 
-Draws depend on the seed, the name of the category and the labels of its images alone. So two methods are measured on
-the same draws, which makes their difference a paired one, and draws of two categories are independent of each other.
+Replicates depend on the seed, the name of the category and the labels of its images alone. So two methods are measured
+on the same replicates, so that their difference is a paired one, and the replicates of two categories are independent.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from zsad.evaluation.mask_counts import mask_metrics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_of_f1
 from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
-DRAWS_AT_ONCE = 100
+REPLICATES_AT_ONCE = 100
 LOW_PERCENTILE, HIGH_PERCENTILE = 2.5, 97.5
 
-Draws = dict[str, np.ndarray]
+Replicates = dict[str, np.ndarray]
 
 
 class Interval(NamedTuple):
@@ -59,10 +59,10 @@ class ImageHistograms(NamedTuple):
         regions: ``[image]``, number of defective regions.
         defects: ``[image]``, number of defects with a saturation area.
         is_good: bool ``[image]``.
-        pimo: of the good images and those with ``has_pimo``, in order; None if there is not one of each.
+        pimo: of the normal images and those with ``has_pimo``, in order; None if there is not one of each.
         has_pimo: bool ``[image]``.
         aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
-        linear: what that is taken of, if it is one of linear thresholds.
+        linear: counts for it, if its thresholds are linear.
     """
 
     positives: np.ndarray
@@ -98,35 +98,35 @@ class ImageHistograms(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """How images are drawn.
+    """How images are resampled.
 
     Attributes:
-        draws: how many times, 2 or more.
-        seed: of the draws.
-        name: of the category, whose draws are independent of those of another.
+        replicates: number of replicates, 2 or more.
+        seed: random seed.
+        name: name of the category; replicates of different categories are independent.
     """
 
-    draws: int
+    replicates: int
     seed: int
     name: str = ""
 
     def weights(self, defective: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield how often each image was drawn, float64 ``[draw, image]``, some draws at a time.
+        """Yield how often each image is sampled, float64 ``[replicate, image]``, some replicates at a time.
 
         Args:
-            defective: bool ``[image]``; these images are drawn apart from the others.
+            defective: bool ``[image]``; these images are sampled separately from the others.
         """
         return self.stratified([defective, ~defective])
 
     def stratified(self, strata: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield how often each image was drawn, float64 ``[draw, image]``, some draws at a time.
+        """Yield how often each image is sampled, float64 ``[replicate, image]``, some replicates at a time.
 
         Args:
-            strata: each bool ``[image]``; the images of each are drawn apart from the others, those of none never.
+            strata: each bool ``[image]``; each stratum is sampled separately, and images in none are never sampled.
         """
         rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
-        for start in range(0, self.draws, DRAWS_AT_ONCE):
-            weights = np.zeros((min(DRAWS_AT_ONCE, self.draws - start), len(strata[0])))
+        for start in range(0, self.replicates, REPLICATES_AT_ONCE):
+            weights = np.zeros((min(REPLICATES_AT_ONCE, self.replicates - start), len(strata[0])))
             for stratum in strata:
                 size = np.count_nonzero(stratum)
                 if size:
@@ -134,16 +134,16 @@ class Sampler(NamedTuple):
             yield weights
 
 
-def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Draws:
-    """The image metrics ``[draw]`` of every draw.
+def image_replicates(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Replicates:
+    """The image metrics ``[replicate]`` of every replicate.
 
     Args:
         scores: ``[image]``, one or more.
-        labels: ``[image]``, 1 defective, 0 good.
+        labels: ``[image]``, 1 defective, 0 normal.
     """
     ranking_of = image_rankings(scores, labels)
 
-    def metrics(weights: np.ndarray) -> Draws:
+    def metrics(weights: np.ndarray) -> Replicates:
         ranking = ranking_of(weights)
         return {
             "image_auroc": auroc(ranking),
@@ -151,11 +151,11 @@ def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Dra
             "image_f1max": f1_max(ranking),
         }
 
-    return drawn(metrics, sampler.weights(np.asarray(labels) == 1))
+    return compute_replicates(metrics, sampler.weights(np.asarray(labels) == 1))
 
 
 def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], Ranking]:
-    """What makes the rankings of draws from their weights ``[draw, image]``; arguments as of `image_draws`."""
+    """A function from weights ``[replicate, image]`` to rankings of replicates; arguments as of `image_replicates`."""
     order = np.argsort(-scores, kind="stable")
     first_of_tie = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) != 0]))
     defective = np.asarray(labels)[order] == 1
@@ -169,51 +169,51 @@ def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarr
     return rankings
 
 
-def pixel_draws(histograms: ImageHistograms, sampler: Sampler) -> Draws:
-    """The pixel metrics ``[draw]`` of every draw.
+def pixel_replicates(histograms: ImageHistograms, sampler: Sampler) -> Replicates:
+    """The pixel metrics ``[replicate]`` of every replicate.
 
     Args:
-        histograms: of the images with pixel truth; those with regions are drawn apart from those without.
+        histograms: of the images with pixel ground truth; those with regions are sampled separately from those without.
     """
     weights = sampler.weights(histograms.regions > 0)
-    return drawn(lambda weights: histogram_metrics(histograms, weights), weights)
+    return compute_replicates(lambda weights: histogram_metrics(histograms, weights), weights)
 
 
-def count_draws(
+def count_replicates(
     metrics: Callable[[np.ndarray], Mapping[str, np.ndarray]],
     counts: np.ndarray,
     defective: np.ndarray,
     sampler: Sampler,
-) -> Draws:
-    """Metrics ``[draw]`` of images' counts, which are added up in every draw.
+) -> Replicates:
+    """Metrics ``[replicate]`` of the counts of images, which are added up in every replicate.
 
     Args:
-        metrics: of counts ``[draw, count]``.
+        metrics: of counts ``[replicate, count]``.
         counts: ``[image, count]``.
-        defective: bool ``[image]``; these images are drawn apart from the others.
+        defective: bool ``[image]``; these images are sampled separately from the others.
     """
-    return drawn(lambda weights: dict(metrics(weights @ counts)), sampler.weights(defective))
+    return compute_replicates(lambda weights: dict(metrics(weights @ counts)), sampler.weights(defective))
 
 
-def mask_draws(counts: np.ndarray, sampler: Sampler) -> Draws:
-    """The metrics of masks ``[draw]`` of every draw.
+def mask_replicates(counts: np.ndarray, sampler: Sampler) -> Replicates:
+    """The metrics of masks ``[replicate]`` of every replicate.
 
     Args:
-        counts: ``[image, 7]``, see `zsad.evaluation.mask_counts.mask_counts`, of the images with pixel truth.
+        counts: ``[image, 7]``, see `zsad.evaluation.mask_counts.mask_counts`, of the images with pixel ground truth.
     """
-    return count_draws(mask_metrics, counts, counts[:, 0] + counts[:, 2] > 0, sampler)
+    return count_replicates(mask_metrics, counts, counts[:, 0] + counts[:, 2] > 0, sampler)
 
 
-def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws:
-    """Pixel metrics ``[draw]`` of weighted images; all pixels of a bin count as tied.
+def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Replicates:
+    """Pixel metrics ``[replicate]`` of weighted images; all pixels of a bin count as tied.
 
     Args:
-        weights: ``[draw, image]``, how often each image was drawn.
+        weights: ``[replicate, image]``, how often each image is sampled.
     """
     ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
     overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
     f1 = f1_max(ranking)
-    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.drawn(weights)
+    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.resampled(weights)
     metrics = {
         "pixel_auroc": auroc(ranking),
         "pixel_ap": average_precision(ranking),
@@ -231,7 +231,7 @@ def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws
 
 
 def binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
-    """Ranking from counts ``[draw, bin]`` in descending bins."""
+    """Ranking from counts ``[replicate, bin]`` in descending bins."""
     true_positives, false_positives = np.cumsum(positives, axis=-1), np.cumsum(negatives, axis=-1)
     return Ranking(
         true_positives=true_positives,
@@ -243,28 +243,28 @@ def binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
 
 
 def binned_overlap(overlap: np.ndarray, regions: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean overlap ``[draw, bin]`` over the regions, at or above each of descending bins."""
+    """Mean overlap ``[replicate, bin]`` over the regions, at or above each of descending bins."""
     with np.errstate(invalid="ignore", divide="ignore"):
         means: np.ndarray = np.cumsum(weights @ overlap, axis=-1) / (weights @ regions)[:, None]
         return means
 
 
-def drawn(metrics: Callable[[np.ndarray], Draws], weights: Iterator[np.ndarray]) -> Draws:
-    """The metrics of all blocks of draws, one after the other."""
+def compute_replicates(metrics: Callable[[np.ndarray], Replicates], weights: Iterator[np.ndarray]) -> Replicates:
+    """Compute the metrics of all blocks of replicates and join them."""
     blocks = [metrics(block) for block in weights]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def interval(values: np.ndarray) -> Interval:
-    """The 95 % limits of values ``[draw]``; unknown where one is NaN or there are none."""
+    """The 95 % limits of values ``[replicate]``; unknown where one is NaN or there are none."""
     if values.size == 0 or np.isnan(values).any():
         return UNKNOWN
     low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE])
     return Interval(float(low), float(high))
 
 
-def mean_draws(draws: Sequence[Draws], metric: str) -> np.ndarray:
-    """The mean ``[draw]`` of a metric over categories, or seeds; empty unless all of them have as many draws of it."""
-    values = [one.get(metric, np.zeros(0)) for one in draws]
+def mean_replicates(replicates: Sequence[Replicates], metric: str) -> np.ndarray:
+    """The mean ``[replicate]`` of a metric over categories or seeds; empty unless all have as many replicates."""
+    values = [one.get(metric, np.zeros(0)) for one in replicates]
     sizes = {one.size for one in values}
     return np.mean(values, axis=0) if len(sizes) == 1 and sizes != {0} else np.zeros(0)

@@ -1,7 +1,7 @@
 """Scores in buckets: a fixed-point scale so fine that few scores share a bucket with a threshold.
 
-Whatever is counted between two thresholds may be counted by buckets, as long as the buckets that hold a threshold are
-looked into. That spares sorting most normal pixels, and loses nothing: a bucket's index never falls as the score rises.
+Pixels between two thresholds may be counted by buckets, as long as the buckets that hold a threshold are examined. So
+most normal pixels need no sorting, and the result stays exact: a bucket's index never falls as the score rises.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 MOST_BUCKETS = 1 << 22
 LEAST_BUCKETS = 1 << 18
 BUCKETS_A_THRESHOLD = 4
-UPPER_QUANTILE = 0.999  # of the thresholds: if the highest is far off, what lies beyond is in the last bucket
+UPPER_QUANTILE = 0.999  # of the thresholds: if the highest is far off, scores beyond are in the last bucket
 FAR_OFF = 16  # times the range up to that quantile
 
 

@@ -1,12 +1,12 @@
-"""What a classifier of kinds of defect says against the truth: predictions, prediction sets, abstentions.
+"""Metrics of a classifier of defect types against the ground truth: predictions, prediction sets, abstentions.
 
 **Measured** are the images whose true kind was shown to the classifier. Images of an **unknown** kind, which was not
-shown, cannot be predicted rightly: they count in ``unknown_abstained`` and in rows of their own of the confusion
-matrix, and in nothing else. An image without a label counts in nothing, unless no image has one: then there is no truth
-to measure against, and ``set_size``, ``singletons`` and ``abstained`` are of all images.
+shown, cannot be predicted correctly: they count in ``unknown_abstained`` and in rows of their own of the confusion
+matrix, and in nothing else. An image without a label counts in nothing, unless no image has one: then there is no
+ground truth to measure against, and ``set_size``, ``singletons`` and ``abstained`` are of all images.
 
 The most probable kind of an image is its prediction, whether or not its set is empty. All metrics follow from counts
-that are added up over images, so that those of a bootstrap draw need only the weights of the images.
+that are added up over images, so that those of a bootstrap replicate need only the weights of the images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from zsad.evaluation.bootstrap import Draws, Sampler, drawn
+from zsad.evaluation.bootstrap import Replicates, Sampler, compute_replicates
 from zsad.evaluation.ranking import share
 
 UNLABELLED = -1
@@ -26,33 +26,33 @@ BY_KIND = "coverage_by_kind"
 
 
 class Answers(NamedTuple):
-    """What a classifier says of images in one draw of its examples, and what is true.
+    """Answers of a classifier for one sample of its examples, with the ground truth.
 
     Attributes:
-        truth: int ``[image]``, the true kind: those that were shown first, in their order, then others; `UNLABELLED`
-            where it is not known.
+        true_kind: int ``[image]``, the true kind: shown ones first, in their order, then others; `UNLABELLED` where it
+            is not known.
         predicted: int ``[image]``, the most probable of the kinds that were shown; of queries alone.
         in_set: bool ``[image, kind]``, the prediction set; an empty one is an abstention.
         is_query: bool ``[image]``; no other image counts.
     """
 
-    truth: np.ndarray
+    true_kind: np.ndarray
     predicted: np.ndarray
     in_set: np.ndarray
     is_query: np.ndarray
 
 
 class ClassCounts(NamedTuple):
-    """What images add to the metrics, added up over images as often as is wanted.
+    """Counts that the metrics follow from, added up over images.
 
     Attributes:
-        confusion: ``[..., true kind, kind]``, images by what is true and what is predicted; true kinds that were not
-            shown stand behind those that were.
+        confusion: ``[..., true kind, kind]``, images by true and predicted kind; true kinds that were not shown come
+            after those that were.
         covered: ``[..., kind]``, measured images whose set has their kind.
-        is_there: bool ``[..., kind]``, whether any measured image is of the kind, be it drawn or not.
+        is_there: bool ``[..., kind]``, whether any measured image is of the kind, sampled or not.
         majority: ``[...]``, images of the kind that is the most frequent one among all measured images.
         unknown_abstained: ``[...]``, images of unknown kinds with an empty set.
-        answered: ``[...]``, images whose sets count; the next ones are of these.
+        answered: ``[...]``, images whose sets count; the following attributes are of these.
         kinds_in_sets: ``[...]``, kinds in their sets.
         singletons: ``[...]``, sets of one kind.
         right_singletons: ``[...]``, sets of the true kind alone.
@@ -72,31 +72,31 @@ class ClassCounts(NamedTuple):
 
 
 class ImageCounts:
-    """What each image adds to the counts in one draw of examples: next to nothing, so it is kept as a sparse matrix.
+    """Contributions of each image to the counts for one sample of examples, as a sparse matrix.
 
     Args:
         true_kinds: how many kinds there are, with those that were not shown.
-        is_labelled: whether the kind of any query of any draw is known.
+        is_labelled: whether the kind of any query of any sample is known.
     """
 
     def __init__(self, answers: Answers, true_kinds: int, *, is_labelled: bool) -> None:
-        truth, predicted, in_set, is_query = answers
+        true_kind, predicted, in_set, is_query = answers
         kinds = in_set.shape[1]
         sizes = in_set.sum(axis=1)
-        is_measured = is_query & (truth >= 0) & (truth < kinds)
+        is_measured = is_query & (true_kind >= 0) & (true_kind < kinds)
         is_answered = is_measured if is_labelled else is_query
-        is_covered = is_measured & in_set[np.arange(len(truth)), np.where(is_measured, truth, 0)]
+        is_covered = is_measured & in_set[np.arange(len(true_kind)), np.where(is_measured, true_kind, 0)]
         self._shape = (true_kinds, kinds)
-        frequencies = np.bincount(truth[is_measured], minlength=kinds)
+        frequencies = np.bincount(true_kind[is_measured], minlength=kinds)
         self._is_there = frequencies > 0
         self._matrix = vstack(
             [
-                _one_each(truth * kinds + predicted, is_query & (truth >= 0), true_kinds * kinds),
-                _one_each(truth, is_covered, kinds),
+                _one_each(true_kind * kinds + predicted, is_query & (true_kind >= 0), true_kinds * kinds),
+                _one_each(true_kind, is_covered, kinds),
                 csr_array(
                     [
-                        is_measured & (truth == frequencies.argmax()),
-                        is_query & (truth >= kinds) & (sizes == 0),
+                        is_measured & (true_kind == frequencies.argmax()),
+                        is_query & (true_kind >= kinds) & (sizes == 0),
                         is_answered,
                         np.where(is_answered, sizes, 0),
                         is_answered & (sizes == 1),
@@ -110,7 +110,7 @@ class ImageCounts:
         )
 
     def added(self, weights: np.ndarray) -> ClassCounts:
-        """The counts ``[draw, ...]`` of images that are weighted ``[draw, image]``."""
+        """The counts ``[replicate, ...]`` of images that are weighted ``[replicate, image]``."""
         true_kinds, kinds = self._shape
         counts = (self._matrix @ weights.T).T
         confusion, covered, others = np.split(counts, [true_kinds * kinds, true_kinds * kinds + kinds], axis=1)
@@ -128,8 +128,8 @@ def class_metrics(counts: ClassCounts) -> dict[str, np.ndarray]:
 
     Accuracy, balanced accuracy and macro-F1 are those of scikit-learn: ``balanced_accuracy_score``, the mean recall
     over the kinds that have measured images, and ``f1_score`` with ``average="macro"``, as ``labels`` the kinds that
-    were shown and ``zero_division=0``, so that a kind without images counts 0. But a kind that has images of which none
-    was drawn is left out of macro-F1, as it is of balanced accuracy.
+    were shown and ``zero_division=0``, so that a kind without images counts 0. But a kind whose images are all absent
+    from the replicate is left out of macro-F1, as it is of balanced accuracy.
     """
     kinds = counts.confusion.shape[-1]
     confusion = counts.confusion[..., :kinds, :]
@@ -167,7 +167,7 @@ def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def deviation_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
-    """The standard deviation ``[...]`` likewise, of a sample; NaN where fewer than two seeds have the metric."""
+    """The sample standard deviation ``[...]`` likewise; NaN where fewer than two seeds have the metric."""
     stacked = np.stack(values)
     counts = (~np.isnan(stacked)).sum(axis=0)
     squares = np.nansum((stacked - mean_over_seeds(values)) ** 2, axis=0)
@@ -175,24 +175,24 @@ def deviation_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     return deviations
 
 
-def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Draws:
-    """The metrics of resampled images, each the mean over the seeds of a group of draws.
+def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Replicates:
+    """The metrics of resampled images, each the mean over the seeds of a group of samples of examples.
 
-    An image has the same weight in every draw of examples in which it is a query: a resample stands for other test
-    images with the same examples, and the images that two seeds ask about are mostly the same. Images of each true
-    kind are drawn apart, as good and defective ones are elsewhere.
+    An image has the same weight in every sample of examples in which it is a query: a replicate stands for other test
+    images with the same examples, and two seeds have mostly the same queries. Images of each true kind are sampled
+    separately, as normal and defective ones are elsewhere.
 
     Args:
-        groups: e.g. for each number of shots the draw of each seed.
-        strata: int ``[image]``, equal for images that are drawn together; `NEVER` for those that are no query anywhere.
+        groups: e.g. for each number of shots the sample of each seed.
+        strata: int ``[image]``, equal for images that are sampled together; `NEVER` for those that are never a query.
 
     Returns:
-        ``[draw, group]`` of each metric, and of `BY_KIND` ``[draw, group, kind]``; nothing without draws.
+        ``[replicate, group]`` of each metric, and of `BY_KIND` ``[replicate, group, kind]``; empty without replicates.
     """
-    if not sampler.draws:
+    if not sampler.replicates:
         return {}
 
-    def means(weights: np.ndarray) -> Draws:
+    def means(weights: np.ndarray) -> Replicates:
         measured = [[measure(counts.added(weights)) for counts in group] for group in groups]
         return {
             name: np.stack([mean_over_seeds([seed[name] for seed in group]) for group in measured], axis=1)
@@ -200,10 +200,10 @@ def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray,
         }
 
     kinds = [strata == stratum for stratum in np.unique(strata[strata != NEVER])]
-    return drawn(means, sampler.stratified(kinds))
+    return compute_replicates(means, sampler.stratified(kinds))
 
 
-def measure(counts: ClassCounts) -> Draws:
+def measure(counts: ClassCounts) -> Replicates:
     """All of `class_metrics`, and under `BY_KIND` `coverage_by_kind`."""
     return {**class_metrics(counts), BY_KIND: coverage_by_kind(counts)}
 

@@ -1,4 +1,4 @@
-"""The curves behind the ranking metrics, thinned out for plotting."""
+"""The curves behind the ranking metrics, thin_out out for plotting."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Curve(NamedTuple):
 
 
 def roc_curve(ranking: Ranking) -> Curve | None:
-    """True-positive rate over false-positive rate; None where positives or negatives are lacking."""
+    """True-positive rate over false-positive rate; None if there are no positives or no negatives."""
     if not _defined(ranking):
         return None
     return _over_false_positive_rate(ranking, ranking.true_positives / ranking.positives)
 
 
 def precision_recall_curve(ranking: Ranking) -> Curve | None:
-    """Precision over recall, begun at recall 0 with the first precision; None where one class is lacking."""
+    """Precision over recall, begun at recall 0 with the first precision; None if one class is missing."""
     if not _defined(ranking):
         return None
     recall, height = ranking.true_positives / ranking.positives, precision(ranking)
@@ -34,7 +34,7 @@ def precision_recall_curve(ranking: Ranking) -> Curve | None:
 
 
 def pro_curve(ranking: Ranking, overlap: np.ndarray, limit: float) -> Curve | None:
-    """Per-region overlap over false-positive rate, ending at the limit; None where one class is lacking.
+    """Per-region overlap over false-positive rate, ending at the limit; None if one class is missing.
 
     Args:
         overlap: ``[threshold]``, as for `zsad.evaluation.aupro.aupro`.
@@ -51,11 +51,11 @@ def pro_curve(ranking: Ranking, overlap: np.ndarray, limit: float) -> Curve | No
     return Curve(np.append(x[:inside], limit), np.append(y[:inside], at_limit))
 
 
-def thinned(curve: Curve, points: int = MAX_POINTS) -> Curve:
+def thin_out(curve: Curve, points: int = MAX_POINTS) -> Curve:
     """At most ``points`` of a curve's own points, its ends included, evenly spaced along its length.
 
-    Length is counted in both directions, each in units of the whole way the curve goes in it, so that neither steep nor
-    flat parts are starved.
+    Length is counted in both directions, each in units of the whole way the curve goes in it, so that both steep and
+    flat parts keep enough points.
     """
     if len(curve.x) <= points:
         return curve

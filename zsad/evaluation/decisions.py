@@ -1,4 +1,4 @@
-"""Decisions about images against the truth: precision, recall, F1, accuracy and the share of false alarms."""
+"""Decisions about images against the ground truth: precision, recall, F1, accuracy and the share of false alarms."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def decision_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics ``[...]`` of counts ``[..., 4]`` that were added up.
 
     Precision, recall and F1 are NaN where no image is known to be defective; the precision is 0 where none is called
-    defective, so that a method that finds nothing cannot drop out of a mean over categories. The false-positive rate
-    ``decision_fpr``, the share of good images that are called defective, is NaN where no image is known to be good;
+    defective, so that a method that finds nothing still counts in a mean over categories. The false-positive rate
+    ``decision_fpr``, the share of normal images that are called defective, is NaN where no image is known to be normal;
     the accuracy is NaN over no image.
     """
     found, wrong, missed, passed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)

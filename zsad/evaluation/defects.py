@@ -1,8 +1,8 @@
 """The defective pixels of a category: their scores are the thresholds at which everything else is counted.
 
-They are few, so that they are held, at most as many as the budget allows. Of more, every second, fourth, eighth ...
-is taken as the lower edge of a level, and all are counted by levels: a fixed-point scale whose error can be stated (see
-`zsad.evaluation.enclosure`).
+They are few, so that they are kept in memory, as many as the budget allows. If there are more, every second, fourth,
+eighth ... becomes the lower edge of a level, and all are counted by levels: a fixed-point scale whose error can be
+stated (see `zsad.evaluation.enclosure`).
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ NOT_FINITE = "an anomaly map has a NaN or an infinite value, which has no rank; 
 
 
 class PixelImage(NamedTuple):
-    """An image whose every pixel is known.
+    """An image with the ground truth of every pixel.
 
     Attributes:
         anomaly_map: float32 ``[height, width]``.
-        truth: bool ``[height, width]``; None for a good image, which has no defective pixel.
+        ground_truth: bool ``[height, width]``; None for a normal image, which has no defective pixel.
         defects: its defects with their saturation areas, where the data set has these.
     """
 
     anomaly_map: np.ndarray
-    truth: np.ndarray | None = None
+    ground_truth: np.ndarray | None = None
     defects: Sequence[Region] = ()
 
 
 class PixelImages(Protocol):
-    """Images by their positions; one may be made when it is asked for."""
+    """Images by their positions; one may be made when it is read."""
 
     def __len__(self) -> int:
         """How many there are."""
 
     def __getitem__(self, position: int, /) -> PixelImage | tuple[np.ndarray, np.ndarray | None]:
-        """One of them, or its map and truth."""
+        """One of them, or its map and ground truth."""
 
 
 def pixel_image(image: PixelImage | tuple[np.ndarray, np.ndarray | None]) -> PixelImage:
@@ -59,8 +59,9 @@ class DefectivePixels(NamedTuple):
 
     Attributes:
         scores: float32.
-        overlap: one over the area of the pixel's region: what it adds to the region's overlap.
-        saturated: what it adds to the saturated overlaps of the image's defects; None if it has no defects with areas.
+        overlap: one over the area of the pixel's region: its contribution to the region's overlap.
+        saturated: its contribution to the saturated overlaps of the image's defects; None if no defect has a saturation
+            area.
         regions: 8-connected regions.
         defects: defects with a saturation area.
     """
@@ -74,7 +75,7 @@ class DefectivePixels(NamedTuple):
 
 @dataclass(frozen=True)
 class TypeCounts:
-    """The defective pixels of one type of defect, by threshold.
+    """The defective pixels of one defect type, by threshold.
 
     Attributes:
         places: int ``[count]``, positions among the thresholds of the category, ascending.
@@ -101,7 +102,7 @@ class Defects:
         exact: whether these are the distinct scores.
         by_type: in order of first appearance.
         regions, defects: int ``[image]``, numbers.
-        held: the defective pixels of images, by position, as far as they are held; see `taken`.
+        held: the defective pixels of images, by position, as far as they are in memory; see `release`.
     """
 
     thresholds: np.ndarray
@@ -112,8 +113,8 @@ class Defects:
     defects: np.ndarray
     held: dict[int, DefectivePixels]
 
-    def taken(self, index: int, image: PixelImage) -> DefectivePixels | None:
-        """The defective pixels of an image, which are then held no longer; None if it has none."""
+    def release(self, index: int, image: PixelImage) -> DefectivePixels | None:
+        """Release the defective pixels of an image from memory and return them; None if it has none."""
         if not self.regions[index]:
             return None
         return self.held.pop(index, None) or defective_pixels(image)
@@ -146,7 +147,7 @@ def region_areas(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    # Most of a mask is empty, and labelling takes longer than finding where it is not.
+    # Most of a mask is empty, and labelling takes longer than finding the marked rows and columns.
     box = np.ascontiguousarray(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(box.view(np.uint8), connectivity=8)
     return labels[box] - 1, statistics[1:, cv2.CC_STAT_AREA]
@@ -158,10 +159,10 @@ def defective_pixels(image: PixelImage) -> DefectivePixels | None:
     Raises:
         DataError: the score of one is not finite.
     """
-    if image.truth is None or not image.truth.any():
+    if image.ground_truth is None or not image.ground_truth.any():
         return None
-    region, areas = region_areas(image.truth)
-    scores = image.anomaly_map[image.truth].astype(np.float32, copy=False)
+    region, areas = region_areas(image.ground_truth)
+    scores = image.anomaly_map[image.ground_truth].astype(np.float32, copy=False)
     if not np.isfinite(scores).all():
         raise DataError(NOT_FINITE)
     return DefectivePixels(scores, 1.0 / areas[region], _saturated(image), areas.size, len(image.defects))
@@ -171,8 +172,8 @@ def gather_defects(images: PixelImages, types: Sequence[str | None], most: int) 
     """Gather the defective pixels of a category.
 
     Args:
-        images: asked for one at a time, those with a type alone; twice, if they hold more than ``most`` pixels.
-        types: ``[image]``, type of defect; None for a good image.
+        images: read one at a time, only those with a type; twice, if they hold more than ``most`` pixels.
+        types: ``[image]``, defect type; None for a normal image.
         most: defective pixels that may be held, 1 or more.
 
     Raises:
@@ -212,10 +213,10 @@ _Counts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class _Held:
-    """Defective pixels, all of them or, of too many, a sample of the scores.
+    """Defective pixels: all of them or, if there are too many, a sample of the scores.
 
     Args:
-        names: types of defect.
+        names: defect types.
         most: pixels that may be held.
     """
 
@@ -282,7 +283,7 @@ class _Held:
         return np.concatenate(parts)
 
     def levels(self) -> np.ndarray:
-        """Lower edges of levels, fewer with more types, each of which is counted apart."""
+        """Lower edges of levels, fewer with more types, each of which is counted separately."""
         edges = np.unique(self._joined("scores", np.float32))
         edges = edges[:: max(1, -(-edges.size * (len(self._names) + 2) // (3 * self._most)))]
         return np.unique(np.append(edges, self._lowest))
@@ -352,7 +353,7 @@ def _typed(images: PixelImages, types: Sequence[str | None]) -> Iterator[tuple[i
 
 
 def _saturated(image: PixelImage) -> np.ndarray | None:
-    """What each defective pixel, in row-major order, adds to the saturated overlaps.
+    """The contribution of each defective pixel, in row-major order, to the saturated overlaps.
 
     Of a defect with saturation area ``s`` the ``s`` pixels of highest score add ``1 / s`` each, and the others nothing:
     then the sum over the pixels at or above any threshold is ``min(found / s, 1)``.
@@ -365,4 +366,4 @@ def _saturated(image: PixelImage) -> np.ndarray | None:
         scores = image.anomaly_map.ravel()[places]
         highest = places[np.argsort(-scores, kind="stable")[: defect.saturation_area]]
         gains.ravel()[highest] += 1.0 / defect.saturation_area
-    return gains[image.truth]
+    return gains[image.ground_truth]

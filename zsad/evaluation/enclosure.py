@@ -1,4 +1,4 @@
-"""Between what bounds the pixel metrics lie if scores were rounded to levels.
+"""Bounds of the pixel metrics if scores were rounded to levels.
 
 The order within a level is then unknown. Each metric can only gain when a defective pixel is moved before a normal one,
 so that its value lies between those of the two extreme orders.
@@ -20,7 +20,7 @@ from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 def error_bounds(
     ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | None, definition: str = EXACT
 ) -> dict[str, float]:
-    """By how much each metric of levels, taken as ties, may be off at most.
+    """The greatest possible error of each metric if levels count as ties.
 
     Args:
         ranking, overlap, saturated: as in `zsad.evaluation.pixels.PixelStatistics`.
@@ -51,7 +51,7 @@ def error_bounds(
 
 
 def _least_average_precision(ranking: Ranking) -> np.ndarray:
-    """With the normal pixels of a level first, no defective one has less precision than what came before the level."""
+    """With the normal pixels of a level first, no defective pixel has less precision than those before the level."""
     before = np.concatenate([[0], ranking.true_positives[:-1]])
     precision = share(before, before + ranking.false_positives)
     least: np.ndarray = (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives

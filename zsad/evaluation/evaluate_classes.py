@@ -1,4 +1,4 @@
-"""The stage that measures a classifier of kinds of defect: what it says of a category against the truth, into JSON."""
+"""The stage that measures a classifier of defect types on a category against the ground truth, as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from zsad.data.kind_names import alike
 from zsad.data.kinds import kind_of
 from zsad.errors import DamagedFileError, DataError
-from zsad.evaluation.bootstrap import UNKNOWN, Draws, Sampler, interval
+from zsad.evaluation.bootstrap import UNKNOWN, Replicates, Sampler, interval
 from zsad.evaluation.classes import (
     BY_KIND,
     NEVER,
@@ -23,8 +23,8 @@ from zsad.evaluation.classes import (
     measure,
     resampled_means,
 )
+from zsad.evaluation.ground_truth import records_with_ground_truth
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.truth import records_with_truth
 from zsad.files.classified import QUERY, Classified, ClassifiedReader, DrawInfo
 from zsad.files.json_files import write_json
 from zsad.files.provenance import inherited
@@ -44,11 +44,11 @@ def evaluate_classes(
 ) -> None:
     """Measure one classifier on one category and write the result as JSON.
 
-    Only queries count. Metrics that the truth does not allow are null.
+    Only queries count. Metrics that the ground truth does not allow are null.
 
     Args:
-        classified: what the classifier says of the test images.
-        options: of the confidence limits; resolution and memory say nothing here.
+        classified: the answers of the classifier for the test images.
+        options: of the confidence limits; resolution and memory are not used here.
         provenance: of this stage; that of the input is added.
 
     Raises:
@@ -56,7 +56,7 @@ def evaluate_classes(
             from one of the examples by case, spaces or the form of its letters alone, or a file is damaged.
     """
     with ClassifiedReader(classified) as reader:
-        records = records_with_truth(manifest, reader.image_ids, classified)
+        records = records_with_ground_truth(manifest, reader.image_ids, classified)
         draws = _Draws(reader, [kind_of(record) for record in records])
         result = {
             "category": category,
@@ -83,32 +83,32 @@ def evaluate_classes(
 
 
 class _Draws:
-    """All draws of a classifier, with the truth of what is asked in them.
+    """All samples of examples of a classifier, with the ground truth of the queries.
 
     Attributes:
         unknown_kinds: true kinds of queries that were not shown, sorted.
         is_labelled: whether the kind of any query is known.
     """
 
-    def __init__(self, reader: ClassifiedReader, truth: Sequence[str]) -> None:
+    def __init__(self, reader: ClassifiedReader, true_kinds: Sequence[str]) -> None:
         self._reader = reader
-        self._truth = truth
+        self._true_kinds = true_kinds
         self._said = [reader.draw(index) for index in range(len(reader.draws))]
         is_asked = np.any([said.roles == QUERY for said in self._said], axis=0)
-        asked = {kind for kind, is_one in zip(truth, is_asked, strict=True) if is_one and kind}
+        asked = {kind for kind, is_one in zip(true_kinds, is_asked, strict=True) if is_one and kind}
         self.unknown_kinds = sorted(asked - set(reader.kinds))
         self.is_labelled = bool(asked)
         _check_spelling(reader.kinds, self.unknown_kinds, reader.path)
         kinds = [*reader.kinds, *self.unknown_kinds]
-        # What is true of an image that is never asked about plays no part, whatever it is.
-        self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in truth])
+        # The kind of an image that is never a query does not matter.
+        self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in true_kinds])
         self._strata = np.where(is_asked, self._places, NEVER)
         self._counts = [self._counted(said, len(kinds)) for said in self._said]
         self._totals = [counts.total() for counts in self._counts]
         self._measured = [measure(total) for total in self._totals]
 
     def each(self) -> list[dict[str, Any]]:
-        """JSON of each draw."""
+        """JSON of each sample."""
         return [self._draw(index, info) for index, info in enumerate(self._reader.draws)]
 
     def by_shots(self, sampler: Sampler) -> list[dict[str, Any]]:
@@ -124,14 +124,14 @@ class _Draws:
                 "shots": count,
                 "setting": infos[group[0]].setting,
                 "seeds": [infos[index].seed for index in group],
-                **self._means(group, {name: draws[:, place] for name, draws in resampled.items()}),
+                **self._means(group, {name: values[:, place] for name, values in resampled.items()}),
                 "confusion": np.sum([self._confusion(index) for index in group], axis=0),
             }
             for place, (count, group) in enumerate(zip(shots, groups, strict=True))
         ]
 
     def images(self, index: int) -> list[dict[str, Any]]:
-        """JSON of each query of a draw."""
+        """JSON of each query of a sample."""
         said = self._said[index]
         predicted = said.predicted
         return [self._image(said, int(image), self._reader.kinds[predicted[image]]) for image in said.queries]
@@ -160,12 +160,12 @@ class _Draws:
             "confusion": confusion,
         }
 
-    def _means(self, group: Sequence[int], resampled: Draws) -> dict[str, Any]:
-        """Means over the draws of a group; ``resampled`` is ``[draw]`` of each metric, or ``[draw, kind]``."""
+    def _means(self, group: Sequence[int], resampled: Replicates) -> dict[str, Any]:
+        """Means over the samples of a group; ``resampled`` is ``[replicate]`` or ``[replicate, kind]`` by metric."""
 
-        def summary(values: Sequence[np.ndarray], draws: np.ndarray | None) -> dict[str, Any]:
+        def summary(values: Sequence[np.ndarray], replicates: np.ndarray | None) -> dict[str, Any]:
             value = mean_over_seeds(values)
-            low, high = UNKNOWN if draws is None or np.isnan(value) else interval(draws)
+            low, high = UNKNOWN if replicates is None or np.isnan(value) else interval(replicates)
             return {"value": value, "low": low, "high": high, "deviation": deviation_over_seeds(values)}
 
         measured = [self._measured[index] for index in group]
@@ -190,7 +190,7 @@ class _Draws:
 
         return {
             "image_id": self._reader.image_ids[image],
-            "true": self._truth[image],
+            "true": self._true_kinds[image],
             "predicted": predicted,
             "probabilities": of_kinds(said.probabilities),
             "p_values": of_kinds(said.p_values),
@@ -208,18 +208,18 @@ class _Draws:
 
 
 def _embedding(reader: ClassifiedReader) -> str:
-    """What was classified: ``"image"``, ``"region"`` or ``"both"``."""
+    """The embedding that was classified: ``"image"``, ``"region"`` or ``"both"``."""
     try:
         return str(reader.provenance["embedding"]["kind"])
     except (KeyError, TypeError):
-        raise DamagedFileError(reader.path, "does not say of which embedding it is") from None
+        raise DamagedFileError(reader.path, "does not name its embedding") from None
 
 
 def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) -> None:
-    """Refuse kinds of test images that are those of the examples but for case, spaces or the form of their letters.
+    """Reject kinds of test images that differ from those of the examples only in case, spaces or the form of letters.
 
     Raises:
-        DataError: naming both.
+        DataError: such a kind; the message names both spellings.
     """
     by_likeness = {alike(kind): kind for kind in shown}
     for kind in unknown:
@@ -227,5 +227,5 @@ def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) ->
         if example is not None:
             raise DataError(
                 f"{path}: the test images have the kind '{kind}' but the examples '{example}'; give both one name, or "
-                f"every image of it would count as of an unknown kind"
+                f"all its images count as an unknown kind"
             )

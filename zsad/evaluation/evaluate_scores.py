@@ -1,4 +1,4 @@
-"""The evaluation stage: a category's scores against the ground truth, into one JSON file, and its draws."""
+"""The evaluation stage: a category's scores against the ground truth, as one JSON file and bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,26 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.evaluation.bands import image_bands, pixel_bands
-from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, mask_draws, pixel_draws
-from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
+from zsad.evaluation.bootstrap import (
+    Replicates,
+    Sampler,
+    count_replicates,
+    image_replicates,
+    mask_replicates,
+    pixel_replicates,
+)
+from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thin_out
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.ground_truth import (
+    IMAGES_ALONE,
+    MapsWithGroundTruth,
+    counts,
+    empty_mask_note,
+    ground_truth_notes,
+    has_pixel_ground_truth,
+    records_with_ground_truth,
+)
 from zsad.evaluation.marks import Marks, marks_of, mask_of
 from zsad.evaluation.mask_counts import (
     COMPONENTS,
@@ -29,15 +45,6 @@ from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS, Measure
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
-from zsad.evaluation.truth import (
-    IMAGES_ALONE,
-    MapsWithTruth,
-    counts,
-    empty_mask_note,
-    has_pixel_truth,
-    records_with_truth,
-    truth_notes,
-)
 from zsad.evaluation.writing import write_evaluation
 from zsad.files.decisions import MEASURES, DecisionReader, check_decisions
 from zsad.files.provenance import inherited
@@ -65,23 +72,23 @@ def evaluate_scores(
     provenance: Mapping[str, Any],
     saturation: Path | None = None,
 ) -> None:
-    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap draw.
+    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap replicate.
 
-    Metrics that the truth does not allow are null, and a note says why.
+    Metrics that the ground truth does not allow are null, and a note gives the reason.
 
     Args:
         scores: score file of the test images.
-        decisions: what is called defective and marked, made from these scores.
+        decisions: decision file made from these scores.
         group: the method of which this one is a seed, for the tables; may be empty.
-        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
-        provenance: of this stage; that of the input is added.
+        output, draws: JSON and HDF5; None without replicates, e.g. if no test image has a label.
+        provenance: facts about this stage; those of the input are added.
         saturation: the data set's table of saturation areas, if it has one.
 
     Raises:
         DataError: scores, decisions and manifest do not belong together, a score is not finite, or a mask is unusable.
     """
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        records = records_with_truth(manifest, reader.image_ids, scores)
+        records = records_with_ground_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
         check_decisions(reader, decided)
         training = reader.provenance.get(TRAINING) or {}
@@ -107,7 +114,10 @@ def evaluate_scores(
             "bands": images.bands(sampler) | pixels.bands(sampler),
             "images": _image_rows(reader, decided, records, pixels),
             "counts": counts(records),
-            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes) + training_notes(training),
+            "notes": ground_truth_notes(records)
+            + pixels.notes()
+            + _remarks(method, reader.notes)
+            + training_notes(training),
             "provenance": {
                 **inherited(reader.provenance),
                 **provenance,
@@ -115,7 +125,7 @@ def evaluate_scores(
                 "decisions": decided.provenance,
             },
         }
-    write_evaluation(output, result, draws, measured.known_draws(ALL_METRICS))
+    write_evaluation(output, result, draws, measured.known_replicates(ALL_METRICS))
 
 
 def _check_finite(reader: ScoreReader) -> None:
@@ -147,16 +157,16 @@ class _Scored(NamedTuple):
             "image_f1max": f1_max(ranking),
             **decision_metrics(decisions.sum(axis=0)),
         }
-        draws: Draws = {}
-        if sampler.draws and self.has_both:
-            draws |= image_draws(self.scores, self.labels, sampler)
-        if sampler.draws and len(self.labels):
-            draws |= count_draws(decision_metrics, decisions, self.labels == 1, sampler)
-        return Measured({name: float(value) for name, value in values.items()}, draws)
+        replicates: Replicates = {}
+        if sampler.replicates and self.has_both:
+            replicates |= image_replicates(self.scores, self.labels, sampler)
+        if sampler.replicates and len(self.labels):
+            replicates |= count_replicates(decision_metrics, decisions, self.labels == 1, sampler)
+        return Measured({name: float(value) for name, value in values.items()}, replicates)
 
 
 class _Images:
-    """The image scores of a category, where the label is known."""
+    """The image scores of a category where the label is known."""
 
     def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord], decided: np.ndarray) -> None:
         labelled = np.array([record.label is not None for record in records], dtype=bool)
@@ -168,7 +178,7 @@ class _Images:
         return self._every.measured(sampler)
 
     def of_type(self, name: str, sampler: Sampler) -> Measured:
-        """Those of a type of defect and the good ones."""
+        """Those of a defect type and the normal ones."""
         chosen = (self._every.labels == 0) | (self._types == name)
         return _Scored(*(values[chosen] for values in self._every)).measured(sampler)
 
@@ -178,11 +188,11 @@ class _Images:
 
     def bands(self, sampler: Sampler) -> dict[str, Any]:
         every = self._every
-        return image_bands(every.scores, every.labels, sampler) if sampler.draws and every.has_both else {}
+        return image_bands(every.scores, every.labels, sampler) if sampler.replicates and every.has_both else {}
 
 
 class _Pixels:
-    """The anomaly maps of a category, where the truth is known, and what stands out in them."""
+    """The anomaly maps of a category where the ground truth is known, and the regions marked in them."""
 
     def __init__(
         self,
@@ -192,17 +202,19 @@ class _Pixels:
         options: EvaluationOptions,
         saturation: Path | None,
     ) -> None:
-        self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
+        self._places = [
+            index for index, record in enumerate(records) if has_pixel_ground_truth(record) and reader.localises
+        ]
         self._records = [records[index] for index in self._places]
         self._localises = reader.localises
         self._is_native = options.measured_at.side is None
-        maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
+        maps = MapsWithGroundTruth(reader, records, self._places, options.measured_at, saturation)
         self._types = maps.types
         self._counts = np.zeros((len(maps), COUNTED), np.int64)
 
         def observe(index: int, image: PixelImage) -> None:
             mask = mask_of(reader, decisions, self._places[index], *image.anomaly_map.shape)
-            self._counts[index] = mask_counts(mask, image.truth)
+            self._counts[index] = mask_counts(mask, image.ground_truth)
 
         self._statistics: PixelStatistics = pixel_statistics(
             maps,
@@ -219,7 +231,7 @@ class _Pixels:
         return self._measured(self._statistics, np.ones(len(self._types), bool), sampler)
 
     def of_type(self, name: str, sampler: Sampler) -> Measured | None:
-        """Those of a type of defect and the good ones; None if no image of it has pixel truth."""
+        """Those of a defect type and the normal ones; None if none of its images has pixel ground truth."""
         if name not in self._statistics.by_type:
             return None
         chosen = np.array([other in (None, name) for other in self._types], bool)
@@ -229,18 +241,18 @@ class _Pixels:
         marked = self._counts[chosen]
         values = ranking.metrics() | {name: float(value) for name, value in mask_metrics(marked.sum(axis=0)).items()}
         histograms = self._statistics.histograms
-        draws: Draws = {}
+        replicates: Replicates = {}
         if histograms is not None:
-            draws |= pixel_draws(histograms.of_images(chosen), sampler)
-            draws |= mask_draws(marked, sampler)
-        return Measured(values, draws)
+            replicates |= pixel_replicates(histograms.of_images(chosen), sampler)
+            replicates |= mask_replicates(marked, sampler)
+        return Measured(values, replicates)
 
     def aupimo(self) -> dict[int, float]:
-        """AUPIMO of images by their position among all, NaN for good ones."""
+        """AUPIMO of images by position among all images, NaN for normal ones."""
         return dict(zip(self._places, self._statistics.image_aupimo.tolist(), strict=True))
 
     def marks(self) -> dict[int, Marks]:
-        """What is marked in images that were measured at their own size, by their position among all."""
+        """The marks in images that were measured at their own size, by position among all images."""
         if not self._is_native:
             return {}
         pixels = self._counts[:, TRUE_POSITIVES] + self._counts[:, FALSE_POSITIVES]
@@ -279,7 +291,7 @@ class _Pixels:
         if errors:
             notes.append(
                 f"There are more defective pixels than evaluation.memory_mb allows, so scores were rounded, which "
-                f"changes a pixel metric by at most {max(errors.values()):.1g}, and AUPIMO by nothing."
+                f"changes a pixel metric by at most {max(errors.values()):.1g}; AUPIMO does not change."
             )
         return notes
 
@@ -287,7 +299,7 @@ class _Pixels:
 def _by_type(
     images: _Images, pixels: _Pixels, records: Sequence[ImageRecord], sampler: Sampler
 ) -> list[dict[str, Any]]:
-    """JSON of each type of defect: its images and the good ones."""
+    """JSON of each defect type: its images and the normal ones."""
     documents = []
     for name in dict.fromkeys(record.defect_type for record in records if record.label == 1):
         of_type = sampler._replace(name=f"{sampler.name}/{name}")
@@ -304,13 +316,13 @@ def _by_type(
 
 
 def _together(images: Measured, pixels: Measured | None) -> Measured:
-    """All metrics, and how far what is decided and marked without labels falls short of the best with them."""
+    """All metrics, and the ratio of decisions and masks without labels to the best with labels."""
     every = images if pixels is None else images.plus(pixels)
     return every.with_ratio(*RATIO_OF_DECISIONS).with_ratio(*RATIO_OF_MASKS)
 
 
 def _decision(decisions: DecisionReader) -> dict[str, Any]:
-    """What was decided by, and of how many images, with and without labels, it calls how many defective."""
+    """The rule, and how many images, with and without labels, it calls defective."""
     return {
         "rule": decisions.rule,
         "measure": decisions.measure,
@@ -327,7 +339,7 @@ def _named(measured: Measured, prefix: str, names: Sequence[str]) -> dict[str, f
 
 
 def _remarks(method: str, notes: Sequence[str]) -> list[str]:
-    """What the method remarked of its images, with how many images it concerns."""
+    """The notes of the method on its images, with the number of images."""
     counted = Counter(note for note in notes if note)
     return [f"{method} on {count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
 
@@ -335,7 +347,7 @@ def _remarks(method: str, notes: Sequence[str]) -> list[str]:
 def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
     if curve is None:
         return None
-    x, y = thinned(curve)
+    x, y = thin_out(curve)
     return {"x": x, "y": y}
 
 
@@ -362,7 +374,7 @@ def _image_rows(
 
 
 def _verdict(decisions: DecisionReader, index: int) -> dict[str, Any]:
-    """What is decided of an image, and by which numbers; a threshold that nothing can exceed is infinite."""
+    """The decision on an image and its numbers; a threshold that nothing can exceed is infinite."""
     significance = decisions.significance[index]
     return {
         "peak": decisions.peaks[index],

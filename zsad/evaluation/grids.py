@@ -13,10 +13,10 @@ CENTRES: Final = "centres"
 
 
 def with_corners_on_corners(anomaly_map: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resample a map to an image as some published code does: bilinear, the outermost patches at the image's corners.
+    """Resample a map to an image as some published code does: bilinear, with the outermost patches at the corners.
 
     This is ``align_corners=True`` of ``torch.nn.functional.interpolate``, with which MuSc's maps are made. It stretches
-    the map: at the edges by half a patch, in the middle not at all.
+    the map: by half a patch at the edges, not at all in the middle.
 
     Args:
         anomaly_map: float ``[row, column]``.

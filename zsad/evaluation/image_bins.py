@@ -1,4 +1,4 @@
-"""Each image's pixels in coarse bins common to the category: what a bootstrap over images needs of them."""
+"""Histograms of each image's pixels over coarse bins common to the category, for the bootstrap over images."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zsad.evaluation.linear_thresholds import LinearCounts
 class ImageBins:
     """Counts images in bins, of whole buckets where these are fine enough.
 
-    There is a bin for every quantile of the defective pixels, and of these with every region weighing alike, so that
-    the binned curves pass through nearly exact points, and between two of these lies at most one in ``quantiles`` of
+    There is a bin for every quantile of the defective pixels, once with equal pixels and once with equal regions, so
+    that the binned curves pass through nearly exact points. Between two of these lies at most one in ``quantiles`` of
     the pixels and of the regions, which bounds what binning can change.
 
     Args:
@@ -35,7 +35,7 @@ class ImageBins:
         self._is_fine = places.size == scores.size < defects.thresholds.size
         if self._is_fine:
             starts = np.unique(np.concatenate([places, places + 1]))
-        else:  # few scores, each with a bin of its own; or some so high that little is left for the others
+        else:  # few scores, each with its own bin; or some so high that few bins are left for the others
             starts = np.unique(np.concatenate([scores, np.nextafter(scores, np.float32(np.inf))]))
         self._starts = starts
         self._buckets = buckets
@@ -72,11 +72,11 @@ class ImageBins:
         aupro: str,
         linear: LinearCounts | None,
     ) -> ImageHistograms:
-        """What was counted, in descending bins.
+        """The counts in descending bins.
 
         Args:
-            types: ``[image]``, type of defect; None for a good image.
-            pimo: None if there is not a good image and a defective one.
+            types: ``[image]``, defect type; None for a normal image.
+            pimo: None unless there are both normal and defective images.
             recalls: at the thresholds of ``pimo``, by image.
             aupro, linear: as of `ImageHistograms`.
         """

@@ -1,8 +1,8 @@
 """Pixels and regions at 200 thresholds evenly spaced between the least and the greatest score of a category.
 
-So do MuSc and, before it, CFLOW-AD take AUPRO: the thresholds begin at the least score and leave out the greatest, and
-what exceeds one counts. A draw of images, or one type of defect, is measured at the thresholds of the whole category.
-Memory: 3 KB an image.
+MuSc and, before it, CFLOW-AD compute AUPRO in this way: the thresholds begin at the least score and leave out the
+greatest, and pixels that exceed one count. A bootstrap replicate, or one defect type, is measured at the thresholds of
+the whole category. Memory: 3 KB an image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STEPS = 200
 
 
 class LinearCounts(NamedTuple):
-    """What each image adds, by how many of the thresholds its pixels exceed, from all of them down to none.
+    """Counts of each image by the number of thresholds that its pixels exceed, from all of them down to none.
 
     Attributes:
         positives, negatives: ``[image, threshold + 1]``, defective and normal pixels.
@@ -35,11 +35,11 @@ class LinearCounts(NamedTuple):
         """Those of the images chosen by a bool ``[image]``."""
         return LinearCounts(*(values[chosen] for values in self))
 
-    def drawn(self, weights: np.ndarray) -> tuple[Ranking, np.ndarray]:
-        """Counts and mean overlaps ``[draw, threshold]`` above descending thresholds.
+    def resampled(self, weights: np.ndarray) -> tuple[Ranking, np.ndarray]:
+        """Counts and mean overlaps ``[replicate, threshold]`` above descending thresholds.
 
         Args:
-            weights: ``[draw, image]``, how often each image was drawn.
+            weights: ``[replicate, image]``, how often each image is sampled.
         """
         above, from_all = (np.cumsum(weights @ values, axis=-1) for values in (self.positives, self.negatives))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -55,7 +55,7 @@ class LinearCounts(NamedTuple):
 
     def together(self) -> tuple[Ranking, np.ndarray]:
         """The same ``[threshold]`` of all images, each once."""
-        ranking, overlap = self.drawn(np.ones((1, len(self.regions))))
+        ranking, overlap = self.resampled(np.ones((1, len(self.regions))))
         one = Ranking(**{name: values[0] for name, values in vars(ranking).items()})
         return one, overlap[0]
 
@@ -70,7 +70,7 @@ class LinearThresholds:
 
     def __init__(self, least: np.float32, greatest: np.float32, regions: np.ndarray) -> None:
         thresholds = linear_thresholds(float(least), float(greatest))
-        # The greatest float32 that does not exceed a threshold parts the scores, which are float32, as it does.
+        # The greatest float32 that does not exceed a threshold separates the float32 scores as the threshold does.
         parting = thresholds.astype(np.float32)
         parting[parting > thresholds] = np.nextafter(parting[parting > thresholds], np.float32(-np.inf))
         self._parting = parting
@@ -96,7 +96,7 @@ class LinearThresholds:
         return np.searchsorted(self._parting, scores, side="left")
 
     def counts(self) -> LinearCounts:
-        """What was counted."""
+        """The counts so far."""
         return LinearCounts(self._positives, self._negatives, self._overlap, self._regions)
 
 

@@ -1,4 +1,4 @@
-"""What is marked in each image, and whether it belongs to its scores; no label is needed for it."""
+"""Marked regions of each image, and checks that decisions belong to the scores; no labels are needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zsad.maps import Thresholds, standing_out
 
 
 class Marks(NamedTuple):
-    """What the regions that stand out mark at the image's own size, before any refiner.
+    """Marked regions of an image at its own size, before any refiner.
 
     Attributes:
         regions: number of 8-connected regions.
@@ -40,7 +40,7 @@ def marks_of(
     """The marks of every image, read one at a time; None where the method does not localise.
 
     Args:
-        known: those that were found already, by position.
+        known: marks that are known already, by position.
     """
     if not scores.localises:
         return [None] * len(records)
@@ -53,9 +53,9 @@ def marks_of(
 
 
 def marks_in(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> Marks:
-    """What is marked in an image of ``height x width`` by its map, float ``[row, column]``.
+    """The marks in an image of ``height x width`` by its map, float ``[row, column]``.
 
-    There is a region exactly if the image is called defective: if the highest value exceeds ``thresholds.region``.
+    There is a region if and only if the image is called defective: if the highest value exceeds ``thresholds.region``.
     """
     if not anomaly_map.max() > thresholds.region:
         return NOTHING
@@ -64,13 +64,13 @@ def marks_in(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width
 
 
 def mask_of(scores: ScoreReader, decisions: DecisionReader, index: int, height: int, width: int) -> np.ndarray:
-    """What is marked in one image at a size, bool ``[height, width]``; nothing where the method does not localise."""
+    """The marked pixels of one image at a size, bool ``[height, width]``; none if the method does not localise."""
     if not scores.localises:
         return np.zeros((height, width), dtype=bool)
     return marked(scores.anomaly_map(index), decisions.thresholds(index), height, width)
 
 
 def marked(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> np.ndarray:
-    """The regions of a map, float ``[row, column]``, that stand out; bool ``[height, width]``."""
+    """The marked regions of a map, float ``[row, column]``; bool ``[height, width]``."""
     above: np.ndarray = standing_out(anomaly_map, thresholds, height, width) > np.float32(thresholds.pixel)
     return above

@@ -1,4 +1,4 @@
-"""Metrics of a set of images with their confidence limits: what stands for a category, and for each type of defect."""
+"""Metrics of a set of images with their confidence limits, for a category and for each defect type."""
 
 from __future__ import annotations
 
@@ -8,42 +8,46 @@ from typing import Any
 
 import numpy as np
 
-from zsad.evaluation.bootstrap import UNKNOWN, Draws, interval
+from zsad.evaluation.bootstrap import UNKNOWN, Replicates, interval
 
-# How far what is decided and marked without labels falls short of the best with them: a ratio, of what, to what.
+# Ratios of decisions and masks without labels to the best with labels: name, numerator, denominator.
 RATIO_OF_DECISIONS = ("decision_ratio", "decision_f1", "image_f1max")
 RATIO_OF_MASKS = ("mask_ratio", "mask_f1", "pixel_f1max")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Values and draws of metrics by name.
+    """Values and replicates of metrics by name.
 
     Attributes:
-        values: NaN where the truth does not allow the metric.
-        draws: ``[draw]`` of each metric that the bootstrap knows.
+        values: NaN where the ground truth does not allow the metric.
+        replicates: ``[replicate]`` of each metric that the bootstrap knows.
     """
 
     values: Mapping[str, float]
-    draws: Draws
+    replicates: Replicates
 
     def plus(self, other: Measured) -> Measured:
         """The metrics of both."""
-        return Measured({**self.values, **other.values}, {**self.draws, **other.draws})
+        return Measured({**self.values, **other.values}, {**self.replicates, **other.replicates})
 
     def with_ratio(self, name: str, part: str, whole: str) -> Measured:
-        """Also the ratio of two of the metrics: of their values, and in each draw of the two in that draw."""
+        """Add the ratio of two of the metrics: of their values, and in each replicate."""
         over, under = (np.asarray(self.values.get(metric, np.nan)) for metric in (part, whole))
-        return self.plus(Measured({name: float(ratio(over, under))}, ratio_draws(self.draws, name, part, whole)))
+        return self.plus(
+            Measured({name: float(ratio(over, under))}, ratio_replicates(self.replicates, name, part, whole))
+        )
 
-    def known_draws(self, names: Iterable[str]) -> Draws:
-        """The draws of those of the named metrics that have a value."""
-        return {name: self.draws[name] for name in names if name in self.draws and not np.isnan(self.values[name])}
+    def known_replicates(self, names: Iterable[str]) -> Replicates:
+        """The replicates of the named metrics that have a value."""
+        return {
+            name: self.replicates[name] for name in names if name in self.replicates and not np.isnan(self.values[name])
+        }
 
     def document(self, names: Iterable[str]) -> dict[str, Any]:
         """JSON of the named metrics: ``metrics``, and ``confidence`` as ``[low, high]``."""
         names = list(names)
-        known = self.known_draws(names)
+        known = self.known_replicates(names)
         return {
             "metrics": {name: self.values.get(name, np.nan) for name in names},
             "confidence": {name: list(interval(known[name]) if name in known else UNKNOWN) for name in names},
@@ -56,14 +60,14 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return ratios
 
 
-def ratio_draws(draws: Draws, name: str, part: str, whole: str) -> Draws:
-    """The draws of the ratio of two metrics, by its name; nothing without those of both.
+def ratio_replicates(replicates: Replicates, name: str, part: str, whole: str) -> Replicates:
+    """The replicates of the ratio of two metrics, by its name; nothing without those of both.
 
-    The two must be of the same draws of the same images, as those of one category are.
+    Both must come from the same replicates of the same images, as those of one category do.
     """
-    if part not in draws or whole not in draws:
+    if part not in replicates or whole not in replicates:
         return {}
-    return {name: ratio(draws[part], draws[whole])}
+    return {name: ratio(replicates[part], replicates[whole])}
 
 
 def mean_of_known(values: Iterable[float]) -> float:

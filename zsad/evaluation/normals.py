@@ -2,7 +2,7 @@
 
 Pixels in buckets without a threshold are counted by bucket. Where a bucket has one threshold they are compared with it;
 where it has several, they are gathered in a block, sorted and looked up. With four million buckets the last are few.
-An image's pixels come sorted: that takes a vectorised sort less time than going to and fro in such large tables.
+The pixels of an image come sorted: a vectorised sort takes less time than random access to such large tables.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from zsad.evaluation.defects import NOT_FINITE
 from zsad.evaluation.ranking import negatives_above
 
 SEVERAL = 2
-IN_BUCKET, ABOVE_OCCUPANT, AT_OCCUPANT = range(3)  # what is counted of each bucket
+IN_BUCKET, ABOVE_OCCUPANT, AT_OCCUPANT = range(3)  # the counts of each bucket
 ONE = np.int32(1)
 MOST_COUNTED = 1 << 30
 
 
 class NormalCounts(NamedTuple):
-    """How many normal pixels lie where.
+    """Numbers of normal pixels relative to thresholds.
 
     Attributes:
         above: int64 ``[threshold]``, strictly above each threshold.
@@ -42,7 +42,7 @@ class NormalCounts(NamedTuple):
         )
 
     def at(self, places: np.ndarray) -> NormalCounts:
-        """At some of the thresholds alone."""
+        """The counts at some of the thresholds."""
         return NormalCounts(self.above[places], self.from_threshold[places], self.total)
 
 
@@ -51,7 +51,7 @@ class NormalPixels:
 
     Args:
         thresholds: float32 ``[threshold]``, ascending, distinct, one or more.
-        block_pixels: pixels that are held to be sorted, 1 or more.
+        block_pixels: pixels that are sorted at a time, 1 or more.
 
     Attributes:
         buckets: of the scores.
@@ -76,7 +76,7 @@ class NormalPixels:
         """Count the normal pixels of an image.
 
         Args:
-            scores: float32 ``[pixel]``, ascending, without which this is right, but slow.
+            scores: float32 ``[pixel]``, ascending; otherwise the result is right, but slow.
             buckets: ``[pixel]``, those of the scores.
         """
         if self._since_flush + scores.size > MOST_COUNTED:
@@ -89,15 +89,15 @@ class NormalPixels:
         self._compare(scores.take(alone), buckets.take(alone))
         self._gather(scores[occupants == SEVERAL])
 
-    def taken(self) -> NormalCounts:
-        """What was counted since the last time."""
+    def pop_counts(self) -> NormalCounts:
+        """Return the counts since the last call, and reset them."""
         self._count_block()
         in_bucket, above_occupant, at_occupant = self._counts if self._flushed is None else self._flushed + self._counts
         up_to = np.cumsum(in_bucket, dtype=np.int64)
         above = up_to[-1] - up_to.take(self._places)
         above += above_occupant.take(self._places)
         from_threshold = above + at_occupant.take(self._places)
-        if self._crowded.size:  # the sorted ones are of all such buckets, of which the higher ones are counted already
+        if self._crowded.size:  # the sorted pixels are of all such buckets, the higher of which are counted already
             up_to = np.cumsum(in_bucket.take(self._crowds), dtype=np.int64)
             higher = (up_to[-1] - up_to).take(self._crowd)
             above[self._crowded] += self._above - higher
@@ -113,7 +113,7 @@ class NormalPixels:
         self._held = self._total = self._since_flush = 0
 
     def _flush(self) -> None:
-        """Counts of 4 bytes are faster, since more of them are at hand, but not enough for a whole category."""
+        """Add the 4-byte counts to the total: they are faster in the cache, but too small for a category."""
         self._flushed = self._counts.astype(np.int64) if self._flushed is None else self._flushed + self._counts
         self._counts[:] = 0
         self._since_flush = 0

@@ -1,4 +1,4 @@
-"""How results are measured."""
+"""Options of the evaluation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from zsad.evaluation.protocols import FORM, NATIVE, Protocol, side_of
 from zsad.registry import Options
 
-# With 40 draws, 2.5 % is one of them.
-MIN_DRAWS = 40
+# With 40 replicates, 2.5 % is one of them.
+MIN_REPLICATES = 40
 WIDEST = 100  # pixels, of smoothing
 
 
@@ -26,7 +26,7 @@ Resolution = Annotated[
 
 
 class EvaluationOptions(Options):
-    """What the metrics and their confidence limits depend on besides the scores."""
+    """Options that metrics and confidence limits depend on besides the scores."""
 
     protocol: Resolution = Field(
         NATIVE,
@@ -42,31 +42,32 @@ class EvaluationOptions(Options):
     )
     truth: Literal["nearest", "half", "whole", "any"] = Field(
         "nearest",
-        description="how true masks are resized: nearest neighbour, or bilinear and what is then defective by "
-        "more than half, whole (MuSc, PatchCore), or any part of it",
+        description="how ground-truth masks are resized: nearest neighbour, or bilinear, with a pixel defective if "
+        "more than half, the whole (MuSc, PatchCore), or any part of it is",
     )
     grid: Literal["centres", "corners"] = Field(
         "centres",
-        description="how maps are enlarged: centres of patches in the middle of their parts of the image, or "
-        "the outermost at its corners (MuSc)",
+        description="how maps are enlarged: centres, with patches centred on their image areas, or corners, with the "
+        "outermost patches at the image corners (MuSc)",
     )
     aupro: Literal["exact", "thresholds200", "fpr300"] = Field(
         "exact",
-        description="how AUPRO is taken: exact (at every score), thresholds200 (linear, MuSc), or fpr300 (SubspaceAD)",
+        description="how AUPRO is computed: exact (at every score), thresholds200 (linear, MuSc), or fpr300 "
+        "(SubspaceAD)",
     )
     aupimo: Literal["steps", "interpolated"] = Field(
         "steps",
-        description="how AUPIMO is taken: steps (at every score), or interpolated (its authors' 300 000 thresholds)",
+        description="how AUPIMO is computed: steps (at every score), or interpolated (its authors' 300 000 thresholds)",
     )
     bootstrap: int = Field(
-        1000, ge=0, le=1_000_000, description="resamples of the images for confidence limits; 0 for none"
+        1000, ge=0, le=1_000_000, description="bootstrap replicates of the images for confidence limits; 0 for none"
     )
-    seed: int = Field(0, ge=0, description="of the resampling")
+    seed: int = Field(0, ge=0, description="random seed of the bootstrap")
     memory_mb: int = Field(
         1000,
         ge=50,
-        description="for the pixels of a category; where the defective ones need more, scores are rounded, and a note "
-        "says how much",
+        description="memory for the pixels of a category; if the defective ones need more, scores are rounded, and a "
+        "note reports the error",
     )
 
     @property
@@ -76,7 +77,7 @@ class EvaluationOptions(Options):
 
     @field_validator("bootstrap")
     @classmethod
-    def _is_enough(cls, draws: int) -> int:
-        if 0 < draws < MIN_DRAWS:
-            raise ValueError(f"95 % confidence limits need at least {MIN_DRAWS} draws; 0 turns them off")
-        return draws
+    def _is_enough(cls, replicates: int) -> int:
+        if 0 < replicates < MIN_REPLICATES:
+            raise ValueError(f"95 % confidence limits need at least {MIN_REPLICATES} replicates; 0 turns them off")
+        return replicates

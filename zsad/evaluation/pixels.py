@@ -1,12 +1,12 @@
 """Pixel metrics of a category, exact and streamed.
 
-The images are gone through twice, one at a time: those with defects for the scores of the defective pixels, which are
-few and serve as thresholds, then all of them for the normal pixels, which are counted against these thresholds (see
+The images are read twice, one at a time: first those with defects, for the scores of the defective pixels, which are
+few and serve as thresholds; then all of them, for the normal pixels, which are counted against these thresholds (see
 `zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of one
-type of defect (its images and the good ones) as well as those of all together.
+defect type (its images and the normal ones) as well as those of all together.
 
-Memory: about 100 bytes a defective pixel, for as many of them as the budget allows; 4 bytes a normal pixel of a block;
-110 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
+Memory: about 100 bytes a defective pixel, as far as the budget allows; 4 bytes a normal pixel of a block; 110 MB of
+buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zsad.evaluation.aupimo import AUPIMO, STEPS, GoodTail, InterpolatedPimo, Pimo
+from zsad.evaluation.aupimo import AUPIMO, STEPS, InterpolatedPimo, NormalTail, Pimo
 from zsad.evaluation.aupro import AUPRO, EXACT, LINEAR, aupro
 from zsad.evaluation.bootstrap import ImageHistograms
 from zsad.evaluation.defects import (
@@ -48,15 +48,15 @@ Observer = Callable[[int, PixelImage], None]
 
 @dataclass(frozen=True)
 class PixelRanking:
-    """What the pixel metrics follow from.
+    """Counts from which the pixel metrics follow.
 
     Attributes:
         ranking: of the pixels of all images together.
         overlap: ``[threshold]``, mean over the regions of the share at or above each threshold of the ranking.
         saturated: ``[threshold]``, mean saturated overlap over the defects; None without saturation areas.
-        aupimo: mean over the anomalous images; NaN without these, or without good ones.
+        aupimo: mean over the anomalous images; NaN without these, or without normal ones.
         aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
-        linear: what that is taken of, if it is one of linear thresholds.
+        linear: counts for it, if its thresholds are linear.
     """
 
     ranking: Ranking
@@ -88,15 +88,15 @@ class PixelRanking:
 
 @dataclass(frozen=True)
 class PixelStatistics(PixelRanking):
-    """The same of a category, its types of defect, and its images.
+    """Likewise for a category, its defect types and its images.
 
     Attributes:
-        by_type: the images of one type of defect and the good ones.
+        by_type: the images of one defect type and the normal ones.
         image_aupimo: ``[image]``, NaN for one without a defective pixel.
         regions: int ``[image]``, number of defective regions.
         exact: whether nothing was rounded; see `errors`.
-        histograms: for the bootstrap; None if not asked for or if no pixel is defective.
-        remark: what is wrong with AUPIMO, a sentence; or empty.
+        histograms: for the bootstrap; None if not wanted or if no pixel is defective.
+        remark: a sentence about a problem with AUPIMO; or empty.
     """
 
     by_type: Mapping[str, PixelRanking] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class PixelStatistics(PixelRanking):
     remark: str = ""
 
     def errors(self) -> dict[str, float]:
-        """By how much each metric may be off at most, where scores had to be rounded to levels; else nothing."""
+        """The greatest error of each metric if scores had to be rounded to levels; else empty."""
         return {} if self.exact else error_bounds(self.ranking, self.overlap, self.saturated, self.aupro)
 
 
@@ -126,22 +126,22 @@ def pixel_statistics(
     """Gather the statistics of a category.
 
     Args:
-        images: each is asked for once, or if it has a type twice, and may be made at that time; once more for an AUPRO
-            at linear thresholds. Without defective pixels the truth may be None.
+        images: each is read once, or twice if it has a type, and may be made at that time; once more for an AUPRO at
+            linear thresholds. Without defective pixels the ground truth may be None.
         with_histograms: gather each image's histograms too.
-        types: ``[image]``, the type of defect; None for a good image, which has no defective pixel. By default an image
-            is good if its truth is None, and the others are of one type.
-        memory_bytes: about what may be held. With more defective pixels than this allows, scores are rounded.
+        types: ``[image]``, the defect type; None for a normal image, which has no defective pixel. By default an image
+            is normal if its ground truth is None, and the others are of one type.
+        memory_bytes: approximate memory. With more defective pixels than this allows, scores are rounded.
         block_pixels: normal pixels that are sorted at a time; by default a share of the memory.
         observe: is called with each image's position and the image, once.
-        work: of each image, e.g. its pixels, to tell how far it is; by default all are alike.
+        work: work of each image, e.g. its pixels, for the progress bar; by default all are equal.
         aupro, aupimo: definitions, see `zsad.evaluation.aupro.AUPRO` and `zsad.evaluation.aupimo.AUPIMO`.
 
     Raises:
         DataError: a map has a NaN or an infinite value.
     """
     if types is None:
-        types = [None if pixel_image(images[index]).truth is None else ANY for index in range(len(images))]
+        types = [None if pixel_image(images[index]).ground_truth is None else ANY for index in range(len(images))]
     defects = gather_defects(images, types, most=max(1, memory_bytes // BYTES_A_DEFECT))
     block = block_pixels or int(np.clip(memory_bytes // 16, 1, BLOCK_PIXELS))
     quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
@@ -151,7 +151,7 @@ def pixel_statistics(
 
 
 class _Pass:
-    """Goes through all images, the good ones first, then one type of defect after the other."""
+    """One pass over all images, the normal ones first, then one defect type after the other."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _Pass:
         self._bins = (
             ImageBins(defects, self._normal.buckets, len(images), quantiles) if quantiles and self._normal else None
         )
-        self._tail = GoodTail(sum(name is None for name in types))
+        self._tail = NormalTail(sum(name is None for name in types))
         self._aupro, self._aupimo = aupro, AUPIMO[aupimo]
         self._linear = LinearThresholds(*_range(images), defects.regions) if aupro == LINEAR else None
         self._pimo: Pimo | InterpolatedPimo | None = None
@@ -190,7 +190,7 @@ class _Pass:
                 for index in [index for index, other in enumerate(self._types) if other == name]:
                     self._count(index)
                     meter.add(self._work[index])
-                counts[name] = self._taken()
+                counts[name] = self._pop_counts()
                 if name is None and any(other is None for other in self._types):
                     self._pimo = self._aupimo(self._tail)
         return self._put_together(counts)
@@ -200,9 +200,9 @@ class _Pass:
         if self._observe is not None:
             self._observe(index, image)
         scores = finite_scores(image.anomaly_map)
-        defective = self._defects.taken(index, image)
-        if defective is not None and image.truth is not None:
-            scores = scores[~image.truth.ravel()]
+        defective = self._defects.release(index, image)
+        if defective is not None and image.ground_truth is not None:
+            scores = scores[~image.ground_truth.ravel()]
         if self._normal is None:
             self._total_normal += scores.size
         else:
@@ -220,11 +220,11 @@ class _Pass:
             if self._bins is not None:
                 self._recalls[index] = self._pimo.recalls(defective.scores)
 
-    def _taken(self) -> NormalCounts:
+    def _pop_counts(self) -> NormalCounts:
         if self._normal is None:
             total, self._total_normal = self._total_normal, 0
             return NormalCounts(np.zeros(0, np.int64), np.zeros(0, np.int64), total)
-        counts = self._normal.taken()
+        counts = self._normal.pop_counts()
         if self._defects.exact:
             return counts
         # A level ends where the next begins.
@@ -237,7 +237,7 @@ class _Pass:
         by_type = {}
         for name, of_type in self._defects.by_type.items():
             of_name = np.array([other == name for other in self._types])
-            # With one type alone there is nothing to choose among thresholds and images.
+            # With a single type, all thresholds and images belong to it.
             normal = good.at(of_type.places).plus(counts[name].at(of_type.places)) if len(counts) > 2 else every
             of_them = of_name | np.array([other is None for other in self._types])
             by_type[name] = PixelRanking(
@@ -274,7 +274,7 @@ def _range(images: PixelImages) -> tuple[np.float32, np.float32]:
 
 
 def _counted_thresholds(defects: Defects) -> np.ndarray:
-    """The thresholds to count normal pixels at; after levels, what lies just above the last one."""
+    """The thresholds at which normal pixels are counted; after levels, the value just above the last one."""
     if defects.exact:
         return defects.thresholds
     return np.append(defects.thresholds, np.nextafter(defects.highest, np.float32(np.inf)))
@@ -296,7 +296,7 @@ def _ranked(defects: TypeCounts, normal: NormalCounts) -> tuple[Ranking, np.ndar
 
 
 def _mean_of(gains: np.ndarray, number: int) -> np.ndarray:
-    """The mean over regions of what is at or above each threshold, in descending order of these."""
+    """The mean over regions of the share at or above each threshold, in descending order."""
     return np.cumsum(gains[::-1]) / number
 
 

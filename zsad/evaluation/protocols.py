@@ -1,4 +1,4 @@
-"""How maps, masks and truth are brought together to be compared: resolution, smoothing, and readings, by name."""
+"""Protocols for comparing maps and masks with the ground truth: resolution, smoothing and resizing, by name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from zsad.evaluation.aupimo import AUPIMO, STEPS
 from zsad.evaluation.aupro import AUPRO, EXACT
 from zsad.evaluation.grids import CENTRES, GRIDS
-from zsad.evaluation.truth_readings import NEAREST, TRUTH_READINGS, nearest
-from zsad.smoothing import smoothed
+from zsad.evaluation.mask_resizing import MASK_RESIZINGS, NEAREST, nearest
+from zsad.smoothing import smooth
 
 if TYPE_CHECKING:
     from zsad.data.saturation import Region
@@ -30,10 +30,10 @@ class Protocol:
     """How pixels are compared, without any crop.
 
     Attributes:
-        side: pixels of the square that everything is brought to; None for each image's own size.
+        side: pixels of the square that everything is resized to; None for each image's own size.
         smoothing: standard deviation, in pixels of that size, of the Gaussian that maps are smoothed by; 0 for none.
-        truth: how a true mask is brought to that size, see `TRUTH_READINGS`.
-        grid: how a map on the patch grid is, see `GRIDS`.
+        truth: how a ground-truth mask is resized, see `MASK_RESIZINGS`.
+        grid: how a map on the patch grid is resized, see `GRIDS`.
         aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
         aupimo: definition of AUPIMO, see `zsad.evaluation.aupimo.AUPIMO`.
     """
@@ -47,23 +47,23 @@ class Protocol:
 
     @property
     def name(self) -> str:
-        """As it stands in every table, e.g. ``"resize256"``, or ``"native + smoothing 4"``."""
+        """The name in every table, e.g. ``"resize256"``, or ``"native + smoothing 4"``."""
         size = NATIVE if self.side is None else f"resize{self.side}"
         told = [f"{name} {value:g}" if name == "smoothing" else f"{name} {value}" for name, value in self._departures]
         return SEPARATOR.join([size, *told])
 
     @property
     def words(self) -> str:
-        """The same in words."""
+        """The protocol in words."""
         size = "at the resolution of the images, without a crop"
         if self.side is not None:
-            readings = f"maps bilinear, truth {TRUTH_READINGS[self.truth].words}"
+            readings = f"maps bilinear, ground truth {MASK_RESIZINGS[self.truth].words}"
             size = f"at {self.side} x {self.side} pixels ({readings}), without a crop"
         return "; ".join([size, *(_WORDS[name].format(value) for name, value in self._departures if name in _WORDS)])
 
     @property
     def _departures(self) -> list[tuple[str, Any]]:
-        """What is not as by default, by its name; the reading of the truth where there is anything to read."""
+        """The settings that differ from the default, by name; always that of the ground truth if it is resized."""
         names = ("smoothing", *(("truth",) if self.side is not None else ()), "grid", "aupro", "aupimo")
         return [(name, getattr(self, name)) for name in names if getattr(self, name) != getattr(_DEFAULT, name)]
 
@@ -73,18 +73,18 @@ class Protocol:
 
     def anomaly_map(self, anomaly_map: np.ndarray, height: int, width: int) -> np.ndarray:
         """A map on the patch grid, bilinear and then smoothed, float32, at the size for an image ``height x width``."""
-        return smoothed(GRIDS[self.grid](anomaly_map, *self.size(height, width)), self.smoothing)
+        return smooth(GRIDS[self.grid](anomaly_map, *self.size(height, width)), self.smoothing)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
-        """A bool mask that was made for an image, nearest neighbour, so that a pixel is marked if its centre was."""
+        """A bool mask of an image, resized by nearest neighbour, so that a pixel is marked if its centre was."""
         return nearest(mask, *self.size(*mask.shape))
 
     def true_mask(self, mask: np.ndarray) -> np.ndarray:
-        """A bool mask of the truth."""
-        return TRUTH_READINGS[self.truth].read(mask, *self.size(*mask.shape))
+        """A bool ground-truth mask, resized."""
+        return MASK_RESIZINGS[self.truth].read(mask, *self.size(*mask.shape))
 
     def defects(self, defects: Sequence[Region]) -> list[Region]:
-        """Defects with their saturation areas scaled alike; one that is left without a pixel is left out."""
+        """Defects with their saturation areas scaled alike, without those that keep no pixel."""
         resized = [(defect, self.true_mask(defect.pixels)) for defect in defects]
         return [
             replace(defect, pixels=pixels, saturation_area=_scaled(defect, pixels))
@@ -103,7 +103,7 @@ _WORDS = MappingProxyType(
     }
 )
 _CHOICES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"truth": TRUTH_READINGS, "grid": GRIDS, "aupro": AUPRO, "aupimo": AUPIMO}
+    {"truth": MASK_RESIZINGS, "grid": GRIDS, "aupro": AUPRO, "aupimo": AUPIMO}
 )
 
 
@@ -111,7 +111,7 @@ def side_of(name: str) -> int | None:
     """The side in pixels of a resolution by its name; None for that of each image.
 
     Raises:
-        ValueError: it is neither ``"native"`` nor ``"resizeN"`` of a usable side; the message is a sentence.
+        ValueError: it is neither ``"native"`` nor ``"resizeN"`` with a usable side; the message is a sentence.
     """
     found = re.fullmatch(FORM, name)
     side = int(found[1]) if found and found[1] else None
@@ -126,7 +126,7 @@ def read_protocol(name: str) -> Protocol:
     """The protocol whose `Protocol.name` this is.
 
     Raises:
-        ValueError: it is the name of none; the message is a sentence.
+        ValueError: no protocol has this name; the message is a sentence.
     """
     resolution, *others = name.split(SEPARATOR)
     told: dict[str, Any] = {}
@@ -135,7 +135,7 @@ def read_protocol(name: str) -> Protocol:
         told[part] = _read_smoothing(value) if part == "smoothing" else value
         if part != "smoothing" and value not in _CHOICES.get(part, {}):
             known = ", ".join(f"{one} {choice}" for one, choices in _CHOICES.items() for choice in choices)
-            raise ValueError(f"after the resolution may stand smoothing N, {known}, and not '{other}'")
+            raise ValueError(f"'{other}' is not a protocol setting; after the resolution use smoothing N, {known}")
     return Protocol(side=side_of(resolution), **told)
 
 
@@ -145,7 +145,7 @@ def _read_smoothing(value: str) -> float:
     except ValueError:
         sigma = -1.0
     if not 0 <= sigma < np.inf:
-        raise ValueError(f"smoothing must be a number of pixels, 0 or more, and not '{value}'")
+        raise ValueError(f"smoothing must be a number of pixels, 0 or more, not '{value}'")
     return sigma
 
 

@@ -1,9 +1,9 @@
 """Ranking metrics: how well a score separates positives (anomalous) from negatives (normal).
 
 Greater scores are more anomalous. Every metric is exact, ties included, and follows from one small table, the
-`Ranking`: the counts of positives and negatives at or above each distinct positive score. Nothing is lost by leaving
-out the scores that only negatives have: lowering a threshold past one of these adds false positives and nothing else.
-So the negatives, at pixel level nearly everything, are sorted once and never carried along as pairs of score and label.
+`Ranking`: the counts of positives and negatives at or above each distinct positive score. Scores that only negatives
+have can be left out: lowering a threshold past one of these only adds false positives. So the negatives, at pixel level
+nearly all pixels, are sorted once and never stored as pairs of score and label.
 
 The definitions are those of scikit-learn (``roc_auc_score``, ``average_precision_score``).
 """
@@ -74,7 +74,7 @@ def negatives_above(sorted_scores: np.ndarray, thresholds: np.ndarray) -> tuple[
         raise DataError("a score is NaN, which has no rank; score the category again")
     above = sorted_scores.size - np.searchsorted(sorted_scores, thresholds, side="right")
     from_threshold = above.copy()
-    # Few thresholds are tied with a score, so that the second search is short.
+    # Only few thresholds are tied with a score, so that the second search is short.
     tied = np.zeros(0, np.intp)
     if sorted_scores.size:
         tied = np.flatnonzero(sorted_scores.take(-above - 1, mode="wrap") == thresholds)
@@ -85,7 +85,7 @@ def negatives_above(sorted_scores: np.ndarray, thresholds: np.ndarray) -> tuple[
 def auroc(ranking: Ranking) -> np.ndarray:
     """Area under the ROC curve ``[...]``: the chance that a positive outscores a negative, a tie counting one half.
 
-    NaN where positives or negatives are lacking.
+    NaN if there are no positives or no negatives.
     """
     gained = np.diff(ranking.true_positives, axis=-1, prepend=0)
     lost_to = 0.5 * (ranking.false_positives + ranking.false_positives_above)
@@ -97,7 +97,7 @@ def auroc(ranking: Ranking) -> np.ndarray:
 def average_precision(ranking: Ranking) -> np.ndarray:
     """Average precision ``[...]``: precision at each threshold, weighted by the recall gained there, no interpolation.
 
-    NaN where positives or negatives are lacking.
+    NaN if there are no positives or no negatives.
     """
     gained = np.diff(ranking.true_positives, axis=-1, prepend=0)
     with np.errstate(invalid="ignore"):
@@ -107,7 +107,7 @@ def average_precision(ranking: Ranking) -> np.ndarray:
 def f1_max(ranking: Ranking) -> np.ndarray:
     """Greatest F1 ``[...]`` over all thresholds: an oracle, since labels choose the threshold.
 
-    NaN where positives or negatives are lacking.
+    NaN if there are no positives or no negatives.
     """
     with np.errstate(invalid="ignore"):
         f1 = 2.0 * ranking.true_positives
@@ -118,18 +118,18 @@ def f1_max(ranking: Ranking) -> np.ndarray:
 def iou_max(ranking: Ranking) -> np.ndarray:
     """Greatest intersection over union ``[...]`` over all thresholds, an oracle like `f1_max`, at the same threshold.
 
-    NaN where positives or negatives are lacking.
+    NaN if there are no positives or no negatives.
     """
     return iou_of_f1(f1_max(ranking))
 
 
 def iou_of_f1(f1: np.ndarray) -> np.ndarray:
-    """The intersection over union ``[...]`` of the same pixels."""
+    """The intersection over union ``[...]`` of the pixels that have this F1."""
     return f1 / (2.0 - f1)
 
 
 def precision(ranking: Ranking) -> np.ndarray:
-    """Precision ``[..., threshold]``; 0 where nothing lies above the threshold (as may be in a resample)."""
+    """Precision ``[..., threshold]``; 0 if nothing lies above the threshold (as may happen in a replicate)."""
     return share(ranking.true_positives, ranking.true_positives + ranking.false_positives)
 
 

@@ -1,9 +1,9 @@
-"""What refinement does to masks: how well each image's mask fits its truth before and after, by type of defect.
+"""Effect of refinement: how well the mask of each image fits its ground truth before and after, by defect type.
 
-Before are the regions of the map that stand out; after is the refiner's mask. Means over images are over the defective
-images whose true mask marks a pixel. Figures of a mask (``mask_f1``, ``mask_iou``) are pooled over the pixels of all
-images with pixel truth, as everywhere else; those of a type of defect over its own images. The Dice coefficient of one
-image is the F1 of its pixels.
+"Before" are the marked regions of the map; "after" is the refiner's mask. Means over images are over the defective
+images whose ground-truth mask marks a pixel. Figures of a mask (``mask_f1``, ``mask_iou``) are pooled over the pixels
+of all images with pixel ground truth, as everywhere else, or over the images of a defect type. The Dice coefficient of
+one image is the F1 of its pixels.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.evaluation.bootstrap import Sampler, mask_draws
+from zsad.evaluation.bootstrap import Sampler, mask_replicates
 from zsad.evaluation.mask_counts import COUNTED, FALSE_NEGATIVES, TRUE_POSITIVES, mask_counts, mask_metrics
 from zsad.evaluation.measured import Measured, first_places, mean_of_known
 from zsad.names import ALL_TYPES
 
-MATERIAL_CHANGE = 0.01  # of an image's IoU: by more than this refinement has helped or harmed the image
+MATERIAL_CHANGE = 0.01  # of an image's IoU: a greater change counts as improved or worsened
 VALUES = (
     *("image_iou_before", "image_iou_after", "image_dice_before", "image_dice_after"),
     *("mask_f1_before", "mask_f1_after", "mask_iou_before", "mask_iou_after"),
@@ -33,34 +33,34 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 class Marked(NamedTuple):
-    """What one mask of one image marks.
+    """The marks of one mask of one image.
 
     Attributes:
         area: share of the image.
-        counts: against the truth, see `mask_counts`; None where the truth is unknown.
+        counts: against the ground truth, see `mask_counts`; None where the ground truth is unknown.
     """
 
     area: float
     counts: np.ndarray | None
 
     @classmethod
-    def of(cls, mask: np.ndarray, truth: np.ndarray | None) -> Marked:
-        """Measure a bool mask ``[height, width]`` against its truth, of the same shape or None."""
-        return cls(float(mask.mean()), None if truth is None else mask_counts(mask, truth))
+    def of(cls, mask: np.ndarray, ground_truth: np.ndarray | None) -> Marked:
+        """Measure a bool mask ``[height, width]`` against its ground truth, of the same shape or None."""
+        return cls(float(mask.mean()), None if ground_truth is None else mask_counts(mask, ground_truth))
 
     @property
     def iou(self) -> float:
-        """Intersection over union with the truth; NaN where this marks nothing or is unknown."""
+        """Intersection over union with the ground truth; NaN if the ground truth marks nothing or is unknown."""
         return self._metric("mask_iou")
 
     @property
     def dice(self) -> float:
-        """Dice coefficient; NaN where the truth marks nothing or is unknown."""
+        """Dice coefficient; NaN where the ground truth marks nothing or is unknown."""
         return self._metric("mask_f1")
 
     @property
     def has_defect(self) -> bool:
-        """Whether the truth is known and marks a pixel."""
+        """Whether the ground truth is known and marks a pixel."""
         return self.counts is not None and bool(self.counts[TRUE_POSITIVES] + self.counts[FALSE_NEGATIVES] > 0)
 
     def _metric(self, name: str) -> float:
@@ -72,11 +72,11 @@ UNKNOWN_MASK = Marked(np.nan, None)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One image's masks beside its truth.
+    """The masks of one image and its ground truth.
 
     Attributes:
         after: the refiner's mask.
-        before: what stands out in the map; `UNKNOWN_MASK` where there is none.
+        before: the marked regions of the map; `UNKNOWN_MASK` if there are none to compare.
         regions: the records of its regions, see `zsad.refinement.base.Refinement`.
     """
 
@@ -86,12 +86,12 @@ class Comparison:
     regions: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     @property
-    def lacks_truth(self) -> bool:
-        """Whether the image is defective and its true mask marks nothing."""
+    def lacks_ground_truth(self) -> bool:
+        """Whether the image is defective and its ground-truth mask marks nothing."""
         return self.record.label == 1 and self.after.counts is not None and not self.after.has_defect
 
     def row(self) -> dict[str, Any]:
-        """JSON: overlap and marked share of the area; NaN where the truth is unknown or marks nothing."""
+        """JSON: overlap and marked share of the area; NaN where the ground truth is unknown or marks nothing."""
         return {
             "image_id": self.record.image_id,
             "defect_type": self.record.defect_type,
@@ -105,11 +105,11 @@ class Comparison:
 
 
 def effects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """The effect on all images, then on those of each type of defect (and on good ones), in order of first appearance.
+    """The effect on all images, then on those of each defect type (and on normal ones), in order of first appearance.
 
     Returns:
         JSON: ``defect_type``; ``values`` by the names of `VALUES`, NaN over nothing; ``counts`` by those of `COUNTS`;
-        ``reasons`` why outlines were turned down, with how many.
+        ``reasons`` why outlines were rejected, with their numbers.
     """
     types = first_places(one.record.defect_type for one in comparisons if one.record.label is not None)
     by_type = {
@@ -120,21 +120,21 @@ def effects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 
 def counts_of(masks: Iterable[Marked]) -> np.ndarray:
-    """The counts ``[image, 7]`` of all masks with known truth; see `mask_counts`."""
+    """The counts ``[image, 7]`` of all masks with known ground truth; see `mask_counts`."""
     known = [mask.counts for mask in masks if mask.counts is not None]
     return np.array(known, np.int64).reshape(len(known), COUNTED)
 
 
 def pooled(masks: Iterable[Marked]) -> dict[str, float]:
-    """The metrics of all masks with known truth together; see `mask_metrics`."""
+    """The metrics of all masks with known ground truth together; see `mask_metrics`."""
     return {name: float(value) for name, value in mask_metrics(counts_of(masks).sum(axis=0)).items()}
 
 
 def measured_masks(masks: Iterable[Marked], sampler: Sampler) -> Measured:
-    """The same with the draws behind their confidence limits, if there are to be any."""
+    """The same with the bootstrap replicates behind their confidence limits, if asked for."""
     masks = list(masks)
     counts = counts_of(masks)
-    return Measured(pooled(masks), mask_draws(counts, sampler) if sampler.draws and len(counts) else {})
+    return Measured(pooled(masks), mask_replicates(counts, sampler) if sampler.replicates and len(counts) else {})
 
 
 def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def cause_of(region: Mapping[str, Any]) -> str:
-    """Why a region kept its own outline, in words that can be counted: its ``cause``, or the reason without figures."""
+    """Why a region kept its own outline, in fixed words: its ``cause``, or the reason without figures."""
     return region.get("cause") or _NUMBER.sub("…", region["reason"]) or "no reason recorded"
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves: its metrics, and beside them those of bootstrap draws."""
+"""Files of an evaluation: its metrics, and the metrics of its bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from zsad.files.json_files import write_json
 
 
 def write_evaluation(
-    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path | None, draws: Mapping[str, np.ndarray]
+    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path | None, replicates: Mapping[str, np.ndarray]
 ) -> None:
-    """Write an evaluation as JSON and, with a path for them, its draws as HDF5: both or neither.
+    """Write an evaluation as JSON and, if ``draws_path`` is given, its bootstrap replicates as HDF5: both or neither.
 
     Args:
-        path: of the evaluation.
+        path: file of the evaluation.
         evaluation: as plain JSON types, with its provenance.
-        draws_path: of the draws; None to write none.
-        draws: float64 ``[draw]`` by the name of the metric.
+        draws_path: file of the replicates; None to write none.
+        replicates: float64 ``[replicate]`` by the name of the metric.
     """
     if draws_path is None:
         write_json(path, evaluation)
         return
-    with written_draws(draws_path, draws, evaluation["provenance"]):
+    with written_draws(draws_path, replicates, evaluation["provenance"]):
         write_json(path, evaluation)

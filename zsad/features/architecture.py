@@ -1,7 +1,6 @@
-"""The sizes of a network, known without its weights: what its tokens take on disk, and what computing them takes.
+"""The sizes of a network, known without its weights: the disk space of its tokens, and the cost of computing them.
 
-They come from the model's ``config.json`` where the model is on this machine, and for the published models from a
-table here.
+They come from the model's ``config.json`` if the model is on this machine, and for published models from a table here.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ if TYPE_CHECKING:
     from zsad.models.families import Family
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
-OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
-# Of SigLIP's configurations, in which the sizes of the base model are left out.
+OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration with one for each tower
+# For SigLIP's configurations, which leave out the sizes of the base model.
 DEFAULTS = MappingProxyType({"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "patch_size": 16})
 OF_OPEN_CLIP = {"width": "hidden_size", "layers": "num_hidden_layers", "patch_size": "patch_size"}
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
 
 class Architecture(Protocol):
-    """A network as far as its cost goes, with the layers after the last one that is kept already taken off."""
+    """The cost-relevant sizes of a network, without the layers after the last kept one."""
 
     @property
     def patch(self) -> int:
-        """What the sides of an input must be multiples of, pixels."""
+        """The sides of an input must be multiples of this, pixels."""
 
     @property
     def stride(self) -> int:
@@ -50,7 +49,7 @@ class Architecture(Protocol):
 
     @property
     def layers(self) -> int:
-        """How many are kept."""
+        """Number of kept layers."""
 
     @property
     def channels(self) -> int:
@@ -58,7 +57,7 @@ class Architecture(Protocol):
 
     @property
     def width(self) -> int:
-        """Of a token inside the network."""
+        """Width of a token inside the network."""
 
     def operations(self, height: int, width: int) -> float:
         """Multiplications and additions of the matrix products for an input of ``height x width`` pixels."""
@@ -70,9 +69,9 @@ class Transformer:
 
     Attributes:
         prefix_tokens: class and register tokens.
-        blocks: up to the last layer that is kept.
+        blocks: up to the last kept layer.
         block_weights: in the matrices of one block.
-        depth: blocks in all.
+        depth: total number of blocks.
         text_channels: width of the vector of an image in the space of texts; 0 if there is none.
     """
 
@@ -88,7 +87,7 @@ class Transformer:
 
     @property
     def stride(self) -> int:
-        """One token a patch."""
+        """One token per patch."""
         return self.patch
 
     def operations(self, height: int, width: int) -> float:
@@ -102,7 +101,7 @@ class ConvNeXt:
     """A ConvNeXt with four-fold wide perceptrons.
 
     Attributes:
-        depths, widths: of its stages, up to the last that is kept.
+        depths, widths: of its stages, up to the last kept one.
     """
 
     patch: int
@@ -114,7 +113,7 @@ class ConvNeXt:
 
     @property
     def width(self) -> int:
-        """That of the widest kept layer."""
+        """Width of the widest kept layer."""
         return self.channels
 
     def operations(self, height: int, width: int) -> float:
@@ -130,7 +129,7 @@ class ViT(NamedTuple):
 
     Attributes:
         width: of a token.
-        blocks: how many.
+        blocks: their number.
         weights: in the matrices of one block, in units of ``width ** 2``: 4 in attention and the rest in the
             perceptron, which is 12 for the usual one.
         projected: width of the vector of an image in the space of texts; 0 if there is none.
@@ -194,22 +193,22 @@ CONVNEXTS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyT
 
 
 def architecture_of(backbone: NetworkOptions) -> Architecture | None:
-    """The sizes of a backbone's network; no weights are read, and no network is asked.
+    """The sizes of a backbone's network; no weights are read, and no network connection is used.
 
     Returns:
         None for a model that is neither published nor in a local folder or the local cache, and for a ``.pth`` file,
-        which says nothing of its sizes but by its weights.
+        whose sizes are only known from its weights.
 
     Raises:
         ConfigError: a layer does not exist.
-        ModelError: it is named as no model can be, or its ``config.json`` is absent, damaged or of an unknown family.
+        ModelError: its name is invalid, or its ``config.json`` is missing, damaged or of an unknown family.
     """
     if facts := facts_of(backbone.model):
         return published(facts, backbone)
     folder = model_folder(backbone)
     if folder is None:
         return None
-    # These import torch and transformers, which the published models do without.
+    # These import torch and transformers, which published models do not need.
     from zsad.models.checkpoint import family_in
     from zsad.models.config_files import timm_architecture
     from zsad.models.config_sense import sense_of_config
@@ -223,7 +222,7 @@ def architecture_of(backbone: NetworkOptions) -> Architecture | None:
 
 
 def _of_config(family: Family[Any], config: PretrainedConfig, backbone: NetworkOptions) -> Architecture:
-    """The sizes that a model's own ``config.json`` tells."""
+    """The sizes in a model's own ``config.json``."""
     chosen = family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
     patch = family.patch(config)
     if not isinstance(family, VisionTransformer):
@@ -243,20 +242,20 @@ def _of_config(family: Family[Any], config: PretrainedConfig, backbone: NetworkO
 
 
 def layout_of(backbone: NetworkOptions, network: Architecture) -> TokenLayout:
-    """How the tokens of a network lie."""
+    """The token layout of a network."""
     rule = grid_rule(backbone, network)
     return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
 
 
 def grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
-    """How the tokens of a network lie over an image."""
+    """The grid rule of a network's tokens over an image."""
     return GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
 
 
 def operations_for(backbone: NetworkOptions, network: Architecture, height: int, width: int) -> float:
-    """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
+    """Multiplications and additions for all inputs of an image: the image, its square, or its tiles."""
     rule = grid_rule(backbone, network)
     rows, columns = rule.seen_at_once(height, width)
     return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
@@ -264,7 +263,7 @@ def operations_for(backbone: NetworkOptions, network: Architecture, height: int,
 
 @lru_cache
 def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architecture:
-    """The sizes of a network: as published, as its ``config.json`` says, or a ViT with as many weights.
+    """The sizes of a network: as published, as in its ``config.json``, or a ViT with the same number of weights.
 
     Unlike `architecture_of` it knows all models, imports neither torch nor transformers, and never fails.
 
@@ -290,7 +289,7 @@ def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architectu
 
 
 def _config_in(folder: Path) -> Mapping[str, int]:
-    """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
+    """The integers in a local model's configuration, of its vision tower if it has two; may be empty."""
     try:
         content = _content(folder)
         tower = content.get("vision_config", content)
@@ -301,7 +300,7 @@ def _config_in(folder: Path) -> Mapping[str, int]:
 
 
 def _sizes_left_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a configuration leaves to its reader, and what it says in words of its own; empty for most."""
+    """Sizes that a configuration omits or names differently; empty for most."""
     if (tower := TOWERS.get(content.get("vision_fn", ""))) is not None:
         width = content["embed_dim"]
         return {
@@ -313,7 +312,7 @@ def _sizes_left_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """Of ``config.json``; of open_clip's, the sizes by their names in ``transformers``."""
+    """The content of ``config.json``; for open_clip, the sizes by their names in ``transformers``."""
     form = form_of(folder)
     content: dict[str, Any] = json.loads((folder / form.config).read_text(encoding="utf-8"))
     if form is not OPEN_CLIP:
@@ -324,7 +323,7 @@ def _content(folder: Path) -> dict[str, Any]:
 
 
 def _layer_names(layers: Sequence[int], facts: ModelFacts | None) -> tuple[str, ...] | None:
-    """What the kept layers are called; None if some are counted from the end of an unknown number."""
+    """The names of the kept layers; None if some are counted from the end of an unknown number."""
     if facts is not None:
         return tuple(str(layer % layer_count(facts)) for layer in layers)
     return None if min(layers) < 0 else tuple(map(str, layers))
@@ -390,10 +389,10 @@ def model_folder(backbone: NetworkOptions) -> Path | None:
             return None
     except HFValidationError:
         pass
-    # No hub id comes here but one that is in the cache, so that no network is asked; the rest is refused.
+    # Only hub ids in the cache come here, so that no network connection is used; all others are rejected.
     return locate(backbone.model, backbone.revision).path
 
 
 def facts_of_timm(architecture: str) -> ModelFacts | None:
-    """The published model of an architecture's name in ``timm``, whatever its weights were trained on."""
+    """The published model for an architecture's name in ``timm``, for any training data."""
     return next((facts for facts in MODELS.values() if facts.hub_id.split("/")[1].split(".")[0] == architecture), None)

@@ -1,4 +1,4 @@
-"""What every backbone is: a frozen function from an image to tokens on a patch grid."""
+"""Interface of all backbones: frozen functions from an image to tokens on a patch grid."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Tokens(NamedTuple):
 
     Attributes:
         patch_tokens: ``[layer, row, column, channel]``; patches only, no class or register tokens. float32, or float16
-            where they come from a GPU, which rounds them as they will be stored to halve what it sends.
-        cls_tokens: float32 ``[layer, channel]``; the class token, or the mean of the patch tokens where there is none.
+            if they come from a GPU, which rounds them to the stored format to halve the transfer.
+        cls_tokens: float32 ``[layer, channel]``; the class token, or the mean of the patch tokens if there is none.
     """
 
     patch_tokens: np.ndarray
@@ -42,7 +42,7 @@ class Tokens(NamedTuple):
 
 
 class Extractor:
-    """A backbone that is loaded and ready; made by `Backbone.load`.
+    """A loaded backbone; made by `Backbone.load`.
 
     Attributes:
         layers: names of the layers, in the order of ``patch_tokens``.
@@ -50,8 +50,8 @@ class Extractor:
         cls_source: ``"class token"`` or ``"mean of patch tokens"``.
         model: id, revision and SHA-256 of the weights, for the provenance.
         device: where it runs.
-        prepare: uint8 RGB ``[height, width, 3]`` to what `begin` takes, uint8 too; worker processes run it, so it can
-            be pickled, and holds no weights.
+        prepare: converts uint8 RGB ``[height, width, 3]`` to the uint8 input of `begin`; worker processes run it, so it
+            can be pickled and has no weights.
     """
 
     layers: list[str]
@@ -66,19 +66,19 @@ class Extractor:
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
 
     def computed_patches(self, height: int, width: int) -> int:
-        """How many patches are computed for such an image: more than its grid has where tiles or a border add some."""
+        """How many patches are computed for such an image: more than in its grid if tiles or a border add some."""
         rows, columns = self.grid_size(height, width)
         return rows * columns
 
     def capacity(self, height: int, width: int) -> int:
-        """How many prepared images of ``height x width`` pixels `begin` should be given at a time."""
+        """How many prepared images of ``height x width`` pixels `begin` should get at a time."""
         return 1
 
     @abstractmethod
     def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
         """Start on prepared images of one size; return a function that waits for their tokens.
 
-        Between the two, a GPU computes and the caller is free to bring the next images.
+        Meanwhile a GPU computes and the caller can prepare the next images.
 
         Raises:
             ModelError: the device has too little memory for one of them.
@@ -91,46 +91,46 @@ class Extractor:
 
 
 class NamedModel(Protocol):
-    """What a family says of a model that it knows by name; a NamedTuple, whose other fields are listed in JSON, too."""
+    """The facts about a model with a name; a NamedTuple, whose other fields are in the JSON lists, too."""
 
     @property
     def name(self) -> str:
-        """What the configuration may call it."""
+        """Its name in the configuration."""
 
     @property
     def place(self) -> str:
-        """Where its weights are: a hub id, a file, or a package."""
+        """The place of its weights: a hub id, a file, or a package."""
 
     @property
     def parameters(self) -> int | None:
-        """How many weights it has; None if that is not known."""
+        """Number of weights; None if unknown."""
 
     @property
     def licence(self) -> str:
-        """Of the weights."""
+        """Licence of the weights."""
 
     @property
     def gated(self) -> bool:
-        """Whether an account that has accepted the licence is needed."""
+        """Whether its download needs an account that has accepted the licence."""
 
     @property
     def patch(self) -> int | None:
-        """What sides of the image must be a multiple of, pixels; None for anything."""
+        """Sides of the image must be multiples of this, pixels; None for any size."""
 
     @property
     def resolution(self) -> int | None:
-        """Short side of the resized image unless the configuration says otherwise, pixels; None for its own."""
+        """Default short side of the resized image, pixels; None for the family's default."""
 
     @property
     def texts(self) -> str:
-        """By what its texts are read: ``"own"`` text tower, a ``"head"`` that must be named; empty for none."""
+        """How texts are encoded: by its ``"own"`` tower, or a ``"head"`` that must be given; empty without texts."""
 
     def _asdict(self) -> dict[str, Any]:
         """All fields by their names."""
 
 
 class ListedModel(NamedTuple):
-    """The plainest `NamedModel`: a name, and what else is known."""
+    """The simplest `NamedModel`: a name and known facts."""
 
     name: str
     place: str = ""
@@ -145,17 +145,17 @@ class ListedModel(NamedTuple):
 class Backbone(Choice):
     """A named source of patch features; its fields are its parameters (resolution, layers, ...).
 
-    A subclass says what it is (`summary`, `is_network`) and how it is loaded (`load`). All else answers what the
-    configuration, the requests of jobs and `zsad check` ask, has a default, and imports no framework: the rules ask
-    before any job. No result depends on the answers but by `known_layout`, which refuses images that a method cannot
-    take before anything is computed.
+    A subclass defines its facts (`summary`, `is_network`) and its loading (`load`). All other methods serve the
+    configuration, the requests of jobs and `zsad check`, have defaults, and import no framework: the rules call them
+    before any job. No result depends on them except through `known_layout`, which is used to reject unsuitable images
+    before anything is computed.
 
     Class attributes:
         is_network: whether it profits from several threads or a GPU, and needs the memory of one.
-        sees_images: whether it is loaded and shown images, and not joined from the features of others.
-        takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
-        has_texts: whether its class tokens lie in a space where texts lie as well; see `load_texts`.
-        for_texts: the parameters that concern texts alone, and no image.
+        sees_images: whether it is loaded and processes images, instead of joining features of others.
+        takes_any: whether `params_of` accepts every hub id or path, so that it is called after all other families.
+        has_texts: whether its class tokens are in a space shared with texts; see `load_texts`.
+        for_texts: the parameters that only concern texts.
     """
 
     is_network: ClassVar[bool] = True
@@ -166,9 +166,9 @@ class Backbone(Choice):
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
-        """The parameters that a word of the configuration stands for; None if it is nothing of this family's.
+        """The parameters that a reference in the configuration stands for; None if it does not belong to this family.
 
-        Where an entry of ``backbones`` has the word for one of these parameters, the others complete it.
+        If an entry of ``backbones`` uses the reference for one of these parameters, the others complete it.
 
         Args:
             reference: a model's name, a hub id, a folder or a file.
@@ -177,16 +177,16 @@ class Backbone(Choice):
 
     @classmethod
     def models(cls) -> Sequence[NamedModel]:
-        """The models that it knows by name, for `zsad backbones` and for hints."""
+        """The models with names, for `zsad backbones` and for hints."""
         return ()
 
     @classmethod
     def has(cls, name: str) -> bool:
-        """Whether the weights of one of `models` are on this machine; asks no network."""
+        """Whether the weights of one of `models` are on this machine; uses no network connection."""
         return True
 
     def check_model(self) -> None:
-        """Compare the parameters with the model, as far as it is known without loading or downloading it.
+        """Check the parameters against the model, as far as it is known without loading or downloading it.
 
         Raises:
             ConfigError: they do not fit.
@@ -200,14 +200,14 @@ class Backbone(Choice):
     def local_files(self) -> list[str]:
         """Files of a model on this machine that the tokens depend on, sorted; jobs run again when one changes.
 
-        Weights that a package brings are none of them: the code pins their SHA-256.
+        Weights in a package are not included: the code pins their SHA-256.
         """
         return []
 
     def known_layout(self) -> TokenLayout | None:
-        """How its tokens will lie; None where only loading the model tells, as for a model that is downloaded yet.
+        """The layout of its tokens; None if it is only known after loading, as for a model that is not downloaded yet.
 
-        Nothing is looked for in the hub's cache: what is found must not depend on what has been downloaded.
+        The hub's cache is not searched: the result must not depend on earlier downloads.
 
         Raises:
             ConfigError, ModelError: the parameters do not fit the model, or it is damaged.
@@ -215,7 +215,7 @@ class Backbone(Choice):
         return None
 
     def layout_here(self) -> TokenLayout | None:
-        """`known_layout`, or what a model says that has been downloaded to this machine; for `zsad check` alone.
+        """`known_layout`, also for a model that has been downloaded to this machine; only for `zsad check`.
 
         Raises:
             ConfigError, ModelError: see `known_layout`.
@@ -223,12 +223,12 @@ class Backbone(Choice):
         return self.known_layout()
 
     def assumed_megabytes(self) -> int:
-        """`weights_megabytes`, or those of a ViT-L."""
+        """`weights_megabytes`, or the size of a ViT-L."""
         known = _told(self.weights_megabytes)
         return UNKNOWN_WEIGHTS if known is None else known
 
     def assumed_layout(self) -> TokenLayout:
-        """`known_layout` with as many names of layers as there are, or a guess: a ViT of the size of the weights."""
+        """`known_layout` with all layer names, or an assumption: a ViT of the size of the weights."""
         layout = _told(self.known_layout)
         if layout is None:
             layout = TokenLayout(GridRule(USUAL_SIDE), None, assumed_width(self.assumed_megabytes() or UNKNOWN_WEIGHTS))
@@ -238,8 +238,8 @@ class Backbone(Choice):
         """Multiplications and additions for one image of ``height x width`` pixels.
 
         Returns:
-            None if they are not known, or not what takes the time. Then `zsad check` measures the time of an image
-            where `is_network` is false, and says nothing of it otherwise.
+            None if they are unknown, or do not dominate the time. Then `zsad check` measures the time of an image if
+            `is_network` is false, and else shows none.
 
         Raises:
             ConfigError, ModelError: see `known_layout`.
@@ -247,7 +247,7 @@ class Backbone(Choice):
         return None
 
     def assumed_operations(self, height: int, width: int) -> float | None:
-        """`operations`, or those of a ViT with as many weights; None where there are no weights either."""
+        """`operations`, or those of a ViT with the same number of weights; None without weights."""
         operations = _told(lambda: self.operations(height, width))
         megabytes = self.assumed_megabytes()
         if operations is not None or megabytes == 0:
@@ -255,18 +255,18 @@ class Backbone(Choice):
         return assumed_operations(assumed_width(megabytes), self.assumed_layout().rule.computed(height, width))
 
     def number_format(self, device: str) -> str:
-        """The format of its matrix products, as torch calls it.
+        """The format of its matrix products, by its name in torch.
 
         Args:
             device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
         Raises:
-            ConfigError: the device does not compute in the format that is asked for.
+            ConfigError: the device does not support the requested format.
         """
         return "float32"
 
     def working_bytes(self, height: int, width: int) -> float:
-        """Memory at the peak for one image of ``height x width`` pixels beside the weights; rather more than less."""
+        """Peak memory for one image of ``height x width`` pixels besides the weights; an upper estimate."""
         layout = self.assumed_layout()
         rows, columns = layout.rule.seen_at_once(height, width)
         return ACTIVATION_BYTES * rows * columns * layout.channels + PIXEL_BYTES * height * width
@@ -274,7 +274,7 @@ class Backbone(Choice):
     def seconds_an_image(self, height: int, width: int) -> float:
         """Seconds for one image of ``height x width`` pixels on this machine, measured.
 
-        It is asked only of what is no network and counts no operations.
+        It is only called for backbones that are not networks and count no operations.
 
         Raises:
             ConfigError, ModelError: see `load`.
@@ -286,22 +286,22 @@ class Backbone(Choice):
         return time.perf_counter() - start
 
     def text_parameters(self) -> dict[str, Any]:
-        """Its parameters that embeddings of texts depend on; equal ones give equal embeddings."""
+        """Its parameters that text embeddings depend on; equal ones give equal embeddings."""
         return {}
 
     def text_files(self) -> list[str]:
-        """The files of a model on this machine that embeddings of texts depend on, sorted."""
+        """The files of a model on this machine that text embeddings depend on, sorted."""
         return self.local_files()
 
     def load_texts(self, execution: Execution) -> TextEncoder:
-        """Load what turns sentences into vectors in the space of the class tokens.
+        """Load the text encoder for the space of the class tokens.
 
         Raises:
-            ConfigError: it has no texts.
-            ModelError: the model is absent, gated, or has no text tower or tokenizer.
+            ConfigError: it has no text tower.
+            ModelError: the model is missing, gated, or has no text tower or tokenizer.
         """
         raise ConfigError(
-            "this backbone has no texts; a method that asks about them needs one of `family: image_text`, such as "
+            "this backbone has no text tower; a method with text prompts needs one of `family: image_text`, such as "
             "{family: image_text, params: {model: clip-vitl14-336}}"
         )
 
@@ -310,12 +310,12 @@ class Backbone(Choice):
         """Load the weights, if any, onto the device.
 
         Raises:
-            ModelError: the model is absent, gated, or not of a kind that is known here.
+            ModelError: the model is missing, gated, or of an unsupported kind.
         """
 
 
 def _told(answer: Callable[[], Answer | None]) -> Answer | None:
-    """What a backbone answers; None where its model is not as it should be, which the check and the job say."""
+    """Return a backbone's answer; None if its model is invalid, which the check and the job report."""
     try:
         return answer()
     except (ZsadError, OSError):

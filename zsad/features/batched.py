@@ -1,4 +1,4 @@
-"""Batches of prepared images to tokens on a device, in halves where its memory is too small."""
+"""Compute tokens of batches of prepared images on a device, in halves if its memory is too small."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from zsad.models.memory import is_out_of_memory, release
 
 logger = logging.getLogger(__name__)
 
-# Patches computed at a time, where the configuration says nothing. On a CPU larger batches gain nothing once a
-# matrix product is large enough for all cores; a GPU needs far more to be busy.
+# Default number of patches computed at a time. On a CPU larger batches gain nothing once a matrix product is large
+# enough for all cores; a GPU needs far more to be busy.
 PATCHES_AT_A_TIME = {"cpu": 1024, "mps": 8192, "cuda": 32768}
 
 
@@ -27,9 +27,9 @@ class BatchedExtractor(Extractor):
 
     Args:
         name: of the model, for messages.
-        remedy: what to do where the memory is too small for one image, as the end of a sentence.
+        remedy: the fix if the memory is too small for one image, as the end of a sentence.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        batch: images at a time; None for as many as suit the device.
+        batch: images at a time; None for a number that suits the device.
     """
 
     def __init__(self, *, name: str, remedy: str, device: str, batch: int | None) -> None:
@@ -60,7 +60,7 @@ class BatchedExtractor(Extractor):
         return max(PATCHES_AT_A_TIME[self.device] // self.computed_at_once(height, width), 1)
 
     def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
-        """Start on prepared images of one size; in halves, if the device has too little memory for all at once.
+        """Start on prepared images of one size; in halves if the device has too little memory for all at once.
 
         Raises:
             ModelError: the device has too little memory for one of them.
@@ -82,7 +82,7 @@ class BatchedExtractor(Extractor):
         return started[0] if len(started) == 1 else lambda: _joined([part() for part in started])
 
     def _started_if_it_fits(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens] | None:
-        """None if the device is out of memory, in which case nothing of the attempt is left on it."""
+        """Start on images; None if the device is out of memory, with all memory of the attempt released."""
         try:
             with torch.inference_mode():
                 return self._transfer.download(*self.tokens_of_images(self._transfer.upload(prepared)))
@@ -108,5 +108,5 @@ def _joined(parts: Sequence[Tokens]) -> Tokens:
 
 
 def _is_of_compiler(error: Exception) -> bool:
-    # Importing its classes of errors takes a second, and few runs compile.
+    # Importing its error classes takes a second, and few runs compile.
     return type(error).__module__.startswith(COMPILERS)

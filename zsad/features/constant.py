@@ -1,13 +1,13 @@
-"""The constant channel, without which cosine similarity sees nothing of where a convolutional network is silent.
+"""The constant channel, which cosine similarity needs where a convolutional network has no response.
 
-Standardised responses of a flat region are near zero. Normalised to unit length they are noise of full strength, so
-that flat regions differ from each other as much as structures do. A constant beside the responses keeps what is near
-zero together: for small responses cosine similarity then falls with the Euclidean distance.
+Standardised responses of a flat region are near zero. Normalised to unit length they become noise of full strength, so
+that flat regions differ from each other as much as structures do. An additional constant channel keeps responses near
+zero together: for small responses cosine similarity then decreases with the Euclidean distance.
 
-Networks that norm each place by itself need none, and it would hardly help them: vision transformers, and ConvNeXts,
-which have a LayerNorm over the channels of a place in their stem, in every block and between stages. Their tokens of
-flat regions are about as long as those of structures, also of stages whose output is not normed, so that a constant
-would bring all distances nearer alike.
+Networks that normalise each position by itself do not need it, and it would hardly help them: vision transformers, and
+ConvNeXts, which have a LayerNorm over the channels of a position in their stem, in every block and between stages.
+Their tokens of flat regions are about as long as those of structures, also in stages whose output is not normalised, so
+that a constant would reduce all distances equally.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from zsad.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-# In deviations of a channel; chosen on generated textures by the rule in benchmarks/constant_channel.py.
+# In standard deviations of a channel; chosen on generated textures by the rule in benchmarks/constant_channel.py.
 CONSTANT_WEIGHT = 0.5
 
 
 def with_constant(tokens: Tensor, weight: float) -> Tensor:
-    """Tokens of unit length with a constant channel as the last, as long as ``weight`` times what all channels are.
+    """Tokens of unit length with a constant last channel, scaled by ``weight`` relative to all other channels.
 
     Args:
-        tokens: ``[..., channel]``, each channel about 0 and of deviation 1.
-        weight: of the constant, at least 0, in deviations of a channel; with 0 it changes no direction.
+        tokens: ``[..., channel]``, each channel with mean about 0 and standard deviation 1.
+        weight: of the constant, at least 0, in standard deviations of a channel; with 0 it changes no direction.
 
     Returns:
         ``[..., channel + 1]``.

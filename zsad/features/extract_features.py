@@ -1,6 +1,6 @@
-"""The stage that turns a subset of a category's images into a feature file.
+"""The stage that computes the feature file of a subset of a category's images.
 
-Three things go on at the same time: worker processes read and resize images, the device computes, and a thread writes.
+Three things run at the same time: worker processes read and resize images, the device computes, and a thread writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
 from zsad.timing import MODEL, counted
 
-IMAGES_A_WORKER = 4  # below that, a process costs more than it saves
+IMAGES_A_WORKER = 4  # with fewer images, a process costs more time than it saves
 
 logger = logging.getLogger(__name__)
 
@@ -51,24 +51,24 @@ def extract_features(
     max_patches: int | None = None,
     refusals: Refusals = no_refusals,
 ) -> None:
-    """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
+    """Write the features of a subset, or link to shared ones; on an error there is no output.
 
     Args:
         image_list: the category's list of images.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
-        view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
-        execution: device, threads and the like; they change the speed alone.
-        provenance: of the stage; what was extracted, from what and by what is added.
-        shared: folder of the features that several users share; None to share nothing.
+        view: see `zsad.features.views`; the tokens are those of the transformed image, and are not transformed back.
+        execution: device, threads and similar options; they only change the speed.
+        provenance: of the stage; images, model and view are added.
+        shared: folder of shared features; None to share nothing.
         model_files: the files of a model in a local folder, which the name of a shared file depends on.
-        max_patches: that may be computed for an image; None for any number.
-        refusals: what the images of the category cannot be used for, a sentence each.
+        max_patches: most patches that may be computed for an image; None for any number.
+        refusals: reasons why the images of the category cannot be used, a sentence each.
 
     Raises:
         ConfigError: an unknown view, or a parameter that does not fit the model.
-        DataError: an empty subset, images that a method refuses, an unreadable or changed image, one with too many
-            patches, features that are not finite.
+        DataError: the subset is empty, a method cannot use the images, an image is unreadable, changed or has too many
+            patches, or features are not finite.
         ModelError: the model cannot be used, or the device has too little memory for one image.
     """
     start = time.monotonic()
@@ -99,7 +99,7 @@ def extract_features(
 
         def write(path: Path) -> None:
             logger.info(
-                "%d images of %s (%s, %s) on %s, read by %d processes beside this one",
+                "%d images of %s (%s, %s) on %s, read by %d further processes",
                 len(records),
                 category,
                 subset,
@@ -141,7 +141,7 @@ def extract_features(
 
 
 def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: int | None) -> None:
-    """Refuse an image with too many patches; only of a model that was not known before does it come to that."""
+    """Reject an image with too many patches; this only happens for a model that was unknown before."""
     for record in records:
         patches = extractor.computed_patches(record.height, record.width)
         if most is not None and patches > most:
@@ -150,7 +150,7 @@ def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: i
 
 
 def _sources(records: Sequence[ListedImage], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:
-    """What is to be read: images of one shape after the other, because a batch has one shape."""
+    """The images to read, grouped by shape, because a batch has one shape."""
     count = len(variants(view))
     sources = [
         Source(record.path, record.sha256, view, first=position * count, white=record.white)
@@ -178,8 +178,8 @@ def batches(
     """Group indexed images ``[height, width, 3]`` into batches of one size.
 
     Args:
-        capacity: how many images of a height and width a batch may have; asked anew for every image, because it
-            shrinks when a device runs out of memory.
+        capacity: how many images of a height and width a batch may have; called for every image, because it shrinks
+            when a device runs out of memory.
     """
     indices: list[int] = []
     batch: list[np.ndarray] = []
@@ -194,7 +194,7 @@ def batches(
 
 
 def _loader(execution: Execution, backbone: Backbone, images: int) -> Loader:
-    """Workers on all cores: beside a GPU but for one core; in turns with a network on the CPU, which wants all."""
+    """The workers: on all cores but one with a GPU; in turns with a network on the CPU, which uses all cores."""
     shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
     if execution.workers is not None:
         return Loader(min(execution.workers, images), in_turns=shares_cores)

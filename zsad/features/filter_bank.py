@@ -1,11 +1,11 @@
 """A bank of hand-crafted filters: orientation, contrast, colour and brightness of an image, on a patch grid.
 
-First-order wavelet moduli, as in a scattering transform (Bruna and Mallat, "Invariant scattering convolution
-networks", PAMI 2013, section 2), with Morlet wavelets at six orientations and three octaves, beside rectified and
-signed differences of Gaussians (DoG) and local means of grey and two opponent colours.
+First-order wavelet moduli, as in a scattering transform (Bruna and Mallat, "Invariant scattering convolution networks",
+PAMI 2013, section 2), with Morlet wavelets at six orientations and three octaves, and rectified and signed differences
+of Gaussians (DoG) and local means of grey and two opponent colours.
 
-Every filter sees the image mirrored at its border, between pixels, and every sample is centred on its patch. So the
-border does not stand out, and the responses of a mirrored image are the mirrored responses, orientations included.
+Every filter uses the image mirrored at its border, between pixels, and every sample is centred on its patch. So the
+border is not anomalous, and the responses of a mirrored image are the mirrored responses, including orientations.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ ORIENTATIONS = (0, 30, 60, 90, 120, 150)  # degrees, direction of the wave
 WAVELENGTH = 3.0  # pixels of a level, so 3, 6 and 12 pixels of the image
 ENVELOPE_SIGMA = 1.5  # pixels of a level
 DOG_SIGMAS = (1.0, 1.6)  # pixels of a level
-POOLING_SIGMA = 3.0  # pixels of the image, as the two below
+POOLING_SIGMA = 3.0  # pixels of the image, like the two below
 CONTRAST_SIGMA = 4.0
 SURROUND_SIGMA = 12.0
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-EXPOSURE = 0.45  # mean brightness that every image is brought to, of 1
-GREATEST_GAIN = 4.0  # so that the noise of a black image is not blown up
+EXPOSURE = 0.45  # mean brightness that every image is scaled to, of 1
+GREATEST_GAIN = 4.0  # so that the noise of a black image is not amplified too much
 
 
 def filter_responses(image: np.ndarray, stride: int) -> dict[str, np.ndarray]:
@@ -37,8 +37,8 @@ def filter_responses(image: np.ndarray, stride: int) -> dict[str, np.ndarray]:
         stride: side of a patch, pixels; 4 or 8.
 
     Returns:
-        float32 ``[height / stride, width / stride]`` for each channel. Rectified channels are square roots, which
-        brings their long-tailed distributions nearer to a normal one.
+        float32 ``[height / stride, width / stride]`` for each channel. Rectified channels are square roots, which makes
+        their long-tailed distributions more similar to a normal one.
     """
     grey, red_green, blue_yellow = opponent_planes(image)
     responses: dict[str, np.ndarray] = {}
@@ -75,8 +75,8 @@ def channel_names() -> tuple[str, ...]:
 def opponent_planes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grey, red minus green, and blue minus yellow, of the image at equal exposure; float32 ``[height, width]``.
 
-    One gain for all channels brings the mean brightness to `EXPOSURE`: lamps and shutters differ between photographs,
-    and every response but this grows with the light. Hues are kept.
+    One gain for all channels brings the mean brightness to `EXPOSURE`: lamps and exposure times differ between
+    photographs, and all responses grow with the light. Hues are kept.
     """
     gain = min(EXPOSURE / max(float(image.mean()) / 255, 1e-6), GREATEST_GAIN)
     red, green, blue = cv2.split(image.astype(np.float32) * np.float32(gain / 255))
@@ -120,7 +120,7 @@ def pooled(plane: np.ndarray, level: int, stride: int) -> np.ndarray:
     """Weighted mean around each patch: a Gaussian, then the mean over the patch; together of `POOLING_SIGMA`.
 
     Args:
-        plane: float32 ``[height, width]`` at ``level`` (0 is the image, each further one half of it).
+        plane: float32 ``[height, width]`` at ``level`` (0 is the image, each further level has half its size).
         stride: side of a patch, pixels of the image.
 
     Returns:
@@ -135,7 +135,7 @@ def pooled(plane: np.ndarray, level: int, stride: int) -> np.ndarray:
 
 
 def _modulus(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
-    # The last bit of cv2.magnitude depends on where in memory its result lies.
+    # The last bit of cv2.magnitude depends on the memory address of its result.
     modulus: np.ndarray = np.sqrt(real * real + imaginary * imaginary)
     return modulus
 

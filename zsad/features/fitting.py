@@ -1,7 +1,7 @@
-"""Whether what a configuration asks of a model fits it, known before the first expensive step.
+"""Check the parameters of a configuration against a model, before the first expensive step.
 
-Nothing is downloaded and no weights are read: for published models a table here says enough, for a model on this
-machine its ``config.json``, or the shapes of the tensors in its ``.pth`` file.
+Nothing is downloaded and no weights are read: published models are in a table here; for a model on this machine its
+``config.json`` is used, or the shapes of the tensors in its ``.pth`` file.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def check_fit(backbone: NetworkOptions) -> None:
-    """Compare resolution, tiles and layers with the model, if it is published or on this machine.
+    """Check resolution, tiles and layers against the model, if it is published or on this machine.
 
     Raises:
-        ConfigError: a side is no multiple of the patch size, a layer does not exist or is named twice, or the model
-            has no space in common with text, or cannot be read by the path that is asked for.
+        ConfigError: a side is not a multiple of the patch size, a layer does not exist or is named twice, or the model
+            shares no space with texts, or does not support the requested path.
         ModelError: it is on this machine, and damaged, incomplete, or of an unknown family.
     """
     if facts := facts_of(backbone.model):
@@ -58,7 +58,7 @@ def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
     required_weights(backbone.model, folder)
     if architecture is not None:
         facts = facts_of_timm(architecture)
-        return _check_published(backbone, facts) if facts else None  # of others the conversion says what they lack
+        return _check_published(backbone, facts) if facts else None  # for others the conversion reports what they lack
     return _check_config(backbone, *family_in(backbone.model, folder))
 
 
@@ -68,7 +68,7 @@ def _check_file(backbone: NetworkOptions, path: Path) -> None:
     from zsad.models.families import family_of
     from zsad.models.pth import read_pth
 
-    with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
+    with sense_of_weights(backbone.model, path):  # memory-mapped: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model, path).config
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 

@@ -1,14 +1,15 @@
-"""How an image is laid out on a patch grid, by every backbone alike.
+"""The layout of an image on a patch grid, equal for all backbones.
 
-Nothing is cropped. There are three ways to make an image fit, of which the first two keep the aspect ratio:
+Nothing is cropped. There are three ways to fit an image; the first two keep the aspect ratio:
 
 ``short_side``
     The short side becomes ``resolution`` pixels and the long side the nearest multiple of the patch.
 ``pad``
-    The long side becomes ``resolution`` pixels and the short side the nearest multiple of the patch; the network sees
-    a square with the image in its middle, and the tokens of the border are dropped.
+    The long side becomes ``resolution`` pixels and the short side the nearest multiple of the patch; the network's
+    input is a square with the image in its middle, and the tokens of the border are dropped.
 ``square``
-    Both sides become ``resolution`` pixels, as in the code of most papers on CLIP; what is not square is squashed.
+    Both sides become ``resolution`` pixels, as in the code of most papers on CLIP; the aspect ratio of other images
+    changes.
 
 Either way the grid covers the image edge to edge, so that patch ``(r, c)`` of ``R x C`` is centred at
 ``((r + 1/2) height / R, (c + 1/2) width / C)`` of the original image, as `zsad.maps` reads it.
@@ -45,7 +46,7 @@ def patch_grid(height: int, width: int, resolution: int, patch: int, fit: Fit = 
 
 
 def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarray:
-    """Resize an image so that its patch grid covers it exactly: bicubic, antialiased where it shrinks.
+    """Resize an image so that its patch grid covers it exactly: bicubic, antialiased when shrinking.
 
     Args:
         image: uint8 RGB ``[height, width, 3]``.
@@ -61,7 +62,7 @@ def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class Preparation:
-    """What worker processes do to an image before a network sees it: it is resized so that its grid covers it.
+    """The preparation of an image in worker processes: it is resized so that its grid covers it.
 
     Attributes:
         resolution, patch, fit: see `patch_grid`.
@@ -82,10 +83,10 @@ class Preparation:
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize with torch: bicubic, antialiased where it shrinks.
+    """Resize with torch: bicubic, antialiased when shrinking.
 
-    Four to five times as fast as Pillow and as near to exact arithmetic. The two round differently: one value in some
-    hundred differs, by one level, seldom two. It is more where Pillow, from version 13 on, resizes the height first.
+    Four to five times as fast as Pillow and equally close to exact arithmetic. The two round differently: about one
+    value in a hundred differs, by one level, rarely two; more if Pillow, from version 13 on, resizes the height first.
 
     Args:
         image: uint8 RGB ``[height, width, 3]``.
@@ -102,7 +103,7 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Border:
-    """The border that makes a square of an image, in whole patches, as even on both sides as they allow.
+    """The border that makes an image square, in whole patches, as even on both sides as possible.
 
     Attributes:
         top, bottom, left, right: its widths, patches.
@@ -121,7 +122,7 @@ class Border:
         return cls(top, side - rows - top, left, side - columns - left)
 
     def around(self, pixels: Tensor, patch: int) -> Tensor:
-        """``[image, 3, height, width]`` with the border: zeros, which is the mean colour after normalisation."""
+        """``[image, 3, height, width]`` with the border: zeros, which are the mean colour after normalisation."""
         widths = (self.left, self.right, self.top, self.bottom)
         return torch.nn.functional.pad(pixels, [patch * width for width in widths])
 
@@ -129,7 +130,7 @@ class Border:
         """Patch tokens ``[image, layer, row, column, channel]`` without those of the border.
 
         Args:
-            finer: tokens a patch along each side.
+            finer: tokens per patch along each side.
         """
         rows, columns = tokens.shape[2:4]
         return tokens[
@@ -144,7 +145,7 @@ def nearest_multiples(resolution: int, patch: int) -> tuple[int, int]:
 
 
 def check_multiples(sides: Mapping[str, int | None], patch: int, name: str) -> None:
-    """Check lengths by the name of their parameter, pixels, against the side of a patch.
+    """Check lengths in pixels, by parameter name, against the side of a patch.
 
     Args:
         name: of the model, for the message.

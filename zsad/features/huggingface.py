@@ -35,7 +35,7 @@ class HuggingFace(NetworkOptions, Backbone):
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
-        """Where a model lies, and for a published one what suits it; any hub id or path is a model."""
+        """The model's place, and for a published one its suitable parameters; any hub id or path is a model."""
         if facts := facts_of(reference):
             return {"model": facts.hub_id, "resolution": facts.resolution, "layers": facts.layers}
         return {"model": reference} if "/" in reference or Path(reference).exists() else None
@@ -47,54 +47,54 @@ class HuggingFace(NetworkOptions, Backbone):
 
     @classmethod
     def has(cls, name: str) -> bool:
-        """Whether a published model lies whole in the hub's cache."""
+        """Whether a published model is completely in the hub's cache."""
         # It imports the hub's client.
         from zsad.models.hub import is_cached
 
         return is_cached(MODELS[name].hub_id, revision=None)
 
     def check_model(self) -> None:
-        """Compare resolution, tiles and layers with the model; see `zsad.features.fitting`."""
-        # Only an own model makes this import torch and transformers.
+        """Check resolution, tiles and layers against the model; see `zsad.features.fitting`."""
+        # Only an unpublished model makes this import torch and transformers.
         from zsad.features.fitting import check_fit
 
         check_fit(self)
 
     def weights_megabytes(self) -> int | None:
-        """As published, or as the files of a model on this machine are; None for any other."""
+        """As published, or by the files of a model on this machine; None for any other."""
         if facts := facts_of(self.model):
             return round(1000 * facts.gigabytes)
         return sum(Path(path).stat().st_size for path in local_files(self.model)) // 10**6 or None
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, or the single file that it is and what describes it."""
+        """The files of a model in a local folder, or its single file and the description beside it."""
         return sorted([*local_files(self.model), *(path.as_posix() for path in files_beside(Path(self.model)))])
 
     def known_layout(self) -> TokenLayout | None:
-        """How its tokens will lie, of a published model or one in a local folder."""
+        """The layout of its tokens, for a published model or one in a local folder."""
         if facts_of(self.model) is None and not Path(self.model).expanduser().is_dir():
             return None
         return self.layout_here()
 
     def layout_here(self) -> TokenLayout | None:
-        """The same, also of a model in the hub's cache."""
+        """The layout of its tokens, also for a model in the hub's cache."""
         network = self.network()
         return None if network is None else self.layout_of(network)
 
     def assumed_layout(self) -> TokenLayout:
-        """As published, as its ``config.json`` says, or that of a ViT with as many weights."""
+        """As published, as in its ``config.json``, or that of a ViT with the same number of weights."""
         layout = self.layout_of(self.assumed_network())
         return layout if layout.layers is not None else layout._replace(layers=tuple(map(str, self.layers)))
 
     def operations(self, height: int, width: int) -> float | None:
-        """Those of the matrix products; None for a model that is not here, and for a ``.pth`` file."""
+        """Operations of the matrix products; None for a model that is not here, and for a ``.pth`` file."""
         from zsad.features.architecture import operations_for
 
         network = self.network()
         return None if network is None else operations_for(self, network, height, width)
 
     def assumed_operations(self, height: int, width: int) -> float:
-        """The same of the network behind `assumed_layout`."""
+        """The operations of the network behind `assumed_layout`."""
         from zsad.features.architecture import operations_for
 
         return operations_for(self, self.assumed_network(), height, width)
@@ -106,19 +106,19 @@ class HuggingFace(NetworkOptions, Backbone):
         return architecture_of(self)
 
     def assumed_network(self) -> Architecture:
-        """The same, or sizes to reckon with, see `zsad.features.architecture.assumed_architecture`."""
+        """The sizes of the network, known or assumed, see `zsad.features.architecture.assumed_architecture`."""
         from zsad.features.architecture import assumed_architecture
 
         return assumed_architecture(self, self.assumed_megabytes())
 
     def layout_of(self, network: Architecture) -> TokenLayout:
-        """How the tokens of a network of those sizes lie."""
+        """The token layout of a network of these sizes."""
         from zsad.features.architecture import layout_of
 
         return layout_of(self, network)
 
     def number_format(self, device: str) -> str:
-        """What ``dtype`` comes to on a device; this imports torch.
+        """The number format for ``dtype`` on a device; this imports torch.
 
         Raises:
             ConfigError: float16 on a CPU.
@@ -128,7 +128,7 @@ class HuggingFace(NetworkOptions, Backbone):
         return str(number_format(self.dtype, device)).removeprefix("torch.")
 
     def working_bytes(self, height: int, width: int) -> float:
-        """The widest place of a block, for all patches of the image at once."""
+        """The widest point of a block, for all patches of the image at once."""
         network = self.assumed_network()
         rows, columns = self.layout_of(network).rule.size(height, width)
         return ACTIVATION_BYTES * rows * columns * network.width
@@ -138,9 +138,9 @@ class HuggingFace(NetworkOptions, Backbone):
 
         Raises:
             ConfigError: resolution, layers, device or number format do not fit the model or the machine.
-            ModelError: the model is absent, gated, damaged, or of an unknown family.
+            ModelError: the model is missing, gated, damaged, or of an unknown family.
         """
-        # This imports torch and transformers, which declaring the parameters must not.
+        # This imports torch and transformers, which the declaration of parameters must not.
         from zsad.features.network import load_extractor
 
         return load_extractor(self, execution)

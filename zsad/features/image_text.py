@@ -1,8 +1,8 @@
-"""Models of images and texts: patches and whole images as vectors in a space where sentences lie as well.
+"""Models of images and texts: patches and whole images as vectors in a space shared with sentences.
 
 CLIP (Radford et al., ICML 2021), OpenCLIP (Cherti et al., CVPR 2023), SigLIP 2 (Tschannen et al., 2025), TIPSv2, and
-DINOv3 with dino.txt (Jose et al., CVPR 2025). Whatever the path, the class token of each layer is the vector of the
-whole image in that space; vectors that are shorter than others of the same file end in zeros.
+DINOv3 with dino.txt (Jose et al., CVPR 2025). For every path, the class token of each layer is the vector of the whole
+image in that space; shorter vectors in a file are padded with zeros.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DINOTXT = ListedModel(
 
 
 class ImageText(HuggingFace):
-    """The patch tokens of a model of images and texts, and the vector of the whole image beside them."""
+    """The patch tokens of a model of images and texts, and the vector of the whole image."""
 
     summary: ClassVar[str] = "CLIP, OpenCLIP, SigLIP2, TIPSv2 or dino.txt: images and texts in one space."
     takes_any: ClassVar[bool] = True
@@ -53,16 +53,16 @@ class ImageText(HuggingFace):
 
     path: Literal["plain", "values", "windows"] = Field(
         "plain",
-        description="where patch tokens come from: plain (the network's own), values (CLIP: a second path, which "
-        "attends by values alone), or windows (CLIP: a pass for each window of patches, for WinCLIP)",
+        description="where patch tokens come from: plain (the network's own), values (CLIP: a second path with "
+        "value-value attention), or windows (CLIP: one pass per window of patches, for WinCLIP)",
     )
     first_value_block: int | None = Field(
         None,
-        description="of the path values: the first block of the second path, counted from 0; negative from the last; "
-        "null for -19 (AnomalyCLIP's), or in models of fewer blocks -6 (CLIP Surgery's)",
+        description="for path values: the first block of the second path, counted from 0; negative from the last; "
+        "null for -19 (AnomalyCLIP's), or in models with fewer blocks -6 (CLIP Surgery's)",
     )
     windows: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = Field(
-        (2, 3), description="of the path windows: sides of the windows, patches"
+        (2, 3), description="for path windows: sides of the windows, patches"
     )
     class_norm: bool = Field(
         True,
@@ -70,7 +70,7 @@ class ImageText(HuggingFace):
         "AnomalyCLIP's code leaves it out",
     )
     projected: bool = Field(
-        True, description="whether patch tokens are projected to the space of texts; false for APRIL-GAN's layers"
+        True, description="whether patch tokens are projected into the space of texts; false for APRIL-GAN's layers"
     )
     head: UserPath | None = Field(
         None, description="DINOv3: the .pth file of dino.txt with the vision head and the text encoder; null for none"
@@ -86,36 +86,36 @@ class ImageText(HuggingFace):
         if self.path != "windows":
             return self
         if len(set(self.windows)) < len(self.windows):
-            raise ValueError(f"windows {list(self.windows)} name a side twice; leave one out")
+            raise ValueError(f"windows {list(self.windows)} contain a side twice; remove one")
         if self.layers != (-1,):
-            raise ValueError("path windows reads windows, and the last block's patches beside them; leave layers out")
+            raise ValueError("path windows reads windows and the last block's patches; remove layers")
         if self.tile is not None or self.fit == "pad" or self.debias:
             raise ValueError(
-                "path windows reads whole images without a border, as they are; leave tile and debias out, and set fit "
+                "path windows reads whole images without a border; remove tile and debias, and set fit "
                 "to short_side or square"
             )
         return self
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
-        """See `HuggingFace.params_of`; dino.txt's backbone, whose head is a file of one's own."""
+        """See `HuggingFace.params_of`; for dino.txt the backbone, whose head is a file of the user."""
         return super().params_of(BACKBONE if reference == DINOTXT.name else reference)
 
     @classmethod
     def models(cls) -> Sequence[NamedModel]:
-        """Those whose texts come by a file beside them; `HuggingFace` lists the others."""
+        """The models whose texts need a separate file; `HuggingFace` lists the others."""
         return (DINOTXT,)
 
     @classmethod
     def has(cls, name: str) -> bool:
-        """None that it lists: nobody knows where the file is."""
+        """Always false: the place of the file is unknown."""
         return False
 
     def check_model(self) -> None:
-        """See `HuggingFace.check_model`; of a head, that it is one for tokens of the model's width.
+        """See `HuggingFace.check_model`; also checks that a head fits the width of the model's tokens.
 
         Raises:
-            ModelError: likewise; or ``tokenizer`` is no place.
+            ModelError: likewise; or ``tokenizer`` is not a valid place.
         """
         super().check_model()
         if self.tokenizer is not None:
@@ -132,7 +132,7 @@ class ImageText(HuggingFace):
                 check_width(file, path, network.width, self.model)
 
     def options(self) -> ImageTextOptions:
-        """What is read of the network."""
+        """The options for reading the network."""
         return ImageTextOptions(**{name: getattr(self, name) for name in ImageTextOptions._fields})
 
     def reading(self) -> Reading:
@@ -142,14 +142,14 @@ class ImageText(HuggingFace):
         return ImageTextTokens(self.options(), self.resolution)
 
     def weights_megabytes(self) -> int | None:
-        """Those of the model, and of its head."""
+        """The size of the model's weights and of its head."""
         megabytes = super().weights_megabytes()
         if megabytes is None or self.head is None:
             return megabytes
         return megabytes + sum(Path(path).stat().st_size for path in local_files(self.head)) // 10**6
 
     def local_files(self) -> list[str]:
-        """Those of the model but for its tokenizer, and its head."""
+        """The files of the model without its tokenizer, and its head."""
         seen = [path for path in super().local_files() if Path(path).name not in TOKENIZER]
         return sorted({*seen, *(local_files(self.head) if self.head else ())})
 
@@ -174,7 +174,7 @@ class ImageText(HuggingFace):
         return layout._replace(layers=window_layers(self.windows)) if self.path == "windows" else layout
 
     def working_bytes(self, height: int, width: int) -> float:
-        """See `HuggingFace.working_bytes`; of windows, those that are computed at a time, and what is kept of all."""
+        """See `HuggingFace.working_bytes`; for windows, those computed at a time, and the kept outputs of all."""
         from zsad.features.image_text_network import ImageTextNetwork
         from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
@@ -186,7 +186,7 @@ class ImageText(HuggingFace):
         return ACTIVATION_BYTES * tokens * network.width + 4 * network.layers * rows * columns * network.channels
 
     def _by_itself(self) -> NetworkOptions:
-        """Its network, of which nothing is read but tokens."""
+        """The network options for reading only its tokens."""
         options = {name: getattr(self, name) for name in NetworkOptions.model_fields}
         return NetworkOptions(**{**options, "projected": False})
 
@@ -195,7 +195,7 @@ class ImageText(HuggingFace):
         return self.model_dump(mode="json", include={"model", "revision", "sha256", "head", "tokenizer"})
 
     def text_files(self) -> list[str]:
-        """Those of the model, of its head and of its tokenizer; see `Backbone.text_files`."""
+        """The files of the model, of its head and of its tokenizer; see `Backbone.text_files`."""
         return sorted({path for place in (self.model, self.head, self.tokenizer) for path in local_files(place)})
 
     def load_texts(self, execution: Execution) -> TextEncoder:

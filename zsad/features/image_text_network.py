@@ -1,4 +1,4 @@
-"""The sizes of a model of images and texts, by the path that it is read by; see `zsad.features.architecture`."""
+"""The sizes of a model of images and texts, by the path of its tokens; see `zsad.features.architecture`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zsad.models.image_text.options import ImageTextOptions, first_value_block, 
 
 @dataclass(frozen=True)
 class ImageTextNetwork:
-    """A vision transformer all of whose blocks are run, since the image's vector comes from the last.
+    """A vision transformer with all blocks running, since the image's vector comes from the last.
 
     Attributes:
-        network: the transformer by itself.
-        options: what is read of it.
+        network: the transformer itself.
+        options: options for reading it.
     """
 
     network: Transformer
@@ -29,12 +29,12 @@ class ImageTextNetwork:
 
     @property
     def stride(self) -> int:
-        """One token a patch."""
+        """One token per patch."""
         return self.network.stride
 
     @property
     def layers(self) -> int:
-        """How many are kept."""
+        """Number of kept layers."""
         options = self.options
         return len(window_layers(options.windows) if options.path == "windows" else options.layers)
 
@@ -48,11 +48,11 @@ class ImageTextNetwork:
 
     @property
     def width(self) -> int:
-        """Of a token inside the network."""
+        """Width of a token inside the network."""
         return self.network.width
 
     def operations(self, height: int, width: int) -> float:
-        """Those of all blocks, and of the second path, the windows or the head, whose blocks are as large."""
+        """Operations of all blocks, and of the second path, the windows or the head, with blocks of the same size."""
         blocks = self.network.depth + (HEAD_BLOCKS if self.options.head is not None else 0)
         whole = replace(self.network, blocks=blocks).operations(height, width)
         rows, columns = height // self.patch, width // self.patch
@@ -64,28 +64,28 @@ class ImageTextNetwork:
         return whole
 
     def tokens(self, rows: int, columns: int) -> int:
-        """How many are computed for a grid of ``rows x columns`` patches, those of windows included."""
+        """Number of tokens computed for a grid of ``rows x columns`` patches, including those of windows."""
         sides = self.options.windows if self.options.path == "windows" else ()
         return rows * columns + sum(window_tokens(rows, columns, side) for side in sides if side <= min(rows, columns))
 
     def _second_path(self, tokens: int) -> float:
-        """Values and output projection of each of its blocks, and attention."""
+        """Operations of values and output projection of each of its blocks, and of attention."""
         depth, channels = self.network.depth, self.network.width
         first = first_value_block(self.options.first_value_block, depth) % depth
         blocks = max(layer % depth for layer in self.options.layers) + 1 - first
         return max(blocks, 0) * (4.0 * channels**2 * tokens + 4.0 * channels * tokens**2)
 
     def _windows(self, rows: int, columns: int, side: int) -> float:
-        """All blocks for the tokens of all windows, less what `WindowsReader` does but once, or leaves out."""
+        """Operations of all blocks for the tokens of all windows, without what `WindowsReader` does once or omits."""
         if side > min(rows, columns):
             return 0.0
         length, width = 1 + side**2, self.width
         tokens = window_tokens(rows, columns, side)
         block = 2.0 * self.network.block_weights + 4.0 * width * length
-        left_out = tokens - tokens // length  # of the last block, all but the class tokens, save for keys and values
+        left_out = tokens - tokens // length  # all but the class tokens in the last block, except keys and values
         return (self.network.depth * block - 6.0 * width**2) * tokens - (block - 4.0 * width**2) * left_out
 
 
 def in_space_of_texts(network: Architecture, options: ImageTextOptions) -> Architecture:
-    """A network as a model of images and texts; what has no texts, and will be refused, stays as it is."""
+    """A network as a model of images and texts; one without texts, which will be rejected, is unchanged."""
     return ImageTextNetwork(network, options) if isinstance(network, Transformer) else network

@@ -1,7 +1,7 @@
-"""The stage that joins the feature files of several backbones into one, which scorers read as any other.
+"""The stage that joins the feature files of several backbones into one, which scorers read like any other.
 
-The files of the members may be shared between users (`zsad.sharing`); what is joined from them is not, as it takes
-about as long to join as to copy.
+The files of the members may be shared between users (`zsad.sharing`); the joined file is not, since joining takes about
+as long as copying.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from zsad.files.provenance import inherited
 from zsad.grids import JOINT_LAYER, finest
 from zsad.progress import progress
 
-SAME = ("images_sha256", "subset", "view")  # of the provenance, in which members agree
+SAME = ("images_sha256", "subset", "view")  # keys of the provenance that must be equal for all members
 
 logger = logging.getLogger(__name__)
 
 
 def join_features(*, features: Sequence[Path], joint: Joint, output: Path, provenance: Mapping[str, Any]) -> None:
-    """Write the features of a joint, image by image; on an error there is no output.
+    """Write the features of a joint backbone, image by image; on an error there is no output.
 
     Args:
         features: feature files of the members, in the order of ``joint.members``, of the same images.
-        output: the feature file, written whole or not at all.
-        provenance: what is known of the job; that of the members and what was joined is added.
+        output: the feature file, written completely or not at all.
+        provenance: of the job; that of the members is added.
 
     Raises:
-        DataError: the files do not show the same images, or one is damaged.
+        DataError: the files are not of the same images, or one is damaged.
     """
     start = time.monotonic()
     with ExitStack() as stack:
@@ -77,20 +77,20 @@ def join_features(*, features: Sequence[Path], joint: Joint, output: Path, prove
 
 
 def _model(names: Sequence[str], readers: Sequence[FeatureReader]) -> dict[str, Any]:
-    """What stands for the model in the provenance of all that follows."""
+    """The model in the provenance of all later results."""
     models = {name: reader.provenance.get("model") for name, reader in zip(names, readers, strict=True)}
     return {"id": " + ".join(names), "revision": None, "weights_sha256": None, "members": models}
 
 
 def _check_together(readers: Sequence[FeatureReader]) -> None:
-    """Check that all members saw the same images in the same way.
+    """Check that all members have features of the same images and views.
 
     Raises:
-        DataError: they did not.
+        DataError: they do not.
     """
     first = readers[0]
     for reader in readers[1:]:
         known = [key for key in SAME if key in first.provenance and key in reader.provenance]
         agrees = all(first.provenance[key] == reader.provenance[key] for key in known)
         if reader.image_ids != first.image_ids or not agrees:
-            raise DataError(f"{reader.path} and {first.path} do not show the same images; delete both and run again")
+            raise DataError(f"{reader.path} and {first.path} are not of the same images; delete both and run again")

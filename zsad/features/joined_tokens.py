@@ -1,4 +1,4 @@
-"""The tokens of several backbones as one: on one grid, side by side, each member of unit length by its weight."""
+"""Concatenate the tokens of several backbones on one grid, each member scaled to unit length and weighted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def joined(members: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray
     """Join the patch tokens of one image.
 
     Args:
-        members: one array ``[layer, row, column, channel]`` a backbone; the grids cover the image edge to edge.
-        shares: what each counts for in the cosine similarity; their sum is 1.
+        members: one array ``[layer, row, column, channel]`` per backbone; the grids cover the image edge to edge.
+        shares: weight of each in the cosine similarity; their sum is 1.
 
     Returns:
-        float32 ``[1, row, column, channel]``, unit vectors on the finest grid; of each member, layer after layer.
+        float32 ``[1, row, column, channel]``, unit vectors on the finest grid; for each member, layer after layer.
     """
     rows, columns = finest(tokens.shape[1:3] for tokens in members)
     tokens = np.empty((1, rows, columns, sum(_width(member) for member in members)), dtype=np.float32)
@@ -33,14 +33,14 @@ def joined(members: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray
 
 
 def joined_vectors(members: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """Join the class tokens of one image, one array ``[layer, channel]`` a backbone, to float32 ``[1, channel]``."""
+    """Join the class tokens of one image, one array ``[layer, channel]`` per backbone, to float32 ``[1, channel]``."""
     return joined([member[:, None, None] for member in members], shares)[:, 0, 0]
 
 
 def unit(tokens: np.ndarray) -> np.ndarray:
     """Scale vectors along the last axis to length one, float32; a zero vector gets the direction of all ones.
 
-    The same as `zsad.scoring.tokens.normalise` does to what a single backbone gives.
+    Equal to `zsad.scoring.tokens.normalise` for a single backbone.
     """
     tokens = tokens.astype(np.float32, copy=False)
     length = np.linalg.norm(tokens, axis=-1, keepdims=True)
@@ -53,13 +53,13 @@ def unit(tokens: np.ndarray) -> np.ndarray:
 def resampled(tokens: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Resample tokens ``[row, column, channel]`` to another grid: bilinear between patch centres, constant beyond.
 
-    As `zsad.maps.at_image_size` does it: both grids cover the image edge to edge.
+    Like `zsad.maps.at_image_size`: both grids cover the image edge to edge.
     """
     return _along_first(_along_first(tokens, rows).swapaxes(0, 1), columns).swapaxes(0, 1)
 
 
 def _unit_on_grid(tokens: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Directions are what is resampled, so that a long token does not drown its neighbours."""
+    """Resample directions, so that a long token does not dominate its neighbours."""
     vectors = unit(tokens)
     return vectors if vectors.shape[:2] == (rows, columns) else unit(resampled(vectors, rows, columns))
 

@@ -1,4 +1,4 @@
-"""Several backbones as one: their features side by side, joined from the files of each.
+"""Joint backbones: the features of several backbones, concatenated from the files of each.
 
 `zsad.features.join_features` joins them.
 """
@@ -39,16 +39,16 @@ class Member(Options):
 
 
 class Joint(Backbone):
-    """The tokens of several backbones side by side, each brought to unit length, so that none drowns.
+    """The concatenated tokens of several backbones, each scaled to unit length, so that none dominates.
 
-    With ``c_m`` the cosine similarity of two patches by member ``m`` (of its layers the mean, as scorers take it), and
-    weights ``w_m``, that of the joined tokens is ``sum(w_m c_m) / sum(w_m)``. They lie on the finest grid of the
+    With ``c_m`` the cosine similarity of two patches by member ``m`` (the mean over its layers, as in scorers), and
+    weights ``w_m``, that of the joined tokens is ``sum(w_m c_m) / sum(w_m)``. They are on the finest grid of the
     members, to which the others are resampled. In the configuration, ``members`` are named as in ``backbone``; here,
-    they are complete.
+    they are resolved.
     """
 
-    summary: ClassVar[str] = "Several backbones side by side; their features are joined and not computed again."
-    is_network: ClassVar[bool] = False  # to join takes none
+    summary: ClassVar[str] = "Several backbones together; their features are joined, not computed again."
+    is_network: ClassVar[bool] = False  # joining needs none
     sees_images: ClassVar[bool] = False
 
     members: tuple[Member, ...] = Field(
@@ -58,12 +58,10 @@ class Joint(Backbone):
         None, description="weight of each member in the cosine similarity of the joined tokens; null for equal weights"
     )
 
-    @model_validator(mode="after")  # whose refusal shows no value: members are complete here
+    @model_validator(mode="after")  # whose error shows no value: members are resolved here
     def _of_patches(self) -> Self:
         if odd := next((member.name for member in self.members if member.params.get("path") == WINDOWS), None):
-            raise ValueError(
-                f"'{odd}' describes windows beside patches, which cannot be joined; join one with `path: plain`"
-            )
+            raise ValueError(f"'{odd}' has tokens of windows, which cannot be joined; use one with `path: plain`")
         return self
 
     @field_validator("weights")
@@ -76,24 +74,24 @@ class Joint(Backbone):
 
     @property
     def shares(self) -> list[float]:
-        """What each member counts for in the cosine similarity; their sum is 1."""
+        """Weight of each member in the cosine similarity; their sum is 1."""
         weights = self.weights or (1.0,) * len(self.members)
         return [weight / sum(weights) for weight in weights]
 
     def known_layout(self) -> TokenLayout | None:
-        """How its tokens will lie, where that is known of all members."""
+        """The layout of its tokens, if it is known for all members."""
         return _joined([member.backbone().known_layout() for member in self.members])
 
     def layout_here(self) -> TokenLayout | None:
-        """The same with what members say that have been downloaded."""
+        """The layout of its tokens, also from downloaded members."""
         return _joined([member.backbone().layout_here() for member in self.members])
 
     def assumed_layout(self) -> TokenLayout:
-        """The layouts that are assumed of the members, joined."""
+        """The joined assumed layouts of the members."""
         return assumed_joined_layout([member.backbone().assumed_layout() for member in self.members])
 
     def seconds_an_image(self, height: int, width: int) -> float:
-        """Seconds to join the tokens of one image, of which the members' are there already."""
+        """Seconds to join the existing tokens of one image."""
         layout = self.assumed_layout()
         tokens = [
             np.ones((member.depth, *member.rule.size(height, width), member.channels), np.float16)
@@ -104,28 +102,28 @@ class Joint(Backbone):
         return time.perf_counter() - start
 
     def load(self, execution: Execution) -> Extractor:
-        """Refuse: only its members see images.
+        """Always raise an error: only its members process images.
 
         Raises:
             ConfigError: always.
         """
-        raise ConfigError("a joint of backbones extracts nothing itself; extract the features of its members")
+        raise ConfigError("a joint backbone extracts no features itself; extract the features of its members")
 
 
 def _joined(layouts: Sequence[TokenLayout | None]) -> TokenLayout | None:
-    """None where one is not known."""
+    """The joined layout; None if one is unknown."""
     known = [layout for layout in layouts if layout is not None]
     return joined_layout(known) if len(known) == len(layouts) else None
 
 
 def member_references(params: Mapping[str, Any], where: str) -> list[str]:
-    """What the members of a joint are called in the configuration, paths written out.
+    """The members of a joint as named in the configuration, with expanded paths.
 
     Args:
         where: the place in the configuration, for messages.
 
     Raises:
-        ConfigError: there are fewer than two, or one is no text.
+        ConfigError: there are fewer than two, or one is not a text.
     """
     members = params.get("members")
     if not isinstance(members, (list, tuple)) or len(members) < 2:
@@ -135,8 +133,8 @@ def member_references(params: Mapping[str, Any], where: str) -> list[str]:
     for place, member in enumerate(members, 1):
         if not isinstance(member, str) or not member:
             raise ConfigError(
-                f"{where}: member {place} of the joint is {member!r}, which is no name; give the name of a backbone, "
-                "in quotes if YAML reads it as something else"
+                f"{where}: member {place} of the joint is {member!r}, which is not a name; give the name of a "
+                "backbone, in quotes if YAML reads it as something else"
             )
     try:
         return [expanded(member) for member in members]
@@ -145,16 +143,16 @@ def member_references(params: Mapping[str, Any], where: str) -> list[str]:
 
 
 def check_different(members: Sequence[Member], where: str) -> None:
-    """Refuse a joint in which a backbone stands twice, under one name or under two.
+    """Reject a joint that contains a backbone twice, under the same name or another.
 
     Raises:
         ConfigError: it does.
     """
     for one, other in combinations(members, 2):
         if one.name == other.name:
-            raise ConfigError(f"{where}: a joint needs different members, and '{one.name}' is there twice; drop one")
+            raise ConfigError(f"{where}: a joint needs different members, but '{one.name}' is listed twice; remove one")
         if (one.family, one.params) == (other.family, other.params):
             raise ConfigError(
-                f"{where}: a joint needs different members, and '{one.name}' and '{other.name}' are the same backbone "
-                "with the same parameters; drop one"
+                f"{where}: a joint needs different members, but '{one.name}' and '{other.name}' are the same backbone "
+                "with the same parameters; remove one"
             )

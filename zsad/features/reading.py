@@ -1,4 +1,4 @@
-"""What is read of a network: which layers, by which path; it is checked before, and the reader made after, loading."""
+"""The reading of a network: its layers and path, checked before loading; the reader is made after loading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Reading(ABC):
-    """What is read of a network.
+    """Base class of readings of a network.
 
     Attributes:
         projected: whether the weights of the projection to the space of texts are needed.
@@ -29,35 +29,35 @@ class Reading(ABC):
 
     @property
     def more_files(self) -> tuple[Path, ...]:
-        """Files of weights beside those of the network."""
+        """Weights files besides those of the network."""
         return ()
 
     @abstractmethod
     def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
-        """Compare it with a model whose configuration is known.
+        """Check it against a model whose configuration is known.
 
         Args:
             name: of the model, for messages.
 
         Raises:
-            ConfigError: the model does not have it.
+            ConfigError: the model does not support it.
         """
 
     @abstractmethod
     def check_published(self, facts: ModelFacts, count: int, noun: str, name: str) -> None:
-        """Compare it with a published model, of which only facts are known.
+        """Check it against a published model, of which only facts are known.
 
         Args:
-            count, noun: how many layers it has, and what one is called.
-            name: as the configuration names it, for messages.
+            count, noun: its number of layers, and the word for a layer.
+            name: of the model in the configuration, for messages.
 
         Raises:
-            ConfigError: the model does not have it.
+            ConfigError: the model does not support it.
         """
 
     @abstractmethod
     def reader(self, family: Family[Any], network: PreTrainedModel, config: PretrainedConfig, name: str) -> TokenReader:
-        """Make the reader of a loaded network, which belongs to it from then on.
+        """Make the reader of a loaded network, which it takes over.
 
         Raises:
             ConfigError, ModelError: see `zsad.models.families.Family.reader`.
@@ -81,9 +81,7 @@ class TokensOfLayers(Reading):
         family = family_of_published(facts, noun)
         family.check_positions(self._positions, name)
         if self.projected and not family.shares_space_with_text:
-            raise ConfigError(
-                f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
-            )
+            raise ConfigError(f"model '{name}' shares no space with texts; remove 'projected', or choose a CLIP model")
 
     def reader(self, family: Family[Any], network: PreTrainedModel, config: PretrainedConfig, name: str) -> TokenReader:
         """See `Reading.reader`."""
@@ -96,7 +94,7 @@ class ImageTextTokens(Reading):
     """Tokens of a model of images and texts; see `zsad.features.image_text.ImageText`.
 
     Args:
-        resolution: side of the image that the smallest side of its grid comes from, pixels.
+        resolution: side of the image for the shorter side of its grid, pixels.
     """
 
     projected = True
@@ -124,13 +122,13 @@ class ImageTextTokens(Reading):
         return family.text_reader(network, config, self._options, name)
 
     def _check_windows(self, patch: int, name: str) -> None:
-        """Refuse windows that are larger than a grid, whose shorter side the resolution gives."""
+        """Reject windows larger than a grid, whose shorter side follows from the resolution."""
         side, largest = self._resolution // patch, max(self._options.windows)
         if self._options.path == "windows" and largest > side:
             raise ConfigError(
                 f"a window of {largest} patches is larger than the grid of model '{name}' at resolution "
-                f"{self._resolution}, which is {side} wide; set resolution to {largest * patch} or more, or leave it "
-                "out of windows"
+                f"{self._resolution}, which is {side} wide; set resolution to {largest * patch} or more, or remove it "
+                "from windows"
             )
 
 
@@ -138,7 +136,7 @@ def family_of_published(facts: ModelFacts, noun: str) -> Family[Any]:
     """The family of a published model.
 
     Args:
-        noun: what a layer of it is called.
+        noun: the word for a layer.
     """
     if noun == "stage":
         return FAMILIES["dinov3_convnext"]

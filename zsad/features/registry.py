@@ -1,4 +1,4 @@
-"""The backbones by name: one line each."""
+"""The backbones by name, one line each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from zsad.features.base import Backbone, NamedModel
 from zsad.registry import Registry
 
-IMAGE_TEXT = "image_text"  # the family whose models have texts
+IMAGE_TEXT = "image_text"  # the family of models with texts
 
 BACKBONES: Registry[Backbone] = Registry(
     "backbone family",
@@ -24,9 +24,9 @@ BACKBONES: Registry[Backbone] = Registry(
 
 
 def named(reference: str) -> tuple[str, dict[str, Any]] | None:
-    """The family and the parameters that a word of the configuration stands for; None if no family knows it.
+    """The family and the parameters for a reference in the configuration; None if no family knows it.
 
-    Families are asked in their order, but those last that take any hub id or path.
+    Families are tried in order; those that accept any hub id or path come last.
     """
     for family in sorted(BACKBONES.names(), key=lambda name: BACKBONES.load(name).takes_any):
         params = BACKBONES.load(family).params_of(reference)
@@ -36,7 +36,7 @@ def named(reference: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def completed(family: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an entry with those that a word among them stands for, such as what suits a named model."""
+    """Complete the parameters of an entry, e.g. with the suitable parameters of a named model."""
     found = dict(params)
     for parameter, word in params.items():
         known = BACKBONES.load(family).params_of(word) if isinstance(word, str) else None
@@ -46,7 +46,7 @@ def completed(family: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def listed(name: str) -> tuple[str, NamedModel] | None:
-    """The family that lists a model by its name, and what it says of it; None if none does."""
+    """The family that lists a model by its name, and its facts; None if none does."""
     every = ((family, model) for family in BACKBONES.names() for model in BACKBONES.load(family).models())
     return next(((family, model) for family, model in every if model.name == name), None)
 

@@ -1,8 +1,8 @@
-"""ResNets and Wide ResNets, of the hub or from files on this machine: the networks that most papers here use.
+"""ResNets and Wide ResNets, from the hub or from local files: the networks of most papers on this subject.
 
-He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. PatchCore (Roth et al., CVPR 2022) and many others take the
+He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. PatchCore (Roth et al., CVPR 2022) and many others use the
 outputs of ``layer2`` and ``layer3`` of a Wide ResNet 50-2, PaDiM (Defard et al., ICPR 2021) those of ``layer1`` to
-``layer3``, of a ResNet-18 too.
+``layer3``, also of a ResNet-18.
 """
 
 from __future__ import annotations
@@ -24,63 +24,69 @@ from zsad.files.json_values import read_foreign_json
 from zsad.files.user_paths import UserPath
 from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import RESNETS, network_of, resnet_facts_of
+from zsad.models.held import take_or_load
 
 if TYPE_CHECKING:
     from zsad.features.cnn.extractor import MapsExtractor
     from zsad.features.cnn.places import MapLayer
+    from zsad.features.cnn.trunk import Padding, Trunk
     from zsad.features.execution import Execution
 
 LAYERS = (2, 3)
 SUFFIXES = (".pth", ".pt")
-PUBLISHED_FILE = re.compile(rf"({'|'.join(PUBLISHED)})-[0-9a-f]{{8,64}}\.pth")  # as torchvision names its files
+PUBLISHED_FILE = re.compile(rf"({'|'.join(PUBLISHED)})-[0-9a-f]{{8,64}}\.pth")  # torchvision's file names
 ANY_FILE = re.compile(r"(wide_)?resnet\d+([-_.].*)?\.pth?")
 
 
 class ResNet(Cnn):
-    """The outputs of chosen stages of a ResNet, standardised by its batch norms, or joined as in a paper.
+    """The outputs of chosen stages of a ResNet, standardised by its batch norms, or combined as in a paper.
 
-    With ``embedding: stages`` tokens are made as those of all convolutional networks here: each channel standardised by
-    what it was in training, maps continued by their border, cells read where they look, a constant channel, unit
-    length. The others are the features of two papers, computed as their authors do: maps padded with zeros, channels
-    raw, so that those of great values weigh most, and no vector scaled.
+    With ``embedding: stages`` tokens are computed as for all convolutional networks here: each channel standardised by
+    its training statistics, maps padded by their border, cells interpolated at their true positions, a constant
+    channel, unit length. The others are the features of two papers, computed as by their authors: maps padded with
+    zeros, raw channels, so that those with large values dominate, and vectors of any length.
 
     ``patchcore``
-        Roth et al., CVPR 2022: stages 2 and 3, averaged over 3 x 3 cells each and pooled to 1024 channels together; a
-        token every 8 px. Their bank measures Euclidean distances of raw tokens.
+        Roth et al., CVPR 2022: stages 2 and 3, averaged over 3 x 3 cells each and pooled to 1024 channels together; one
+            token per 8 px. Their bank uses Euclidean distances of raw tokens.
     ``padim``
-        Defard et al., ICPR 2021: stages 1, 2 and 3 side by side, 448 channels of a ResNet-18, 1792 of a Wide ResNet 50,
-        a token every 4 px. The random choice of 100 or 550 of them belongs to the method (``padim``, ``channels``).
+        Defard et al., ICPR 2021: stages 1, 2 and 3 concatenated, 448 channels for a ResNet-18, 1792 for a Wide ResNet
+            50, one token per 4 px. The random choice of 100 or 550 of them belongs to the method (``padim``,
+            ``channels``).
 
-    Three departures remain. The authors resize to 256 px and cut out the middle 224 x 224 px; nothing is cut here, and
-    ``resolution: 224`` gives their grid. EfficientAD's authors have measured what the cut is worth to PatchCore on
-    MVTec AD, where defects lie in the middle: an image AUROC of 99.2 with it, as published, and of 98.7 without it.
-    Images are resized bicubically, theirs bilinearly. And tokens are stored in float16, as all are: a value is off by
-    0.05 % at most, a distance of two tokens of a photograph by .003 % in the median and by .12 % at most, with networks
-    of random weights; values beyond 65504 are refused. On a GPU, ``dtype: float32`` computes in the authors' format.
+    Three departures remain. The authors resize to 256 px and crop the middle 224 x 224 px; nothing is cropped here, and
+    ``resolution: 224`` gives their grid. EfficientAD's authors have measured the effect of the crop for PatchCore on
+    MVTec AD, where defects are in the middle: an image AUROC of 99.2 with it, as published, and of 98.7 without it.
+    Images are resized bicubically, theirs bilinearly. And tokens are stored in float16, like all tokens: the error of a
+    value is at most 0.05 %, that of a distance of two tokens of a photograph .003 % in the median and at most .12 %,
+    with networks of random weights; values beyond 65504 are rejected. On a GPU, ``dtype: float32`` computes in the
+    authors' format.
 
-    As in the papers, a token looks at the first pixel of its patch and not at the middle, 3.5 px further, or 1.5 px.
+    As in the papers, a token is centred at the first pixel of its patch instead of the middle, 3.5 px (or 1.5 px)
+    further.
     """
 
-    summary: ClassVar[str] = "ResNet and Wide ResNet: by name, a .pth file of torchvision's, or a local folder."
+    summary: ClassVar[str] = "ResNet and Wide ResNet: by name, a .pth file of torchvision, or a local folder."
 
     model: Annotated[UserPath, Field(min_length=1)] = Field(
-        description="name of the catalogue (wide-resnet50-2), a .pth file of torchvision's "
+        description="name of the catalogue (wide-resnet50-2), a .pth file of torchvision "
         "(wide_resnet50_2-95faca4d.pth), or a local folder of transformers or timm"
     )
     revision: str | None = Field(
-        None, description="of a name: branch, tag or commit on the hub; null for its main branch"
+        None, description="for a name: branch, tag or commit on the hub; null for its main branch"
     )
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = Field(
-        None, description="SHA-256 that the file of weights must have, or its first 8 or more digits; null for any"
+        None, description="required SHA-256 of the weights file, or its first 8 or more digits; null for any"
     )
     embedding: Literal["stages", "patchcore", "padim"] = Field(
         "stages",
-        description="what tokens are made of: stages (those of layers, standardised), or as its authors make them "
-        "patchcore (layers 2 and 3, raw, pooled to 1024 channels) or padim (layers 1 to 3, raw, side by side)",
+        description="how tokens are computed: stages (those of layers, standardised), or like the authors of "
+        "patchcore (layers 2 and 3, raw, pooled to 1024 channels) or padim (layers 1 to 3, raw, "
+        "concatenated)",
     )
     layers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = Field(
         LAYERS,
-        description="of embedding stages: stages whose output is kept, by the numbers of torchvision's layer1 to "
+        description="for embedding stages: stages whose output is kept, by the numbers of torchvision's layer1 to "
         "layer4",
     )
 
@@ -91,12 +97,12 @@ class ResNet(Cnn):
             return self
         if self.layers not in (LAYERS, published.stages):
             raise ValueError(
-                f"embedding {self.embedding} reads layers {list(published.stages)}; leave layers out, or set embedding "
+                f"embedding {self.embedding} reads layers {list(published.stages)}; remove layers, or set embedding "
                 "to stages"
             )
         if self.constant not in (0, CONSTANT_WEIGHT):
             raise ValueError(
-                f"embedding {self.embedding} has no constant channel; leave constant out, or set embedding to stages"
+                f"embedding {self.embedding} has no constant channel; remove constant, or set embedding to stages"
             )
         return self
 
@@ -117,18 +123,18 @@ class ResNet(Cnn):
 
     @classmethod
     def has(cls, name: str) -> bool:
-        """Whether a published network lies whole in the hub's cache."""
+        """Whether a published network is completely in the hub's cache."""
         # It imports the hub's client.
         from zsad.models.hub import is_cached
 
         return is_cached(RESNETS[name].hub_id, revision=None)
 
     def check_model(self) -> None:
-        """Compare the layers with the network: by its name, or by the shapes of its tensors; no weights are read.
+        """Check the layers against the network: by its name, or by the shapes of its tensors; no weights are read.
 
         Raises:
             ConfigError: a layer does not exist or is named twice, or a revision of a local model.
-            ModelError: a local model is absent, damaged, or not a ResNet.
+            ModelError: a local model is missing, damaged, or not a ResNet.
         """
         self._check_layers(self._shape() if self._is_of_hub else self._shape_read())
 
@@ -137,7 +143,7 @@ class ResNet(Cnn):
         return round(4 * self._shape().parameters() / 10**6)
 
     def local_files(self) -> list[str]:
-        """The file, or ``config.json`` and the weights in the folder; none of a model of the hub."""
+        """The file, or ``config.json`` and the weights in the folder; empty for a model of the hub."""
         path = Path(self.model)
         if self._is_of_hub:
             return []
@@ -149,14 +155,14 @@ class ResNet(Cnn):
         """See `Cnn.kept_layers`.
 
         Raises:
-            ModelError: the model is absent, damaged, or not a ResNet.
+            ModelError: the model is missing, damaged, or not a ResNet.
         """
         shape = self._shape()
         self._check_layers(shape)
         return shape.layers(self._stages)
 
     def known_layout(self) -> TokenLayout:
-        """See `Cnn.known_layout`; of a published embedding, one layer of its name."""
+        """See `Cnn.known_layout`; for a published embedding, one layer with its name."""
         published = self._published
         if published is None:
             return super().known_layout()
@@ -164,7 +170,7 @@ class ResNet(Cnn):
         return TokenLayout(rule, (published.name,), published.token_channels(self._widths()))
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
-        """See `Cnn.input_size`; of a published embedding there is no margin."""
+        """See `Cnn.input_size`; a published embedding has no margin."""
         published = self._published
         if published is None:
             return super().input_size(height, width)
@@ -172,7 +178,7 @@ class ResNet(Cnn):
         return published.stride * rows, published.stride * columns
 
     def working_bytes(self, height: int, width: int) -> float:
-        """See `Cnn.working_bytes`; of a published embedding, with what its maps become on the way."""
+        """See `Cnn.working_bytes`; for a published embedding, with its intermediate maps."""
         published = self._published
         if published is None:
             return super().working_bytes(height, width)
@@ -196,26 +202,31 @@ class ResNet(Cnn):
 
         Raises:
             ConfigError: a layer, the device or the number format does not fit the model or the machine.
-            ModelError: the model is absent, damaged, not a ResNet, or not the one that it is called.
+            ModelError: the model is missing, damaged, not a ResNet, or not the one of its name.
         """
-        # These import torch, which declaring the parameters must not.
+        # These import torch, which the declaration of parameters must not.
         from zsad.features.cnn.extractor import CnnExtractor
         from zsad.features.cnn.published_tokens import PublishedExtractor
-        from zsad.features.cnn.resnet import trunk_of
-        from zsad.features.cnn.resnet_weights import read_weights, weights_files
+        from zsad.features.cnn.resnet_weights import shape_of_model, weights_files
         from zsad.models.hub import check_weights, locate
 
         self._check_there()
         path, commit = locate(self.model, self.revision)
         digests = check_weights(weights_files(self.model, path), self.sha256, self.model)
-        weights = read_weights(self.model, path)
-        self._check_named(weights.shape)
-        self._check_layers(weights.shape)
+        shape = shape_of_model(self.model, path)
+        self._check_named(shape)
+        self._check_layers(shape)
+        padding: Padding = "replicate" if self._published is None else "zeros"
+        trunk = take_or_load(
+            f"{__name__}:{load_from.__name__}",
+            path,
+            (self.model, padding, *self._stages),
+            lambda: load_from(path, self.model, padding, *self._stages),
+        )
         model = {"id": self.model, "revision": commit, "weights_sha256": digests}
         if self._published is not None:
-            trunk = trunk_of(weights.shape, weights.state, self._stages, padding="zeros")
             return PublishedExtractor(trunk, self._published, self, execution, model)
-        return CnnExtractor(trunk_of(weights.shape, weights.state, self._stages), self, execution, model)
+        return CnnExtractor(trunk, self, execution, model)
 
     @property
     def _published(self) -> Embedding | None:
@@ -231,19 +242,19 @@ class ResNet(Cnn):
 
     @property
     def _is_of_hub(self) -> bool:
-        """Whether it is downloaded; a folder that is called as a model of the hub goes first."""
+        """Whether it is from the hub; a local folder of the same name takes precedence."""
         return resnet_facts_of(self.model) is not None and not Path(self.model).is_dir()
 
     @property
     def _network(self) -> str | None:
-        """The published network that the name stands for, or that a file of torchvision's is called by."""
+        """The published network of this name, or of torchvision's file name."""
         if facts := resnet_facts_of(self.model):
             return network_of(facts)
         named = PUBLISHED_FILE.fullmatch(Path(self.model).name)
         return named[1] if named else None
 
     def _shape(self) -> ResNetShape:
-        """By the name of a published network, so that no framework is imported for it, or else by its tensors."""
+        """The sizes by the name of a published network, without importing a framework, or else by its tensors."""
         return PUBLISHED[self._network] if self._network else self._shape_read()
 
     def _shape_read(self) -> ResNetShape:
@@ -266,22 +277,22 @@ class ResNet(Cnn):
             return
         if path.exists():
             raise ModelError(
-                f"model '{self.model}' is neither a .pth file nor a folder; give torchvision's file of weights, or a "
+                f"model '{self.model}' is neither a .pth file nor a folder; give torchvision's weights file, or a "
                 "folder of transformers or timm"
             )
         raise ModelError(
             f"the model file or folder '{self.model}' does not exist; correct 'model', which for the family resnet is "
-            f"a name ({', '.join(RESNETS)}), or a .pth file of torchvision's or a folder of transformers or timm on "
+            f"a name ({', '.join(RESNETS)}), or a .pth file of torchvision, or a folder of transformers or timm on "
             "this machine"
         )
 
     def _check_named(self, shape: ResNetShape) -> None:
-        """Refuse what is called as a published network is and is another one: its size has been told by the name."""
+        """Reject a network with the name of another published one: its size was derived from the name."""
         network = self._network
         if network and shape != PUBLISHED[network]:
-            mend = "set another revision" if self._is_of_hub else "rename it"
+            fix = "set another revision" if self._is_of_hub else "rename it"
             raise ModelError(
-                f"the weights of model '{self.model}' are not those of a {network}, as its name says; {mend}, "
+                f"the weights of model '{self.model}' are not of a {network}, contrary to its name; {fix}, "
                 "or download the right one"
             )
 
@@ -292,12 +303,21 @@ class ResNet(Cnn):
                     f"model '{self.model}' has no layer {layer}; its stages are layers 1 to {len(shape.stages)}"
                 )
         if len(set(self.layers)) < len(self.layers):
-            raise ConfigError(f"layers {list(self.layers)} name a stage of model '{self.model}' twice; leave one out")
+            raise ConfigError(f"layers {list(self.layers)} contain a stage of model '{self.model}' twice; remove one")
         if self._published is not None and shape.strides()[0] != STEM_STRIDE:
             raise ConfigError(
                 f"embedding {self.embedding} is for networks whose first stage has a stride of {STEM_STRIDE} px, and "
-                f"that of model '{self.model}' has {shape.strides()[0]}; set embedding to stages"
+                f"that of model '{self.model}' has {shape.strides()[0]} px; set embedding to stages"
             )
+
+
+def load_from(path: Path, model: str, padding: Padding, *kept: int) -> Trunk:
+    """The network up to the last of the stages that are kept, from a file or a folder; also for `zsad.models.held`."""
+    from zsad.features.cnn.resnet import trunk_of
+    from zsad.features.cnn.resnet_weights import read_weights
+
+    weights = read_weights(model, path)
+    return trunk_of(weights.shape, weights.state, kept, padding)
 
 
 def _is_folder_of_one(path: Path) -> bool:

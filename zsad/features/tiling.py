@@ -1,4 +1,4 @@
-"""Images that are larger than what a network sees well: cut into overlapping tiles, whose tokens are blended."""
+"""Cut images that are too large for a network into overlapping tiles, and blend their tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tile(NamedTuple):
-    """A part of a grid: its first row and column, and how many of each it has."""
+    """A part of a grid: its first row and column, and its numbers of rows and columns."""
 
     row: int
     column: int
@@ -24,13 +24,13 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class TilePlan:
-    """How a grid of patches is cut into tiles.
+    """The division of a patch grid into tiles.
 
     Attributes:
         rows, columns: of the grid.
-        tile: side of a tile, patches; the grid's own where that is smaller.
-        overlap: by how many patches neighbouring tiles overlap; the last of a row or column overlaps by more, since
-            it ends with the grid.
+        tile: side of a tile, patches; the grid's own side if that is smaller.
+        overlap: patches by which neighbouring tiles overlap; the last of a row or column overlaps by more, since it
+            ends with the grid.
     """
 
     rows: int
@@ -45,10 +45,10 @@ class TilePlan:
         return (Tile(row, column, height, width) for row, column in product(*starts))
 
     def weights(self, tile: Tile) -> Tensor:
-        """The share that a tile has in the tokens of its patches, before all shares are brought to a sum of 1.
+        """The weights of a tile for the tokens of its patches, before normalisation to a sum of 1.
 
-        It falls in proportion to the distance from the tile's edge within the overlap, and is 1 elsewhere; at the
-        grid's edge, where no other tile is, it does not fall.
+        They decrease linearly towards the tile's edge within the overlap, and are 1 elsewhere; at the grid's edge,
+        without another tile, they do not decrease.
 
         Returns:
             float32 ``[row, column]``.
@@ -58,10 +58,10 @@ class TilePlan:
         return along_rows[:, None] * along_columns[None, :]
 
     def blended(self, tokens_of: Callable[[Tile], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """The tokens of the whole grid, tile by tile, of which no more than one is in memory at a time.
+        """The tokens of the whole grid, computed tile by tile, with only one tile in memory at a time.
 
         Args:
-            tokens_of: gives the patch tokens ``[image, layer, row, column, channel]`` of a tile, and its class tokens
+            tokens_of: returns the patch tokens ``[image, layer, row, column, channel]`` of a tile, and its class tokens
                 ``[image, layer, channel]``.
 
         Returns:
@@ -82,12 +82,12 @@ class TilePlan:
             total[:, :, *place] += patch_tokens * weights[..., None]
             shares[place] += weights
         if total is None:
-            raise ValueError("a grid without tiles")
+            raise ValueError("the grid has no tiles")
         return total.div_(shares[..., None]), torch.stack(class_tokens).mean(dim=0)
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Where the tiles along one side of a grid begin.
+    """The first positions of the tiles along one side of a grid.
 
     Args:
         length: of the side, patches.
@@ -100,7 +100,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def _ramp(start: int, length: int, whole: int, overlap: int) -> Tensor:
-    """float32 ``[length]``: 1, falling towards the ends that lie within the side of the whole."""
+    """float32 ``[length]``: 1, decreasing towards ends inside the whole side."""
     position = torch.arange(length, dtype=torch.float32)
     ramp = torch.ones(length)
     if start > 0:

@@ -1,4 +1,4 @@
-"""Between the host and the device: in page-locked memory and beside the computation, where the device is a GPU."""
+"""Transfers between host and device: in page-locked memory and parallel to the computation if the device is a GPU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zsad.features.base import Tokens
 class Transfer:
     """Brings images to a device and tokens back.
 
-    On CUDA both ways have a stream of their own, so that batch ``i + 1`` is sent and batch ``i - 1`` fetched while
-    batch ``i`` is computed. Elsewhere it is a plain copy.
+    On CUDA both directions have their own stream, so that batch ``i + 1`` is sent and batch ``i - 1`` fetched while
+    batch ``i`` is computed. On other devices it is a plain copy.
     """
 
     def __init__(self, device: str) -> None:
@@ -39,7 +39,7 @@ class Transfer:
     def download(self, patch_tokens: torch.Tensor, cls_tokens: torch.Tensor) -> Callable[[], Tokens]:
         """Start to fetch tokens; return a function that waits for them.
 
-        Patch tokens of a GPU are rounded to float16 there: an overflow becomes an infinity, which the writer refuses.
+        Patch tokens of a GPU are rounded to float16 there: an overflow becomes infinity, which the writer rejects.
         """
         if not self._asynchronous:
             tokens = Tokens(patch_tokens.cpu().numpy(), cls_tokens.float().cpu().numpy())

@@ -1,4 +1,4 @@
-"""Views: what is done to an image before its features are extracted."""
+"""Views: transformations of an image before its features are extracted."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from zsad.data.subsets import VIEWS, angle_suffix
 from zsad.errors import ConfigError, nearest_hint
 
 ROTATION_ANGLES = range(0, 360, 45)  # degrees, as in AnomalyDINO (Damm et al., WACV 2025, section 3)
-DRAWN_ANGLES, LARGEST_DRAWN, DRAW_SEED = 30, 345.0, 42  # of SubspaceAD: how many, up to how many degrees, and the seed
-SINGLE_ANGLES = (60, 72, 90, 120, 180, 240, 270, 288, 300)  # degrees; a turn of a 2- to 6-fold part onto itself
+DRAWN_ANGLES, LARGEST_DRAWN, DRAW_SEED = 30, 345.0, 42  # of SubspaceAD: count, greatest angle (degrees), seed
+SINGLE_ANGLES = (60, 72, 90, 120, 180, 240, 270, 288, 300)  # degrees; symmetries of 2- to 6-fold objects
 
 
 class Variant(NamedTuple):
-    """One of the images that a view makes of an image.
+    """One of the images in a view of an image.
 
     Attributes:
-        suffix: added to the image's identifier; empty where the view makes a single image.
-        of: uint8 ``[height, width, 3]`` to the same size.
+        suffix: added to the image's identifier; empty if the view has a single image.
+        of: transforms uint8 ``[height, width, 3]`` to the same size.
     """
 
     suffix: str
@@ -31,16 +31,16 @@ class Variant(NamedTuple):
 
 
 def variants(view: str) -> list[Variant]:
-    """What a view makes of each image, in order.
+    """The images of a view, in order.
 
     Three views show it at several angles:
 
     * ``rotations``: at 0, 45, ... 315 degrees, each by `rotated`;
     * ``rotations_anomalydino``: at the same angles, each by `rotated_as_anomalydino`;
-    * ``rotations_subspacead``: as it is and at 30 angles, each by `rotated_as_subspacead`. The authors draw them anew
-      for each image between 0 and 345 degrees; here they are drawn once (seed 42, as theirs), rounded to thousandths of
-      a degree, and the same for all images: with one reference this is another draw of the same kind, and with several
-      they share their angles.
+    * ``rotations_subspacead``: unchanged and at 30 angles, each by `rotated_as_subspacead`. The authors sample them
+      again for each image between 0 and 345 degrees; here they are sampled once (seed 42, like theirs), rounded to
+      thousandths of a degree, and equal for all images: with one reference this is another sample of the same kind, and
+      several references share their angles.
 
     Raises:
         ConfigError: there is no such view.
@@ -64,15 +64,15 @@ def _turned(turn: Callable[..., np.ndarray], angles: Iterable[float]) -> list[Va
 
 
 def drawn_angles() -> list[float]:
-    """The angles at which SubspaceAD's references are seen beside 0, in degrees, in ascending order."""
+    """The angles of SubspaceAD's references besides 0, in degrees, in ascending order."""
     drawn = np.random.default_rng(DRAW_SEED).uniform(0, LARGEST_DRAWN, DRAWN_ANGLES)
     return sorted(drawn.round(3).tolist())
 
 
 def rotated(image: np.ndarray, angle: float) -> np.ndarray:
-    """The image turned counter-clockwise about its middle, in its own frame; the corners show its reflection.
+    """The image rotated counter-clockwise about its middle, in its own frame; the corners show its reflection.
 
-    Pixels are moved and not interpolated where the frame allows it: at half turns, and at quarter turns of a square.
+    Pixels are moved without interpolation if possible: at half turns, and at quarter turns of a square.
 
     Args:
         angle: degrees.
@@ -86,13 +86,13 @@ def rotated(image: np.ndarray, angle: float) -> np.ndarray:
 
 
 def rotated_as_anomalydino(image: np.ndarray, angle: float) -> np.ndarray:
-    """The same as in the code of AnomalyDINO (Damm et al., WACV 2025): half a pixel off the middle.
+    """The rotation in the code of AnomalyDINO (Damm et al., WACV 2025): half a pixel off the middle.
 
-    The turn is about the point ``(width / 2, height / 2)`` in a count of pixels where the middle of the first is 0,
-    which moves the image by up to ``sqrt(2)`` pixels (at 180 degrees); the reflection does not repeat the outermost
-    pixels. With `embedded`, the tokens of photographs of magnetic tiles that are turned so and by `rotated` have a mean
-    cosine of .993 at 28 rows of patches and .988 at 56, and image scores of `memory_bank` by 2 references a rank
-    correlation of .989.
+    It rotates about the point ``(width / 2, height / 2)`` in pixel coordinates where the middle of the first pixel is
+    0, which moves the image by up to ``sqrt(2)`` pixels (at 180 degrees); the reflection does not repeat the outermost
+    pixels. With `embedded`, the tokens of photographs of magnetic tiles with this rotation and with `rotated` have a
+    mean cosine of .993 at 28 rows of patches and .988 at 56, and image scores of `memory_bank` with 2 references have a
+    rank correlation of .989.
 
     Args:
         angle: degrees.
@@ -103,11 +103,11 @@ def rotated_as_anomalydino(image: np.ndarray, angle: float) -> np.ndarray:
 
 
 def rotated_as_subspacead(image: np.ndarray, angle: float) -> np.ndarray:
-    """The same as in the code of SubspaceAD (Lendering et al., CVPR 2026): the corners are black.
+    """The rotation in the code of SubspaceAD (Lendering et al., CVPR 2026): the corners are black.
 
-    It turns by torchvision's ``RandomRotation``: about the middle, each pixel the nearest of the image, and what the
-    image does not reach black. With these 31 views in place of the 8 of `rotated`, image scores by 2 references of
-    magnetic tiles (`embedded`) have a rank correlation of .83 (`memory_bank`) and .72 (`subspace`).
+    It uses torchvision's ``RandomRotation``: about the middle, nearest-neighbour interpolation, and black outside of
+    the image. With these 31 views instead of the 8 of `rotated`, image scores with 2 references of magnetic tiles
+    (`embedded`) have a rank correlation of .83 (`memory_bank`) and .72 (`subspace`).
 
     Args:
         angle: degrees.

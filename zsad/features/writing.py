@@ -1,4 +1,4 @@
-"""Features written to HDF5 beside the computation."""
+"""Write features to HDF5 in parallel to the computation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple, Self
 from zsad.features.base import Tokens
 from zsad.files.features import FeatureWriter
 
-BATCHES_WAITING = 2  # what the writer may be behind the network
+BATCHES_WAITING = 2  # most batches that the writer may be behind the network
 
 
 class Batch(NamedTuple):
-    """Tokens on their way: the indices of their images, and the function that waits for them."""
+    """Pending tokens: the indices of their images, and the function that waits for them."""
 
     indices: Sequence[int]
     wait: Callable[[], Tokens]
@@ -46,7 +46,7 @@ class BackgroundWriter:
             raise self._failure
 
     def put(self, batch: Batch) -> None:
-        """Hand on a batch; waits while too many are under way."""
+        """Pass a batch on; waits while too many are pending."""
         if self._failure is not None:
             raise self._failure
         self._queue.put(batch)
@@ -56,7 +56,7 @@ class BackgroundWriter:
             if self._failure is None:
                 try:
                     self._store(batch)
-                except BaseException as error:  # the thread must go on to empty the queue, or `put` would wait forever
+                except BaseException as error:  # the thread must empty the queue, or `put` would wait for ever
                     self._failure = error
 
     def _store(self, batch: Batch) -> None:

@@ -1,1 +1,1 @@
-"""Files that the stages hand to each other, one format a module; and what keeps them whole and checked."""
+"""Files that the stages exchange, one format per module, with atomic writing and checksums."""

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all.
+"""Write files completely or not at all.
 
-Each is written under a temporary name in its own folder and renamed when it is whole, so that a killed job leaves
-nothing that looks finished.
+Each file is written under a temporary name in its own folder and renamed when it is complete, so that a killed job
+leaves nothing that looks finished.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from zsad.errors.system import is_of_writing, system_sentence
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    What an earlier, killed attempt at the same file left behind is removed first.
+    Remains of an earlier, killed attempt at the same file are removed first.
 
     Raises:
-        DataError: the disk has no space or no inode for it, fails, or may not be written to.
+        DataError: the disk has no space or no inode left, fails, or is not writable.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        # Of other files than this one the block itself knows more.
+        # Errors of other files are left to the block itself.
         sentence = system_sentence(error, path) if is_of_writing(error, temporary) else None
         if sentence is None:
             raise
@@ -45,6 +45,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file whole or not at all (UTF-8, Unix line ends)."""
+    """Write a text file completely or not at all (UTF-8, Unix line ends)."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""Checksums beside tables, as ``sha256sum`` writes them: a table that was changed is told from one that a run made."""
+"""Checksums of tables, in the format of ``sha256sum``, to detect tables that were changed after a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def write_checksums(path: Path, files: Iterable[Path]) -> None:
 
 
 def require_unchanged(files: Iterable[Path | None], checksums: Path) -> None:
-    """Refuse files that are not what was written.
+    """Reject files that differ from what was written.
 
     Args:
-        files: None stands for one that is not made and is passed over.
+        files: None stands for a file that is not made, and is skipped.
         checksums: as `write_checksums` wrote them.
 
     Raises:
-        DataError: a file is absent, not in the list, or differs from what the list says; or there is no such list.
+        DataError: a file is missing, not in the list, or differs from the list; or the list does not exist.
     """
     known = _read(checksums)
     for file in filter(None, files):
@@ -43,7 +43,7 @@ def require_unchanged(files: Iterable[Path | None], checksums: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Checksums by name of file."""
+    """Read checksums by file name."""
     try:
         lines = [_LINE.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
@@ -51,5 +51,5 @@ def _read(path: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         lines = []
     if not lines or None in lines:
-        raise DataError(f"{path} is no list of checksums; delete it and run again")
+        raise DataError(f"{path} is not a list of checksums; delete it and run again")
     return {line[2]: line[1] for line in lines if line}

@@ -1,4 +1,4 @@
-"""How datasets with a patch grid an image are cut into chunks, and whether what is read has such grids."""
+"""Divide datasets with one patch grid per image into chunks, and check the grids when they are read."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from typing import Any
 
 import numpy as np
 
-CHUNK_ENTRY = 64  # bytes that a file takes to list a chunk, at most
-CHUNK_WASTE = 1.25  # times its content, which chunks may take
-CHUNK_SIDES = (1, 2, 4, 8, 16, 32)  # that are tried, in patches, beside those of some grids
+CHUNK_ENTRY = 64  # most bytes for a chunk's entry in the file
+CHUNK_WASTE = 1.25  # most space of chunks, as a multiple of their content
+CHUNK_SIDES = (1, 2, 4, 8, 16, 32)  # tried sides, in patches, besides those of some grids
 CHUNK_TRIALS = 32
 
 
 def chunked(
     grid_sizes: np.ndarray, *, before: tuple[int, ...], after: tuple[int, ...], patch_bytes: int
 ) -> dict[str, Any]:
-    """How a dataset ``[*before, row, column, *after]`` is cut, so that it takes about the space of its content.
+    """Choose chunks for a dataset ``[*before, row, column, *after]``, so that it takes about the space of its content.
 
-    HDF5 stores the pieces that something was written to. Where all grids are alike, each image is one.
+    HDF5 stores only chunks that were written to. If all grids are equal, each image is one chunk.
     """
     rows, columns = (int(side) for side in grid_sizes.max(axis=0))
     height, width = _chunk_sides(grid_sizes, patch_bytes)
     settings: dict[str, Any] = {"chunks": (*before, height, width, *after)}
-    if (height, width) != (rows, columns):  # with two such axes, HDF5 makes no list of all pieces that there might be
+    if (height, width) != (rows, columns):  # with two unlimited axes, HDF5 does not list all possible chunks
         settings["maxshape"] = (None, *before[1:], None, None, *after)
     return settings
 
 
 def _chunk_sides(grid_sizes: np.ndarray, patch_bytes: int) -> tuple[int, int]:
-    """The fewest chunks, by height and width in patches, that take little more space than what is in them."""
+    """Height and width in patches of the largest chunks that take little more space than their content."""
     grids = grid_sizes.astype(np.int64)
     rows, columns = grids.max(axis=0)
     content = int(grids.prod(axis=1).sum()) * patch_bytes
@@ -51,4 +51,4 @@ def _chunk_sides(grid_sizes: np.ndarray, patch_bytes: int) -> tuple[int, int]:
 def require_grids(grid_sizes: np.ndarray, largest: tuple[int, ...]) -> None:
     """Raise a `ValueError` unless the largest grid, rows and columns, is that of the dataset."""
     if len(grid_sizes) and (grid_sizes.min() < 1 or tuple(grid_sizes.max(axis=0).tolist()) != largest):
-        raise ValueError("its grids are not those of its patches")
+        raise ValueError("its grids do not match its patches")

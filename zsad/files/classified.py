@@ -1,4 +1,4 @@
-"""What kind of defect each image of a category is said to show by one classifier, in HDF5."""
+"""Defect types that one classifier predicts for the images of a category, in HDF5."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ NUMBERS = ("scores", "probabilities", "p_values", "similarity")
 TYPES: Mapping[str, type] = MappingProxyType(
     {"roles": np.uint8, **dict.fromkeys(NUMBERS, np.float64), "in_set": np.uint8, "nearest": np.int32}
 )
-ROUNDING = 1e-9  # of sums of probabilities, of cosines, and of p-values beside alpha
+ROUNDING = 1e-9  # tolerance of sums of probabilities, of cosines, and of p-values near alpha
 
 
 class Exemplar(NamedTuple):
-    """A labelled image that a classifier has learnt from.
+    """A labelled image that a classifier learned from.
 
     Attributes:
         source: ``"test"``, or the name of the support that it comes from.
         image_id: in the list of images of that source.
-        kind: as it was shown.
+        kind: its label.
     """
 
     source: str
@@ -38,10 +38,10 @@ class Exemplar(NamedTuple):
 
 
 class DrawInfo(NamedTuple):
-    """One draw of the labelled images.
+    """One random sample of the labelled images.
 
     Attributes:
-        shots: examples a kind; ``"all"`` for all that there are.
+        shots: examples per kind; ``"all"`` for all examples.
         setting: ``"few-shot-defects-"`` and the shots.
         support, calibration: labelled images of each kind, in the order of the kinds; of support at least one.
         remarks: sentences for the reader, e.g. that a kind has too few calibration images for alpha.
@@ -56,17 +56,18 @@ class DrawInfo(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """What a classifier says of all test images in one draw. Only queries have numbers; of others there is NaN.
+    """The predictions of a classifier for all test images in one sample. Only queries have numbers; others have NaN.
 
     Attributes:
-        roles: uint8 ``[image]``, `QUERY`, `SUPPORT`, `CALIBRATION` or `LEFT_OUT`; what a draw of fewer shots does not
-            use of the support is left out of it.
-        scores: float64 ``[image, kind]``, of the classifier; greater is more alike.
-        probabilities: float64 ``[image, kind]``, in ``[0, 1]`` with a sum of 1; the greatest one is what is predicted.
+        roles: uint8 ``[image]``, `QUERY`, `SUPPORT`, `CALIBRATION` or `LEFT_OUT`; support images that a sample with
+            fewer shots does not use are left out.
+        scores: float64 ``[image, kind]``, of the classifier; greater is more similar.
+        probabilities: float64 ``[image, kind]``, in ``[0, 1]`` with a sum of 1; the kind with the greatest one is
+            predicted.
         p_values: float64 ``[image, kind]``, conformal, in ``(0, 1]``.
-        in_set: bool ``[image, kind]``, whether the kind is in the prediction set; none is for an abstention.
-        nearest: int32 ``[image, kind]``, the most similar example of the kind in this draw, as an index into
-            `ClassifiedReader.exemplars`; -1 for images that are no queries.
+        in_set: bool ``[image, kind]``, whether the kind is in the prediction set; an empty set is an abstention.
+        nearest: int32 ``[image, kind]``, the most similar example of the kind in this sample, as an index into
+            `ClassifiedReader.exemplars`; -1 for images that are not queries.
         similarity: float64 ``[image, kind]``, its cosine.
     """
 
@@ -80,27 +81,28 @@ class Classified(NamedTuple):
 
     @property
     def queries(self) -> np.ndarray:
-        """int ``[query]``, the images whose kind is to be found out."""
+        """int ``[query]``, the images whose kind is predicted."""
         return np.flatnonzero(self.roles == QUERY)
 
     @property
     def predicted(self) -> np.ndarray:
-        """int ``[image]``, the most probable kind; -1 for images that are no queries."""
+        """int ``[image]``, the most probable kind; -1 for images that are not queries."""
         predicted = np.full(len(self.roles), -1)
         predicted[self.queries] = self.probabilities[self.queries].argmax(axis=1)
         return predicted
 
 
 class ClassifiedWriter(Writer):
-    """Write what a classifier says, draw by draw.
+    """Write the predictions of a classifier, one sample after the other.
 
     Args:
         image_ids: of all test images of the category.
         kinds: their names, sorted.
-        exemplars: every labelled image that a classifier has learnt from in any draw; all of them test images, or none.
-        draws: seed by seed, and for each the shots in the order of the configuration.
-        alpha: share of images whose prediction set may lack their kind.
-        regions: where the embeddings look: ``"image"``, ``"predicted"`` or ``"ground truth"``.
+        exemplars: every labelled image that a classifier learned from in any sample; either all or none are test
+            images.
+        draws: the samples, seed by seed, and for each seed the shots in the order of the configuration.
+        alpha: share of images whose prediction set may miss their kind.
+        regions: what the embeddings are computed from: ``"image"``, ``"predicted"`` or ``"ground truth"``.
 
     Raises:
         ValueError: these contradict each other.
@@ -136,10 +138,10 @@ class ClassifiedWriter(Writer):
             self._file.create_dataset(name, shape=self._frame.shape_of(name), dtype=kind)
 
     def write(self, draw: int, classified: Classified) -> None:
-        """Store one draw.
+        """Store one sample.
 
         Raises:
-            ValueError: the arrays are not those of all images and kinds, or contradict each other.
+            ValueError: the arrays do not match all images and kinds, or contradict each other.
         """
         self._frame.check(draw, classified)
         for name, values in classified._asdict().items():
@@ -148,13 +150,13 @@ class ClassifiedWriter(Writer):
 
     def _finish(self) -> None:
         if set(self._written) != set(range(len(self.draws))):
-            raise ValueError("not every draw was written")
+            raise ValueError("not every sample was written")
         self._frame.check_queries([self._written[draw] for draw in range(len(self.draws))])
         super()._finish()
 
 
 class ClassifiedReader(Reader):
-    """Read what a classifier says.
+    """Read the predictions of a classifier.
 
     Attributes:
         kinds, exemplars, draws, alpha, regions: see `ClassifiedWriter`.
@@ -172,7 +174,7 @@ class ClassifiedReader(Reader):
         frame = _Frame(self.image_ids, self.kinds, self.exemplars, self.draws, self.alpha, self.regions)
         for name, kind in TYPES.items():
             if self._file[name].dtype != kind or self._file[name].shape != frame.shape_of(name):
-                raise ValueError(f"{name} is not of its draws, images and kinds")
+                raise ValueError(f"{name} does not match its samples, images and kinds")
         queries = []
         for index in range(len(self.draws)):
             draw = self._draw(index)
@@ -181,28 +183,28 @@ class ClassifiedReader(Reader):
         frame.check_queries(queries)
 
     def draw(self, index: int) -> Classified:
-        """What the classifier says in one draw, by its index in ``draws``."""
+        """The predictions in one sample, by its index in ``draws``."""
         with self._damage_told():
             return self._draw(index)
 
     @property
     def shown(self) -> int:
-        """The draw that is shown where one must stand for all: the first seed's with the most shots."""
+        """The sample that represents all: that of the first seed with the most shots."""
         first = [index for index, draw in enumerate(self.draws) if draw.seed == self.draws[0].seed]
         return max(first, key=lambda index: sum(self.draws[index].support))
 
     def _draw(self, index: int) -> Classified:
         values = {name: self._file[name][index] for name in Classified._fields}
         if (values["in_set"] > 1).any():
-            raise ValueError("its prediction sets hold something by halves")
+            raise ValueError("its prediction sets hold other values than 0 and 1")
         return Classified(**{**values, "in_set": values["in_set"].astype(bool)})
 
 
 class _Frame:
-    """What all draws of a file have in common, which each of them must fit; whoever reads a part relies on the rest.
+    """The common facts of all samples of a file, which each sample must match, since readers rely on them.
 
     Raises:
-        ValueError: it contradicts itself.
+        ValueError: they contradict each other.
     """
 
     def __init__(
@@ -217,88 +219,90 @@ class _Frame:
         self.image_ids, self.kinds, self.exemplars, self.draws = image_ids, kinds, exemplars, draws
         self.alpha = alpha
         if not image_ids or len(set(image_ids)) != len(image_ids):
-            raise ValueError("it names an image twice, or none")
+            raise ValueError("it lists an image twice, or no image")
         if not kinds or list(kinds) != sorted(set(kinds)) or "" in kinds:
             raise ValueError("its kinds are not sorted names")
         if not 0 < alpha < 1 or regions not in REGIONS:
-            raise ValueError("its alpha is no share, or its regions are unknown")
+            raise ValueError("its alpha is not a share, or its regions are unknown")
         places = {image_id: place for place, image_id in enumerate(image_ids)}
         number = {kind: place for place, kind in enumerate(kinds)}
         if len({exemplar[:2] for exemplar in exemplars}) != len(exemplars):
-            raise ValueError("an exemplar is named twice")
+            raise ValueError("an exemplar is listed twice")
         if {exemplar.kind for exemplar in exemplars} != set(kinds):
-            raise ValueError("its exemplars are not of its kinds")
+            raise ValueError("its exemplars have other kinds")
         sources = {exemplar.source for exemplar in exemplars}
         if TEST in sources and len(sources) > 1:
-            raise ValueError("its exemplars are of several sources")
+            raise ValueError("its exemplars have several sources")
         self.is_drawn = sources == {TEST}  # whether the labelled images are test images
         self.kind_of = np.array([number[exemplar.kind] for exemplar in exemplars], int)
         if self.is_drawn and any(exemplar.image_id not in places for exemplar in exemplars):
-            raise ValueError("an exemplar is none of the images")
+            raise ValueError("an exemplar is not one of the images")
         self.place_of = np.array([places[exemplar.image_id] for exemplar in exemplars] if self.is_drawn else [], int)
         self._check_draws()
 
     def _check_draws(self) -> None:
         if not self.draws or len({(draw.seed, draw.shots) for draw in self.draws}) != len(self.draws):
-            raise ValueError("a draw is there twice, or there is none")
+            raise ValueError("a sample exists twice, or there is none")
         for draw in self.draws:
             counts = [*draw.support, *draw.calibration]
             is_counted = all(type(count) is int for count in (draw.seed, *counts)) and min(counts, default=-1) >= 0
             if len(draw.support) != len(self.kinds) or len(draw.calibration) != len(self.kinds) or not is_counted:
-                raise ValueError("a draw does not count its labelled images by kind")
+                raise ValueError("a sample does not count its labelled images by kind")
             if draw.shots != "all" and (type(draw.shots) is not int or draw.shots < 1):
-                raise ValueError("a draw has no number of shots")
+                raise ValueError("a sample has no number of shots")
             if draw.setting != f"few-shot-defects-{draw.shots}" or min(draw.support) < 1:
-                raise ValueError("a draw has another setting than shots, or no example of a kind")
+                raise ValueError("the setting of a sample contradicts its shots, or a kind has no example")
             if draw.shots != "all" and max(draw.support) > draw.shots:
-                raise ValueError("a draw has more examples of a kind than shots")
+                raise ValueError("a sample has more examples of a kind than shots")
             if not isinstance(draw.remarks, list) or not all(isinstance(remark, str) for remark in draw.remarks):
-                raise ValueError("remarks of a draw are no sentences")
+                raise ValueError("the remarks of a sample are not text")
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """Of what is stored of all draws under a name."""
+        """Shape of the dataset of all samples with this name."""
         whole = (len(self.draws), len(self.image_ids), len(self.kinds))
         return whole[:2] if name == "roles" else whole
 
     def check_queries(self, queries: Sequence[np.ndarray]) -> None:
-        """Check that draws of one seed answer for the same images, so that their shots can be compared.
+        """Check that samples with the same seed have the same queries, so that their shots can be compared.
 
         Args:
-            queries: bool ``[image]``, one a draw.
+            queries: bool ``[image]``, one per sample.
         """
         first: dict[int, np.ndarray] = {}
         for draw, is_query in zip(self.draws, queries, strict=True):
             if not np.array_equal(first.setdefault(draw.seed, is_query), is_query):
-                raise ValueError("draws of one seed have different queries")
+                raise ValueError("samples with the same seed have different queries")
 
     def check(self, index: int, classified: Classified) -> None:
-        """Check what is said in one draw.
+        """Check the predictions in one sample.
 
         Raises:
-            ValueError: it contradicts itself, or the rest.
+            ValueError: they contradict each other, or the rest of the file.
         """
         if any(values.shape != self.shape_of(name)[1:] for name, values in classified._asdict().items()):
-            raise ValueError(f"a draw has not the numbers of {len(self.image_ids)} images and {len(self.kinds)} kinds")
+            raise ValueError(
+                f"a sample does not have numbers for {len(self.image_ids)} images and {len(self.kinds)} kinds"
+            )
         is_query = classified.roles == QUERY
         self._check_roles(self.draws[index], classified.roles)
         for name in NUMBERS:
             values = getattr(classified, name)
             if not np.isfinite(values[is_query]).all() or not np.isnan(values[~is_query]).all():
-                raise ValueError(f"not just the queries have {name}")
+                raise ValueError(f"{name} is not given exactly for the queries")
         self._check_answers(*(values[is_query] for values in classified[1:]))
         if classified.in_set[~is_query].any() or (classified.nearest[~is_query] != -1).any():
-            raise ValueError("not just the queries have sets and nearest exemplars")
+            raise ValueError("sets and nearest exemplars are not given exactly for the queries")
         if self.is_drawn:
             examples = classified.roles[self.place_of[classified.nearest[is_query]]]
             if (examples != SUPPORT).any():
-                raise ValueError("a nearest exemplar is no example of its draw")
+                raise ValueError("a nearest exemplar is not an example of its sample")
 
     def _check_roles(self, draw: DrawInfo, roles: np.ndarray) -> None:
         if (roles > LEFT_OUT).any() or not (roles == QUERY).any():
-            raise ValueError("a draw has no queries, or unknown roles")
+            raise ValueError("a sample has no queries, or unknown roles")
         for role, counts in ((SUPPORT, draw.support), (CALIBRATION, draw.calibration)):
             if np.count_nonzero(roles == role) != (sum(counts) if self.is_drawn else 0):
-                raise ValueError("a draw has another number of labelled images than it says")
+                raise ValueError("the number of labelled images of a sample is wrong")
 
     def _check_answers(
         self,
@@ -309,28 +313,28 @@ class _Frame:
         nearest: np.ndarray,
         similarity: np.ndarray,
     ) -> None:
-        """Check what is said of the queries, ``[query, kind]``."""
+        """Check the predictions for the queries, ``[query, kind]``."""
         if (probabilities < 0).any() or (np.abs(probabilities.sum(axis=1) - 1) > ROUNDING).any():
             raise ValueError("its probabilities do not add up to 1")
         if (p_values <= 0).any() or (p_values > 1).any():
-            raise ValueError("its p-values are none")
+            raise ValueError("its p-values are not in (0, 1]")
         is_clear = np.abs(p_values - self.alpha) > ROUNDING
         if ((p_values > self.alpha) != in_set)[is_clear].any():
-            raise ValueError("its prediction sets are not those of its p-values")
+            raise ValueError("its prediction sets do not match its p-values")
         if (nearest < 0).any() or (nearest >= len(self.exemplars)).any():
-            raise ValueError("its nearest exemplars are none")
+            raise ValueError("its nearest exemplars do not exist")
         if (self.kind_of[nearest] != np.arange(len(self.kinds))).any():
-            raise ValueError("a nearest exemplar is of another kind")
+            raise ValueError("a nearest exemplar has another kind")
         if (np.abs(similarity) > 1 + ROUNDING).any():
-            raise ValueError("its similarities are no cosines")
+            raise ValueError("its similarities are not cosines")
 
 
 def _text(value: Any) -> str:
-    """A text as it is.
+    """Return a text unchanged.
 
     Raises:
-        ValueError: it is anything else.
+        ValueError: it is not a text.
     """
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is not a text")
     return value

@@ -1,9 +1,9 @@
-"""CSV tables that people open in a spreadsheet: no cell is a formula there, and all are read back as they were.
+"""Make CSV cells safe for spreadsheets, so that none is read as a formula, and restore them.
 
-Spreadsheets compute what begins with ``=``, ``+``, ``-`` or ``@``, and names of images, folders and methods may. Such a
-text gets a ``'`` in front, and so does one with spaces, quotes or further ``'`` before that character, and whatever is
-like it after a ``;``, a tab or a line break in a cell, since many spreadsheets split there. `decoded` takes one ``'``
-away at the same places. Numbers in columns of figures stay what they are.
+Spreadsheets compute cells that begin with ``=``, ``+``, ``-`` or ``@``, as names of images, folders and methods may.
+Such a text gets a ``'`` in front, also with spaces, quotes or further ``'`` before that character, and also after a
+``;``, a tab or a line break in a cell, since many spreadsheets split there. `decoded` removes one ``'`` at the same
+places. Numbers in columns of figures are unchanged.
 
 The tables are UTF-8 without a byte order mark, with commas, and with quotes around cells that need them (RFC 4180).
 """
@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import re
 
-# Full-width and small forms are computed as well; tabs, line breaks and NUL are passed over by some programs.
+# Full-width and small forms are computed as well; some programs skip tabs, line breaks and NUL.
 _ACTIVE = "=+\\-@\t\r\n\0＝＋－＠﹦﹢﹣﹫"
-_PLACE = r"(?:\A|(?<=[;\t\r\n]))"  # where a spreadsheet may have a cell begin
+_PLACE = r"(?:\A|(?<=[;\t\r\n]))"  # where a spreadsheet may begin a cell
 _WOULD_ACT = rf"(?=['\"\s\ufeff]*[{_ACTIVE}])"
 _UNSAFE = re.compile(_PLACE + _WOULD_ACT)
 _MADE_SAFE = re.compile(f"{_PLACE}'{_WOULD_ACT}")
 
 
 def encoded(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula."""
+    """Return the text as a cell that no spreadsheet reads as a formula."""
     return _UNSAFE.sub("'", text)
 
 
 def decoded(cell: str) -> str:
-    """The text of a cell of a table: undoes `encoded`."""
+    """Return the text of a cell of a table; the inverse of `encoded`."""
     return _MADE_SAFE.sub("", cell)

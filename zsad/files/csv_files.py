@@ -1,4 +1,4 @@
-"""CSV tables of figures, which people open in a spreadsheet; their cells are as `zsad.files.csv_cells` says."""
+"""CSV tables of figures for users and spreadsheets, with the cells of `zsad.files.csv_cells`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FIGURE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 def write_table(
     path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]], figures: Container[str] = ()
 ) -> None:
-    """Write a table whole or not at all; a row without one of the columns has an empty cell.
+    """Write a table completely or not at all; a row without one of the columns gets an empty cell.
 
     Args:
-        figures: the columns whose cells stay as they are if they are numbers, such as ``-0.03``.
+        figures: the columns in which numbers, such as ``-0.03``, are written unchanged.
     """
     with table_in_the_making(path, columns, figures) as write:
         for row in rows:
@@ -33,9 +33,9 @@ def write_table(
 def table_in_the_making(
     path: str | Path, columns: Sequence[str], figures: Container[str] = ()
 ) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Yield what takes the next row of a table, which is there when the block succeeds; see `write_table`.
+    """Yield a function that writes the next row of a table, which is kept if the block succeeds; see `write_table`.
 
-    Of a name whose bytes are no text, those stand as escapes (``\\udcff``).
+    Bytes of a name that are not text are written as escapes (``\\udcff``).
     """
     with (
         atomic_path(path) as temporary,
@@ -54,14 +54,14 @@ def table_in_the_making(
 
 
 def read_table(path: str | Path, what: str = "table", columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a table, by column, as they were before they were made safe for spreadsheets.
+    """Read the rows of a table, by column, with the cells decoded.
 
     Args:
         what: what it should be, for messages, e.g. ``"table of metrics"``.
-        columns: those that it should have, in order; none for any.
+        columns: required columns, in order; empty for any.
 
     Raises:
-        DataError: absent, or no such table.
+        DataError: it does not exist, or is not such a table.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
@@ -73,17 +73,17 @@ def read_table(path: str | Path, what: str = "table", columns: Sequence[str] = (
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
     except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is no {what} ({error}); delete it and run again") from None
+        raise DataError(f"{path} is not a valid {what} ({error}); delete it and run again") from None
 
 
 def _row(row: Mapping[str | None, str | None], line: int) -> dict[str, str]:
     if None in row or None in row.values():
-        raise ValueError(f"line {line} has more or fewer cells than there are columns")
+        raise ValueError(f"line {line} has more or fewer cells than columns")
     return {str(column): decoded(str(cell)) for column, cell in row.items()}
 
 
 def _line(cells: Sequence[str]) -> str:
-    """A line of a table; a carriage return in a cell is put in quotes too, as all readers need it."""
+    """Format a line of a table; a cell with a carriage return is quoted too, as all readers need it."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return f"{buffer.getvalue().removesuffix(chr(13) + chr(10))}\n"

@@ -1,4 +1,4 @@
-"""What is called defective in a category by one method, in HDF5."""
+"""Thresholds and decisions of one method for a category, in HDF5."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEASURES = ("", "p_value", "false_alarms")
 
 
 class Decided(Protocol):
-    """What a rule says of the images of a category, see `zsad.deciding.base.Verdicts`."""
+    """The verdicts of a rule for the images of a category, see `zsad.deciding.base.Verdicts`."""
 
     pixel: np.ndarray
     region: np.ndarray
@@ -29,7 +29,7 @@ class Decided(Protocol):
 
     @property
     def measure(self) -> str:
-        """Of what the significance is a number."""
+        """The quantity that the significance measures."""
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -37,29 +37,29 @@ class Decided(Protocol):
 
 
 class DecisionWriter(Writer):
-    """Write the thresholds of every image, and what follows from them."""
+    """Write the thresholds of every image, and the decisions that follow from them."""
 
     _format = DECISIONS_FORMAT
 
     def _create(self) -> None:
-        """Nothing is there before it is written."""
+        """Create nothing before `write`."""
 
     def write(self, verdicts: Decided, peaks: np.ndarray, *, rule: str, localises: bool) -> None:
-        """Store what a rule says of all images.
+        """Store the verdicts of a rule for all images.
 
         Args:
-            peaks: what was decided by, float ``[image]``.
-            rule: the name of the one that decided.
+            peaks: the values that are compared with the thresholds, float ``[image]``.
+            rule: name of the rule.
             localises: whether the method gives maps.
 
         Raises:
-            ValueError: the numbers are not those of all images, or contradict each other.
+            ValueError: the numbers do not match all images, or contradict each other.
         """
         numbers = (peaks, verdicts.pixel, verdicts.region, verdicts.significance)
         columns = {name: np.asarray(values, np.float64) for name, values in zip(NUMBERS, numbers, strict=True)}
         decided = np.asarray(verdicts.decided)
         if any(values.shape != (len(self.image_ids),) for values in (*columns.values(), decided)):
-            raise ValueError(f"the decisions are not those of {len(self.image_ids)} images")
+            raise ValueError(f"the decisions do not match {len(self.image_ids)} images")
         _check(columns, decided, measure=verdicts.measure, nominal=verdicts.nominal, localises=localises)
         for name, values in columns.items():
             self._file.create_dataset(name, data=values)
@@ -77,18 +77,18 @@ class DecisionWriter(Writer):
 
 
 class DecisionReader(Reader):
-    """Read what is called defective.
+    """Read thresholds and decisions.
 
     Attributes:
-        rule: name of the threshold rule that decided.
-        peaks: what was decided by, float64 ``[image]``: the highest value of each map, or the image score of a method
-            that does not localise.
+        rule: name of the threshold rule.
+        peaks: the values that were compared with the thresholds, float64 ``[image]``: the highest value of each map, or
+            the image score of a method that does not localise.
         pixel, region: thresholds of each image, float64 ``[image]``; see `zsad.maps.Thresholds`.
-        decided: bool ``[image]``, which images are called defective: those whose peak exceeds ``region``.
+        decided: bool ``[image]``, which images are classified as defective: those whose peak exceeds ``region``.
         significance: float64 ``[image]``, p-values or numbers of false alarms; NaN where the rule gives none.
         measure: ``"p_value"``, ``"false_alarms"``, or empty for none.
-        nominal: the share of good images that the rule calls defective by its own account; NaN if it gives none.
-        localises: whether regions decide; else image scores do.
+        nominal: the nominal share of normal images that the rule classifies as defective; NaN if it gives none.
+        localises: whether decisions are based on regions; else on image scores.
         remarks: sentences on the decision.
     """
 
@@ -112,39 +112,39 @@ class DecisionReader(Reader):
     def _column(self, name: str, dtype: type) -> np.ndarray:
         values: np.ndarray = self._file[name][:]
         if values.dtype != dtype or values.shape != (len(self.image_ids),):
-            raise ValueError(f"{name} is no number of each image")
+            raise ValueError(f"{name} does not have one number per image")
         return values
 
 
 def check_same_images(scores: ScoreReader, decisions: DecisionReader) -> None:
-    """Check that decisions are on the images of a score file, in its order.
+    """Check that decisions are for the images of a score file, in the same order.
 
     Raises:
         DataError: they are not.
     """
     if decisions.image_ids != scores.image_ids:
         raise DataError(
-            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
+            f"{decisions.path} and {scores.path} do not contain the same images in the same order; delete "
             f"{decisions.path} and run again"
         )
 
 
 def check_peak(scores: ScoreReader, decisions: DecisionReader, index: int) -> None:
-    """Check that an image was decided by the scores that it has.
+    """Check that a decision for an image is based on its scores.
 
     Raises:
-        DataError: its highest value, or whether there are maps at all, is another.
+        DataError: its highest value differs, or only one file has maps.
     """
     peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
     if decisions.localises != scores.localises or decisions.peaks[index] != peak:
         raise DataError(
-            f"{decisions.path} was made from other scores than {scores.path} has ({scores.image_ids[index]} has "
+            f"{decisions.path} was made from other scores than those in {scores.path} ({scores.image_ids[index]} has "
             f"another highest value); delete {decisions.path} and run again"
         )
 
 
 def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
-    """Check that decisions were made from the scores of a file, all of them.
+    """Check that all decisions were made from the scores of a file.
 
     Raises:
         DataError: see `check_same_images` and `check_peak`.
@@ -157,10 +157,10 @@ def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
 def _check(
     columns: Mapping[str, np.ndarray], decided: np.ndarray, *, measure: str, nominal: float, localises: bool
 ) -> None:
-    """Refuse what contradicts itself: whoever reads a part of it relies on the rest.
+    """Reject contradictory contents, since readers rely on them.
 
     Raises:
-        ValueError: it does.
+        ValueError: the contents contradict each other.
     """
     peaks, pixel, region, significance = (columns[name] for name in NUMBERS)
     thresholds = np.concatenate([pixel, region])
@@ -169,13 +169,13 @@ def _check(
     with np.errstate(over="ignore"):
         is_of_maps = all(np.array_equal(values, values.astype(np.float32)) for values in (peaks, thresholds))
     if not is_of_maps:
-        raise ValueError("its peaks and thresholds are not numbers of maps")
+        raise ValueError("its peaks and thresholds are not values of maps")
     if not np.array_equal(decided, peaks > region):
-        raise ValueError("its decisions are not those of its thresholds")
+        raise ValueError("its decisions do not match its thresholds")
     if (pixel > region).any() if localises else np.isfinite(pixel).any():
         raise ValueError("its thresholds contradict each other")
     given = significance[~np.isnan(significance)]
     if measure not in MEASURES or (given.size and not measure):
-        raise ValueError("its significance is of an unknown measure")
+        raise ValueError("its significance has an unknown measure")
     if (given < 0).any() or (measure == "p_value" and (given > 1).any()) or nominal < 0 or nominal > 1:
-        raise ValueError("its rates are not shares")
+        raise ValueError("its rates are not in [0, 1]")

@@ -1,14 +1,14 @@
-"""Digests that a result file carries of its own bytes, and a file that is checked against them as it is read.
+"""Digests of a result file's own bytes, stored in the file and checked while it is read.
 
-Behind the HDF5 content stands a table with the end and the XXH3 checksum of each block, and behind that a SHA-256 of
-the table::
+The HDF5 content is followed by a table with the end and the XXH3 checksum of each block, and by a SHA-256 of the
+table::
 
     content | end and checksum of each block, 8 bytes each | SHA-256 | bytes of content, number of blocks, mark
 
-HDF5 itself takes no notice of what stands behind its content. The bytes are checked before HDF5 parses them, so that
-no structure of a damaged file can mislead it, and each block once in an open file. Blocks begin where the writer began
-to write much at once, such as the features of an image, which are then read without a byte of another block. Whoever
-can write the file can also write digests that agree: they tell of accidents, not of intent.
+HDF5 itself ignores bytes after its content. The bytes are checked before HDF5 parses them, so that a damaged file
+cannot mislead it, and each block is checked once per open file. Blocks begin where the writer began a large write, such
+as the features of an image, which are then read without a byte of another block. Anyone who can write the file can also
+write matching digests: they detect accidents, not intent.
 """
 
 from __future__ import annotations
@@ -29,18 +29,20 @@ import xxhash
 
 from zsad.errors import DamagedFileError, DataError, first_line
 
-BLOCK = 1 << 21  # bytes at most; more would not stay in the cache of a processor until their checksum is computed
+BLOCK = 1 << 21  # most bytes; more would not stay in the processor's cache until their checksum is computed
 MARK = b"zsaddig1"
-FOOTER = struct.Struct("<32sQQ8s")  # SHA-256 of the table and of what follows, bytes of content, number of blocks, mark
+FOOTER = struct.Struct(
+    "<32sQQ8s"
+)  # SHA-256 of the table and of the following numbers, bytes of content, number of blocks, mark
 ENTRY = np.dtype([("end", "<u8"), ("checksum", "<u8")])
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 def append_digests(path: Path, starts: Iterable[int] = ()) -> None:
-    """Write the digests of a file's content behind it.
+    """Append the digests of a file's content to it.
 
     Args:
-        starts: where blocks begin, in bytes, besides those that `BLOCK` asks for.
+        starts: where blocks begin, in bytes, besides those that `BLOCK` requires.
     """
     buffer = memoryview(bytearray(BLOCK))
     with path.open("rb+", buffering=0) as file:
@@ -72,14 +74,14 @@ def _footer(table: bytes, size: int, count: int) -> bytes:
 
 
 class CheckedFile(io.RawIOBase):
-    """The content of a file with digests, for HDF5 to read; what is read is checked.
+    """The content of a file with digests, for HDF5; everything that is read is checked.
 
     Attributes:
-        damage: what was found to disagree, part of a sentence; empty so far if all agrees.
+        damage: the mismatch that was found, part of a sentence; empty so far if there is none.
 
     Raises:
-        DataError: absent, not to be read, or no regular file.
-        DamagedFileError: it carries no digests, or they do not agree with themselves.
+        DataError: it does not exist, cannot be read, or is not a regular file.
+        DamagedFileError: it has no digests, or they contradict each other.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +101,7 @@ class CheckedFile(io.RawIOBase):
         """Check all blocks that have not been read yet.
 
         Raises:
-            DamagedFileError: one disagrees.
+            DamagedFileError: a block does not match its checksum.
         """
         try:
             for number, is_checked in enumerate(self._is_checked):
@@ -109,10 +111,10 @@ class CheckedFile(io.RawIOBase):
             raise DamagedFileError(self.path, self.damage or f"cannot be read ({first_line(error)})") from None
 
     def readinto(self, buffer: Any) -> int:
-        """Read from the current place on.
+        """Read from the current position.
 
         Raises:
-            OSError: a block disagrees with its checksum.
+            OSError: a block does not match its checksum.
         """
         view = memoryview(buffer).cast("B")
         place, stop = self._place, min(self._place + len(view), self._size)
@@ -143,12 +145,12 @@ class CheckedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place in the content."""
+        """Go to a position in the content."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """The place in the content."""
+        """The position in the content."""
         return self._place
 
     def close(self) -> None:
@@ -162,17 +164,17 @@ class CheckedFile(io.RawIOBase):
         footer = os.pread(self._descriptor, FOOTER.size, max(0, total - FOOTER.size))
         if len(footer) < FOOTER.size or not footer.endswith(MARK):
             raise DamagedFileError(
-                self.path, "is not a readable HDF5 file of this version (no digest of its content stands at its end)"
+                self.path, "is not a readable HDF5 file of this version (it has no digest of its content at its end)"
             )
         size: int
         count: int
         _, size, count, _ = FOOTER.unpack(footer)
         self._size = size
         if total != self._size + count * ENTRY.itemsize + FOOTER.size:
-            raise DamagedFileError(self.path, "is not a readable HDF5 file (it does not have the size that it had)")
+            raise DamagedFileError(self.path, "is not a readable HDF5 file (its size has changed)")
         table = os.pread(self._descriptor, count * ENTRY.itemsize, self._size)
         if _footer(table, self._size, count) != footer:
-            raise DamagedFileError(self.path, "is damaged (its digests do not agree with themselves)")
+            raise DamagedFileError(self.path, "is damaged (its digests contradict each other)")
         entries = np.frombuffer(table, ENTRY)
         self._checksums: list[int] = entries["checksum"].tolist()
         self._ends: list[int] = entries["end"].tolist()
@@ -180,10 +182,12 @@ class CheckedFile(io.RawIOBase):
         if self._ends[-1:] != [self._size] or any(
             not 0 < end - start <= BLOCK for start, end in zip(self._starts, self._ends, strict=True)
         ):
-            raise DamagedFileError(self.path, "is not a readable HDF5 file of this version (its digests are of others)")
+            raise DamagedFileError(
+                self.path, "is not a readable HDF5 file of this version (its digests have another format)"
+            )
 
     def _checked_block(self, number: int) -> memoryview:
-        """A block of which not all is asked for."""
+        """Read and check a block of which only a part is requested."""
         start = self._starts[number]
         content = memoryview(bytearray(self._ends[number] - start))
         _fill(self._descriptor, content, start)
@@ -193,26 +197,26 @@ class CheckedFile(io.RawIOBase):
     def _compare(self, number: int, content: memoryview) -> None:
         if xxhash.xxh3_64_intdigest(content) != self._checksums[number]:
             start, end = self._starts[number], self._ends[number]
-            self.damage = self.damage or f"is damaged (its bytes {start} to {end - 1} do not agree with their digest)"
+            self.damage = self.damage or f"is damaged (its bytes {start} to {end - 1} do not match their digest)"
             raise OSError(self.damage)
         self._is_checked[number] = 1
 
 
 def _fill(descriptor: int, view: memoryview, place: int) -> None:
-    """Read bytes from a place on.
+    """Read bytes from a position.
 
     Raises:
-        OSError: there are not so many.
+        OSError: the file ends too early.
     """
     while view:
         count = os.preadv(descriptor, [view], place)
         if not count:
-            raise OSError("it was cut off while it was read")
+            raise OSError("it was truncated while it was read")
         view, place = view[count:], place + count
 
 
 def _opened(path: Path) -> int:
-    """A descriptor of a regular file; what waits for others when it is opened, such as a pipe, is not waited for."""
+    """Open a regular file and return its descriptor; a pipe, whose opening would block, is rejected."""
     try:
         kind = path.stat().st_mode
         if stat.S_ISREG(kind):
@@ -226,4 +230,4 @@ def _opened(path: Path) -> int:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from None
     name = next((name for is_so, name in KINDS if is_so(kind)), "a device")
-    raise DataError(f"{path} is {name} and no regular file; move it away and run again")
+    raise DataError(f"{path} is {name}, not a regular file; move it away and run again")

@@ -1,8 +1,8 @@
-"""Files from the web: whole or absent, continued where a connection broke, and checked.
+"""Download files: completely or not at all, continued after broken connections, and checked.
 
-A file is written to ``NAME.part`` beside its place and renamed when it is whole and right. What a broken attempt leaves
-there is continued by the next one, if the server or the file's SHA-256 can tell that both are of the same file; with a
-SHA-256, also from another server.
+A file is written to ``NAME.part`` beside its target and renamed when it is complete and correct. The next attempt
+continues a broken one if the server or the file's SHA-256 can confirm that both are of the same file; with a SHA-256,
+also from another server.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from zsad.progress import Progress
 
 CHUNK = 256 * 1024  # bytes
 CONNECT_SECONDS, SILENCE_SECONDS = 10.0, 30.0
-FAILURES = 4  # in a row, none of which got further than the ones before
-PAUSE_SECONDS = 0.5  # before another try; doubled with each failure in a row
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be others a moment later
+FAILURES = 4  # in a row, none of which got further than the previous ones
+PAUSE_SECONDS = 0.5  # before the next attempt; doubled with each failure in a row
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that may change a moment later
 GONE = (404, 410)
 YES = ("1", "ON", "YES", "TRUE")
 
@@ -42,10 +42,10 @@ class DownloadError(ZsadError):
 
 
 class SourceError(DownloadError):
-    """The fault lies with an address, not with this machine: what another address offers may do.
+    """An address failed, not this machine: another address may work.
 
     Attributes:
-        fault: what is wrong there, a part of a sentence, e.g. ``"404 Not Found"``.
+        fault: the cause, a part of a sentence, e.g. ``"404 Not Found"``.
     """
 
     def __init__(self, message: str, fault: str) -> None:
@@ -66,7 +66,7 @@ class Wanted(NamedTuple):
 
 
 class _InterruptionError(Exception):
-    """The server sent nothing, or not all; it may do better when it is asked again."""
+    """The server sent nothing, or not all; another attempt may succeed."""
 
 
 def fetch(
@@ -94,28 +94,28 @@ def fetch_from(
     ahead: str | None = None,
     check: Callable[[Path], str] | None = None,
 ) -> None:
-    """Download a file, unless it is there; of several processes one does it, and the others wait.
+    """Download a file, unless it exists; of several processes one does it, and the others wait.
 
     Args:
-        urls: where the file lies, tried in order, at least one; redirections are followed.
-        path: where it goes; folders are made.
-        name: what messages call it, e.g. ``"model 'sam-vit-b'"``.
-        sha256: what it must have, 64 hexadecimal digits; None if unknown.
-        size: what it must have, bytes; None if unknown.
+        urls: addresses of the file, tried in order, at least one; redirections are followed.
+        path: target; folders are created.
+        name: its name in messages, e.g. ``"model 'sam-vit-b'"``.
+        sha256: required hash, 64 hexadecimal digits; None if unknown.
+        size: required size, bytes; None if unknown.
         progress: show a bar if standard error is a terminal.
         ahead: the command that downloads it ahead, for messages.
-        check: says what a file that was received is, if it is not what it should be, e.g. ``"a page"``; else nothing.
+        check: returns what a received file is if it is a wrong one, e.g. ``"a page"``; else an empty text.
 
     Raises:
-        SourceError: no address has it: absent, refused, unreachable, or not what its size, hash and check say.
-        DownloadError: forbidden by ``HF_HUB_OFFLINE``, no space on the disk, or a folder that cannot be written to.
+        SourceError: no address has it: it is missing, refused, unreachable, or of wrong size, hash or kind.
+        DownloadError: ``HF_HUB_OFFLINE`` is set, the disk is full, or the folder is not writable.
     """
     wanted = Wanted(urls[0], path, name, sha256.lower() if sha256 else None, size, ahead, check)
     if path.exists():
         return
     if is_offline():
         raise DownloadError(
-            f"{name} is not on this machine and HF_HUB_OFFLINE forbids to download it; {_by_other_means(wanted)}"
+            f"{name} is not on this machine and HF_HUB_OFFLINE forbids its download; {_by_other_means(wanted)}"
         )
     with _clear_failures(wanted):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,22 +125,22 @@ def fetch_from(
 
 
 def is_offline() -> bool:
-    """Whether the environment forbids to use the network, in the way that the Hugging Face hub's client understands."""
+    """Whether the environment forbids network access, in the form of the Hugging Face hub's client."""
     return (os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or "").upper() in YES
 
 
 @contextmanager
 def alone(path: Path, lock: Path) -> Iterator[None]:
-    """Let one process at a time make a file or folder; ``lock`` is a file beside it."""
+    """Let only one process at a time make a file or folder; ``lock`` is a file beside it."""
     with FileLock(lock):
         yield
-    # Whoever waits for the lock that goes here finds what was made as well, and does nothing.
+    # A process that waits for the lock removed here finds the finished file as well, and does nothing.
     if path.exists():
         lock.unlink(missing_ok=True)
 
 
 class _Part:
-    """What has been received of a file, and how the server that began it marks the version that it belongs to."""
+    """The received part of a file, and the server's mark of its version."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.path = wanted.path.with_name(f"{wanted.path.name}.part")
@@ -149,7 +149,7 @@ class _Part:
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """Number of received bytes."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     @property
@@ -161,18 +161,18 @@ class _Part:
         return version if url == self._url else ""
 
     def begin(self, version: str) -> None:
-        """Start anew with a version."""
+        """Start again with a version."""
         self.discard()
         if version:
             self._mark.write_text(f"{self._url}\n{version}", encoding="utf-8")
 
     def discard(self) -> None:
-        """Remove what is there."""
+        """Remove the received part."""
         self.path.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
 
     def finish(self, path: Path) -> None:
-        """Move it to its place, now that it is whole."""
+        """Move the complete file to its target."""
         with open(self.path, "rb") as stream:
             os.fsync(stream.fileno())
         self._mark.unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def _fetch_from(urls: Sequence[str], wanted: Wanted, progress: bool) -> None:
         except SourceError as error:
             if len(urls) == 1:
                 raise
-            logger.warning("%s does not come from %s: %s", wanted.name, url, error.fault)
+            logger.warning("%s cannot be downloaded from %s: %s", wanted.name, url, error.fault)
             faults.append(error.fault if url in error.fault else f"{url} ({error.fault})")
     raise SourceError(_no_address(wanted, faults), "no address has it")
 
@@ -199,19 +199,19 @@ def _fetch(wanted: Wanted, progress: bool) -> None:
     was_begun = part.size > 0
     _receive(wanted, part, progress)
     problem = _problem(wanted, part)
-    if problem and was_begun:  # what an earlier attempt left may have been of another file
+    if problem and was_begun:  # the earlier attempt may have been for another file
         part.discard()
         _receive(wanted, part, progress)
         problem = _problem(wanted, part)
     if problem:
         part.discard()
-        message = f"{wanted.name} is not what it should be: {problem}"
-        raise SourceError(f"{message}; run again, or get it from elsewhere and save it as {wanted.path}", problem)
+        message = f"{wanted.name} is not the expected file: {problem}"
+        raise SourceError(f"{message}; run again, or get it from another source and save it as {wanted.path}", problem)
     part.finish(wanted.path)
 
 
 def _receive(wanted: Wanted, part: _Part, progress: bool) -> None:
-    """Ask until the file is whole, or nothing more comes."""
+    """Send requests until the file is complete, or no more progress is made."""
     furthest, failures = part.size, 0
     with Progress(f"downloading {wanted.name}", bar=progress) as way:
         while True:
@@ -228,11 +228,11 @@ def _receive(wanted: Wanted, part: _Part, progress: bool) -> None:
 
 
 def _ask(wanted: Wanted, part: _Part, way: Progress) -> None:
-    """Receive what is missing, or all of it if the server does not send parts.
+    """Receive the missing bytes, or the whole file if the server does not send parts.
 
     Raises:
-        _InterruptionError: another try may get further.
-        SourceError: none will.
+        _InterruptionError: another attempt may get further.
+        SourceError: no further attempt can succeed.
     """
     if 0 < part.size == wanted.size:
         return
@@ -256,7 +256,7 @@ def _ask(wanted: Wanted, part: _Part, way: Progress) -> None:
         is_part = response.status_code == HTTPStatus.PARTIAL_CONTENT
         if is_part and not _fits(response, part):
             part.discard()
-            raise _InterruptionError("the server sent another part than was asked for")
+            raise _InterruptionError("the server sent another part than requested")
         _check_announced_size(wanted, part, response)
         if not is_part:
             part.begin(_version(response))
@@ -267,7 +267,7 @@ def _ask(wanted: Wanted, part: _Part, way: Progress) -> None:
 
 
 def _can_be_continued(wanted: Wanted, part: _Part) -> bool:
-    """Whether a mixture of two versions of the file would be noticed."""
+    """Whether a mixture of two versions of the file would be detected."""
     return wanted.sha256 is not None or part.version != ""
 
 
@@ -292,20 +292,20 @@ def _check_status(wanted: Wanted, response: requests.Response) -> None:
 
 
 def _fits(response: requests.Response, part: _Part) -> bool:
-    """Whether a part that is sent continues what is there."""
+    """Whether a part that is sent continues the received part."""
     first = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
     same_version = not part.version or _version(response) in ("", part.version)
     return first == str(part.size) and same_version
 
 
 def _version(response: requests.Response) -> str:
-    """What the server calls this version of the file; a weak mark does not tell versions apart byte by byte."""
+    """The server's mark of this version of the file; a weak mark does not distinguish versions byte by byte."""
     mark = response.headers.get("ETag", "")
     return response.headers.get("Last-Modified", "") if not mark or mark.startswith("W/") else mark
 
 
 def _whole_size(response: requests.Response) -> int | None:
-    """Size of the file, not of the part that is sent, as the server announces it."""
+    """Size of the file, not of the part that is sent, as declared by the server."""
     if "Content-Range" in response.headers:
         size = response.headers["Content-Range"].rpartition("/")[2]
     else:
@@ -314,13 +314,13 @@ def _whole_size(response: requests.Response) -> int | None:
 
 
 def _check_announced_size(wanted: Wanted, part: _Part, response: requests.Response) -> None:
-    """Refuse a file of the wrong size, or for which there is no space, before it takes the place of what is there."""
+    """Reject a file of the wrong size, or without space for it, before it replaces the received part."""
     size = _whole_size(response)
     if size is None:
         return
     if wanted.size is not None and size != wanted.size:
         fault = _wrong_size(wanted, size)
-        raise SourceError(f"{wanted.name} is not what it should be: {fault}; {_from_elsewhere(wanted)}", fault)
+        raise SourceError(f"{wanted.name} is not the expected file: {fault}; {_from_elsewhere(wanted)}", fault)
     if size - part.size > shutil.disk_usage(part.path.parent).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -334,11 +334,11 @@ def _write(response: requests.Response, part: _Part, way: Progress) -> None:
 
 
 def _problem(wanted: Wanted, part: _Part) -> str:
-    """What is wrong with what was received; empty if nothing is."""
+    """The fault of the received file; empty if there is none."""
     if wanted.size is not None and part.size != wanted.size:
         return _wrong_size(wanted, part.size)
     if wanted.sha256 is not None and (digest := file_sha256(part.path)) != wanted.sha256:
-        return f"the SHA-256 of what {wanted.url} sent is {digest}, not {wanted.sha256}"
+        return f"the SHA-256 of the file from {wanted.url} is {digest}, not {wanted.sha256}"
     if wanted.check is not None and (what := wanted.check(part.path)):
         return f"{wanted.url} sent {what}"
     return ""
@@ -350,7 +350,7 @@ def _wrong_size(wanted: Wanted, size: int) -> str:
 
 def _gave_up(wanted: Wanted, part: _Part, reason: str) -> str:
     if part.size > 0 and _can_be_continued(wanted, part):
-        return f"the download of {wanted.name} broke off after {part.size} bytes ({reason}); run again to continue it"
+        return f"the download of {wanted.name} stopped after {part.size} bytes ({reason}); run again to continue it"
     return f"{wanted.name} cannot be downloaded because {reason}; run again later, or {_by_other_means(wanted)}"
 
 
@@ -364,7 +364,7 @@ def _no_address(wanted: Wanted, faults: Sequence[str]) -> str:
 
 
 def _from_elsewhere(wanted: Wanted) -> str:
-    return f"get it from elsewhere, e.g. with a browser, and save it as {wanted.path}"
+    return f"download it in another way, e.g. with a browser, and save it as {wanted.path}"
 
 
 def _by_other_means(wanted: Wanted) -> str:

@@ -1,4 +1,4 @@
-"""The metrics of bootstrap draws, in HDF5."""
+"""The metrics of bootstrap replicates, in HDF5."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DRAWS_FORMAT = "zsad-draws-2"
 
 
 def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
-    """Write the metrics of bootstrap draws, float64 ``[draw]`` by name."""
+    """Write the metrics of bootstrap replicates, float64 ``[draw]`` by name."""
     with written_draws(path, draws, provenance):
         pass
 
 
 @contextmanager
 def written_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> Iterator[None]:
-    """Write the same, and keep it only if the block succeeds, too."""
+    """Write the same file, and keep it only if the block succeeds, too."""
     with atomic_path(path) as temporary:
         with written(temporary) as file:
             file.attrs["format"] = DRAWS_FORMAT
@@ -37,10 +37,10 @@ def written_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance:
 
 
 def read_draws(path: str | Path) -> dict[str, np.ndarray]:
-    """Read the metrics of bootstrap draws, float64 ``[draw]`` by name.
+    """Read the metrics of bootstrap replicates, float64 ``[draw]`` by name.
 
     Raises:
-        DataError: absent, damaged, or another kind of file.
+        DataError: it does not exist, is damaged, or is another kind of file.
     """
     with _DrawsReader(path) as reader:
         return reader.draws

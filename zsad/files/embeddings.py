@@ -1,4 +1,4 @@
-"""What a promptable segmentation model makes of images, in HDF5."""
+"""Image embeddings of a promptable segmentation model, in HDF5."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EMBEDDINGS_FORMAT = "zsad-embeddings-2"
 
 
 class EmbeddingWriter(Writer):
-    """Write what a promptable segmentation model makes of images, or of windows of images, one after the other.
+    """Write the embeddings of images, or of windows of images, by a promptable segmentation model, one after the other.
 
     Args:
         image_ids: the image behind each entry; several entries may be windows of one image.
@@ -52,7 +52,7 @@ class EmbeddingWriter(Writer):
         self._written: set[int] = set()
 
     def write(self, index: int, embedding: Sequence[np.ndarray]) -> None:
-        """Store one embedding, float16 arrays of the announced shapes."""
+        """Store one embedding, float16 arrays of the declared shapes."""
         self._written.add(index)
         for place, (array, shape) in enumerate(zip(embedding, self.shapes, strict=True)):
             if array.shape != shape or array.dtype != np.float16:
@@ -61,7 +61,7 @@ class EmbeddingWriter(Writer):
 
     def _finish(self) -> None:
         if len(self._written) != len(self.image_ids):
-            raise ValueError(f"{len(self._written)} embeddings written, {len(self.image_ids)} announced")
+            raise ValueError(f"{len(self._written)} embeddings written, {len(self.image_ids)} declared")
         super()._finish()
 
 
@@ -88,7 +88,7 @@ class EmbeddingReader(Reader):
         """The embedding of a window of an image, float16 arrays.
 
         Raises:
-            DataError: the file has none of it.
+            DataError: the file has no embedding of it.
         """
         index = self._places.get((image_id, *window))
         if index is None:

@@ -1,4 +1,4 @@
-"""Evaluations: JSON."""
+"""Evaluation files, in JSON."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def read_evaluation(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
     """Read the JSON file of an evaluation.
 
     Raises:
-        DataError: absent, damaged, or without one of the ``keys``.
+        DataError: it does not exist, is damaged, or lacks one of the ``keys``.
     """
     document = read_json(path)
     missing = [key for key in keys if key not in document]
     if missing:
-        raise DamagedFileError(Path(path), f"is no evaluation (it lacks {', '.join(missing)})")
+        raise DamagedFileError(Path(path), f"is not an evaluation file (it lacks {', '.join(missing)})")
     return document

@@ -29,7 +29,7 @@ class FeatureWriter(Writer):
         layers: names of the layers, in order (block indices for a transformer, filter scales for ``embedded``).
         channels: width of a token.
         grid_sizes: int ``[image, 2]``, rows and columns of each image's patch grid.
-        cls_source: what ``cls_tokens`` holds, ``"class token"`` or ``"mean of patch tokens"``.
+        cls_source: content of ``cls_tokens``, ``"class token"`` or ``"mean of patch tokens"``.
     """
 
     _format = FEATURES_FORMAT
@@ -69,7 +69,7 @@ class FeatureWriter(Writer):
         """Store one image.
 
         Args:
-            patch_tokens: ``[layer, row, column, channel]``, of the grid size announced for ``index``.
+            patch_tokens: ``[layer, row, column, channel]``, of the grid size declared for ``index``.
             cls_tokens: ``[layer, channel]``.
 
         Raises:
@@ -87,10 +87,10 @@ class FeatureWriter(Writer):
 
 
 def to_halves(tokens: np.ndarray, image_id: str) -> np.ndarray:
-    """Tokens of an image as they are kept, float16.
+    """Convert tokens of an image to the stored form, float16.
 
     Raises:
-        DataError: a value is NaN or too large for it.
+        DataError: a value is NaN or too large for float16.
     """
     with np.errstate(over="ignore"):
         halves = np.asarray(tokens).astype(np.float16)
@@ -107,7 +107,7 @@ def _not_finite(image_id: str) -> DataError:
 
 
 def _has_non_finite(halves: np.ndarray) -> bool:
-    """Whether a float16 array holds NaN or infinity; by its bits, 20 times as fast as ``np.isfinite``."""
+    """Whether a float16 array contains NaN or infinity; tested on its bits, 20 times as fast as ``np.isfinite``."""
     return bool(((halves.view(np.uint16) & np.uint16(0x7FFF)) >= np.uint16(0x7C00)).any())
 
 
@@ -115,18 +115,18 @@ class FeatureReader(Reader):
     """Read a feature file image by image.
 
     Args:
-        foreground: the open masks of the part in these images, where the scorer asks for them.
-        texts: the open file of sentences about the part, likewise.
-        synthetic: labelled tokens of images made from these ones, likewise; see
+        foreground: the open masks of the object in these images, if the scorer needs them.
+        texts: the open file of sentences about the object, if the scorer needs it.
+        synthetic: labelled tokens of images made from these ones, if the scorer needs them; see
             `zsad.scoring.token_source.TokenSource`.
 
     Attributes:
         image_ids: identifiers, in the order of the first axis.
         layers: names of the layers.
         channels: width of a token.
-        cls_source: what `cls_tokens` are, ``"class token"`` or ``"mean of patch tokens"``.
+        cls_source: content of `cls_tokens`, ``"class token"`` or ``"mean of patch tokens"``.
         grid_sizes: int32 ``[image, 2]``, rows and columns of each image's patch grid.
-        provenance: what made the file.
+        provenance: how the file was made.
     """
 
     _format = FEATURES_FORMAT
@@ -156,7 +156,7 @@ class FeatureReader(Reader):
         return self.half_tokens(index).astype(np.float32)
 
     def half_tokens(self, index: int) -> np.ndarray:
-        """The same as it is stored, float16."""
+        """The same tokens as stored, float16."""
         rows, columns = self.grid_sizes[index]
         return self._read("patch_tokens", np.s_[index, :, :rows, :columns])
 
@@ -165,5 +165,5 @@ class FeatureReader(Reader):
         return self._read("cls_tokens", np.s_[:])
 
     def cls_tokens_of(self, index: int) -> np.ndarray:
-        """The same of one image, float32 ``[layer, channel]``."""
+        """The same for one image, float32 ``[layer, channel]``."""
         return self._read("cls_tokens", np.s_[index])

@@ -1,4 +1,4 @@
-"""What a method learnt from good reference images, in HDF5: a model, made once and asked many times."""
+"""The model that a method fits to normal reference images, in HDF5: computed once and used many times."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from zsad.files.hdf5 import Reader, Writer
 FITTED_FORMAT = "zsad-model-1"
 
 FIT, EVIDENCE = "fit", "evidence"
-NUMBERS = "iuf"  # the kinds of numbers that the arrays of a fit may be made of
+NUMBERS = "iuf"  # the NumPy kinds of numbers that the arrays of a fit may have
 
 
 class FittedWriter(Writer):
     """Write the arrays of a fit under names that the scorer chooses, and the scores of the references.
 
-    All lie in one piece each, so that none can claim more than there is in the file.
+    Each array is stored contiguously, so that none can claim more data than the file has.
 
     Args:
-        image_ids: of the references, as their features name them.
+        image_ids: of the references, as in their features.
         layers: names of the layers of the features that it is fitted to.
         channels: width of a token.
-        cls_source: what class tokens are, see `zsad.files.features.FeatureReader`.
+        cls_source: content of class tokens, see `zsad.files.features.FeatureReader`.
     """
 
     _format = FITTED_FORMAT
@@ -58,9 +58,9 @@ class FittedWriter(Writer):
         self.write_part(name, ..., array)
 
     def reserve(self, name: str, shape: Sequence[int], dtype: np.dtype | type) -> None:
-        """Make room for an array that comes in parts."""
+        """Reserve space for an array that is written in parts."""
         if np.dtype(dtype).kind not in NUMBERS or not np.prod(shape):
-            raise ValueError(f"'{name}' of {np.dtype(dtype)} and shape {tuple(shape)} is no array of numbers")
+            raise ValueError(f"'{name}' of {np.dtype(dtype)} and shape {tuple(shape)} is not an array of numbers")
         self._file[FIT].create_dataset(name, shape=tuple(shape), dtype=dtype)
 
     def write_part(self, name: str, place: Any, array: np.ndarray) -> None:
@@ -70,7 +70,7 @@ class FittedWriter(Writer):
     def write_evidence(
         self, image_ids: Sequence[str], anomaly_maps: Sequence[np.ndarray], image_scores: np.ndarray
     ) -> None:
-        """Store the scores of the references, each as if it were none of them.
+        """Store the scores of the references, each scored without itself.
 
         Args:
             image_ids: of the references that were scored.
@@ -92,11 +92,11 @@ class FittedReader(Reader):
     Attributes:
         image_ids: of the references.
         layers: names of the layers of the features that it is fitted to.
-        channels: width of a token of theirs.
-        cls_source: what class tokens are.
-        has_evidence: whether it holds scores of the references.
+        channels: width of their tokens.
+        cls_source: content of class tokens.
+        has_evidence: whether it contains scores of the references.
         reference_ids: of the references that were scored.
-        reference_maps: float32 ``[row, column]`` of each, as `Evidence` has them.
+        reference_maps: float32 ``[row, column]`` of each, as in `Evidence`.
         reference_scores: float64 ``[image]``.
     """
 
@@ -109,7 +109,7 @@ class FittedReader(Reader):
         self.cls_source = str(self._file.attrs["cls_source"])
         for name, dataset in self._file[FIT].items():
             if dataset.dtype.kind not in NUMBERS or dataset.chunks is not None:
-                raise ValueError(f"{name} is no array of numbers")
+                raise ValueError(f"{name} is not an array of numbers")
         self.has_evidence = EVIDENCE in self._file
         self.reference_ids: list[str] = []
         self.reference_maps: list[np.ndarray] = []
@@ -121,37 +121,37 @@ class FittedReader(Reader):
         self.reference_ids = group["image_id"].asstr()[:].tolist()
         self.reference_scores = _numbers(group["image_score"], np.float64)
         if len(self.reference_scores) != len(self.reference_ids) or not self.reference_ids:
-            raise ValueError("its scores are not those of its references")
+            raise ValueError("its scores do not match its references")
         if "anomaly_map" in group:
             grids = _numbers(group["grid_size"], np.int32).tolist()
             sizes = [rows * columns for rows, columns in grids]
             values = _numbers(group["anomaly_map"], np.float32)
             if len(grids) != len(self.reference_ids) or min(sizes) < 1 or sum(sizes) != len(values):
-                raise ValueError("its grids are not those of its maps")
+                raise ValueError("its grids do not match its maps")
             pieces = np.split(values, np.cumsum(sizes)[:-1])
             self.reference_maps = [piece.reshape(grid) for piece, grid in zip(pieces, grids, strict=True)]
 
     def array(self, name: str, dtype: np.dtype | type, shape: Sequence[int | None]) -> np.ndarray:
-        """An array as a whole; see `shape`."""
+        """Read a whole array; see `shape`."""
         self.shape(name, dtype, shape)
         whole = self.part(name, ...)
         if whole.dtype.kind == "f" and not np.isfinite(whole).all():
-            raise self.foreign(f"'{name}' holds numbers that are not finite")
+            raise self.foreign(f"'{name}' has numbers that are not finite")
         return whole
 
     def part(self, name: str, place: Any) -> np.ndarray:
-        """A part of an array."""
+        """Read a part of an array."""
         return self._read(f"{FIT}/{name}", place)
 
     def shape(self, name: str, dtype: np.dtype | type, shape: Sequence[int | None]) -> tuple[int, ...]:
-        """The shape of an array.
+        """Return the shape of an array.
 
         Args:
-            dtype: of its numbers.
-            shape: that it must have; None for an axis of any length but zero.
+            dtype: required type of its numbers.
+            shape: required shape; None for an axis of any length but zero.
 
         Raises:
-            DamagedFileError: it has another, or there is none of this name.
+            DamagedFileError: its type or shape differs, or there is no array of this name.
         """
         with self._damage_told():
             dataset = self._file[FIT].get(name)
@@ -166,15 +166,15 @@ class FittedReader(Reader):
         return found
 
     def foreign(self, fault: str) -> DamagedFileError:
-        """The error for what no writer of this version wrote."""
-        return DamagedFileError(self.path, f"is no model that this version of zsad makes ({fault})")
+        """The error for content that no writer of this version writes."""
+        return DamagedFileError(self.path, f"is not a model of this version of zsad ({fault})")
 
 
 def _numbers(dataset: h5py.Dataset, dtype: type) -> np.ndarray:
     """An array of the evidence."""
     if dataset.dtype != np.dtype(dtype) or dataset.chunks is not None:
-        raise ValueError(f"{dataset.name} is no array of {np.dtype(dtype)}")
+        raise ValueError(f"{dataset.name} is not an array of {np.dtype(dtype)}")
     values: np.ndarray = dataset[:]
     if not np.isfinite(values).all():
-        raise ValueError(f"{dataset.name} holds numbers that are not finite")
+        raise ValueError(f"{dataset.name} has numbers that are not finite")
     return values

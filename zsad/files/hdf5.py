@@ -1,7 +1,7 @@
-"""What all results in HDF5 share: whole files, checksums, and one sentence for a damaged one.
+"""Base classes of all results in HDF5: atomic writing, checksums, and one clear message for a damaged file.
 
-Every file has the attributes ``format`` and ``provenance`` (JSON), and carries digests of its bytes
-(`zsad.files.digests`), which are checked when it is read. Each format has a module of its own.
+Every file has the attributes ``format`` and ``provenance`` (JSON), and digests of its bytes (`zsad.files.digests`),
+which are checked when it is read. Each format has its own module.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from zsad.files.atomic import atomic_path
 from zsad.files.digests import CheckedFile, append_digests
 from zsad.files.json_values import without_nan
 
-PIECE = 1 << 16  # bytes, from which on what is written at once has blocks of its own among the digests
+PIECE = 1 << 16  # bytes; larger writes get their own blocks among the digests
 
 
 class Reader:
     """An open HDF5 result file; a context manager."""
 
-    _format: str  # empty for any
+    _format: str  # empty for any format
     _noun: str
     _has_images = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._bytes = CheckedFile(self.path)
-        self._datasets: dict[str, h5py.Dataset] = {}  # to open one takes longer than to read a little of it
+        self._datasets: dict[str, h5py.Dataset] = {}  # opening one takes longer than reading a little of it
         try:
             with self._damage_told():
                 self._file = h5py.File(self._bytes, "r")
                 found = self._file.attrs.get("format")
                 if self._format and found != self._format:
                     raise DamagedFileError(
-                        self.path, f"is no {self._noun} file (format {found!r}, expected {self._format!r})"
+                        self.path, f"is not a {self._noun} file (format {found!r}, expected {self._format!r})"
                     )
                 _refuse_strangers(self._file)
                 self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist() if self._has_images else []
@@ -52,18 +52,18 @@ class Reader:
             raise
 
     def _load(self) -> None:
-        """Read what is small, whole."""
+        """Read the small datasets completely."""
 
     def check(self) -> None:
-        """Check what has not been read yet, too.
+        """Check the parts that have not been read yet, too.
 
         Raises:
-            DamagedFileError: a part is not what its writer wrote.
+            DamagedFileError: a part differs from what was written.
         """
         self._bytes.check()
 
     def _read(self, name: str, place: Any) -> np.ndarray:
-        """A part of a dataset."""
+        """Read a part of a dataset."""
         with self._damage_told():
             if name not in self._datasets:
                 self._datasets[name] = self._file[name]
@@ -72,7 +72,7 @@ class Reader:
 
     @contextmanager
     def _damage_told(self) -> Iterator[None]:
-        """Raise one sentence for whatever HDF5 makes of bytes that are not as they were written."""
+        """Raise one clear error for any exception of HDF5 on damaged bytes."""
         if self._bytes.closed:
             raise DataError(f"{self.path} has been closed; open it again to read from it")
         try:
@@ -100,7 +100,7 @@ class Reader:
 
 
 def _refuse_strangers(group: h5py.Group) -> None:
-    """Refuse what no stage writes and what may lead to other files, or claims more than there is."""
+    """Reject unexpected members, which may lead to other files or claim more data than the file has."""
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} is a link")
@@ -108,26 +108,26 @@ def _refuse_strangers(group: h5py.Group) -> None:
         if isinstance(content, h5py.Group) and group.parent == group:
             _refuse_strangers(content)
         elif not isinstance(content, h5py.Dataset):
-            raise ValueError(f"{name} is no dataset")
+            raise ValueError(f"{name} is not a dataset")
         elif content.external or content.is_virtual:
-            raise ValueError(f"{name} lies in another file")
+            raise ValueError(f"{name} is in another file")
         elif content.chunks is None and content.id.get_storage_size() < content.nbytes:
             raise ValueError(f"{name} has no content")
 
 
 class _Disk(io.FileIO):
-    """A file for HDF5 to write to, which tells of an error once and then lets all be.
+    """A file for HDF5 to write to, which reports an error once and then ignores all writes.
 
-    The library itself loses in silence what it cannot write while it closes a file, and ends the process with it.
+    The library itself silently loses what it cannot write while it closes a file, and aborts the process.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
         self.failure: OSError | None = None
-        self.pieces: set[int] = set()  # where much at once was written
+        self.pieces: set[int] = set()  # positions of large writes
 
     def write(self, data: Any) -> int:
-        """Write all of it."""
+        """Write all bytes."""
         content = rest = memoryview(data).cast("B")
         if len(content) >= PIECE:
             self.pieces |= {self.tell(), self.tell() + len(content)}
@@ -150,7 +150,7 @@ class _Disk(io.FileIO):
 
 @contextmanager
 def written(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file, all of which is on the disk in the end; images go there at once, since each is a chunk."""
+    """Create an HDF5 file and flush it to the disk at the end; images are written at once, since each is a chunk."""
     with _Disk(path) as disk:
         try:
             with h5py.File(disk, "w", libver="latest", rdcc_nbytes=0) as file:
@@ -193,10 +193,10 @@ class Writer:
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """What made a result in HDF5, of whatever kind.
+    """Read the provenance of a result in HDF5 of any kind.
 
     Raises:
-        DataError: absent or damaged, as far as it needs to be read for that.
+        DataError: it does not exist or is damaged, as far as it is read.
     """
     with _AnyReader(path) as reader:
         return reader.provenance

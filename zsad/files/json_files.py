@@ -1,4 +1,4 @@
-"""JSON results, which carry a digest of their content."""
+"""JSON results with a digest of their content."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zsad.errors import DamagedFileError
 from zsad.files.atomic import write_text
 from zsad.files.json_values import canonical_json, read_foreign_json, without_nan
 
-DIGEST = "digest"  # the key of a JSON file under which that of all others stands
+DIGEST = "digest"  # the key of the digest of all other keys
 
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
-    """Write a result as JSON whole or not at all, with its digest; NaN and infinity are written as ``null``."""
+    """Write a result as JSON completely or not at all, with its digest; NaN and infinity are written as ``null``."""
     document = {key: item for key, item in without_nan(value).items() if key != DIGEST}
     document[DIGEST] = _json_digest(document)
     write_text(path, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
@@ -26,7 +26,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """Read what `write_json` wrote.
 
     Raises:
-        DataError: absent, or its content is not what was written.
+        DataError: it does not exist, or its content differs from what was written.
     """
     document = read_foreign_json(path)
     if not isinstance(document, dict) or DIGEST not in document:
@@ -34,10 +34,10 @@ def read_json(path: str | Path) -> dict[str, Any]:
     digest = document.pop(DIGEST)
     try:
         agrees = digest == _json_digest(document)
-    except ValueError:  # NaN, which we do not write
+    except ValueError:  # NaN, which is never written
         agrees = False
     if not agrees:
-        raise DamagedFileError(Path(path), "is damaged or was edited (its content does not agree with its digest)")
+        raise DamagedFileError(Path(path), "is damaged or was edited (its content does not match its digest)")
     return document
 
 

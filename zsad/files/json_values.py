@@ -1,4 +1,4 @@
-"""Values as JSON holds them, and JSON files that no stage wrote."""
+"""Convert values for JSON, and read JSON files that no stage wrote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_foreign_json(path: str | Path) -> Any:
     """Read a JSON file that no stage wrote.
 
     Raises:
-        DataError: the file is absent or not JSON.
+        DataError: the file does not exist or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -33,12 +33,12 @@ def canonical_json(value: Any) -> str:
 
 
 def number(value: float | None) -> float:
-    """A number of a JSON file, in which NaN is written as ``null``."""
+    """Convert a number of a JSON file, in which NaN is written as ``null``."""
     return math.nan if value is None else float(value)
 
 
 def without_nan(value: Any) -> Any:
-    """A value as JSON can hold it: arrays as lists, and None for a number that is not finite."""
+    """Convert a value for JSON: arrays to lists, and numbers that are not finite to None."""
     if isinstance(value, Mapping):
         return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

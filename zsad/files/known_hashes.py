@@ -1,13 +1,13 @@
-"""Hashes of large files, kept from one job to the next: a file of weights is read whole once, not by every job.
+"""Cache of the hashes of large files: a file of weights is hashed once, not by every job.
 
-A hash is believed for a file of the same path, inode, size, and times of change (of content and of the entry in the
-file system) in nanoseconds. A file that was changed less than two seconds before it was read is hashed each time: a
-clock of that resolution may give another change the same time. A file whose content changed and whose size and both
-times are as before, as on a disk whose bits flip, is out of reach: ``zsad download`` reads all of it again.
+A cached hash is used for a file with the same path, inode, size, and change times (of content and of inode) in
+nanoseconds. A file that was changed less than two seconds before it was read is hashed each time: with a clock of that
+resolution another change may have the same time. A change that keeps the size and both times, such as flipped bits on a
+disk, is not detected here: ``zsad download`` reads the whole file again.
 
-The hashes lie in the user's own cache, never in a shared folder, where others could say what a file holds: a file for
-each, written whole or not at all, so that jobs side by side do not disturb each other. What cannot be read or written
-there is no error, and is hashed anew.
+The hashes are in the user's own cache, never in a shared folder, where other users could change them. Each hash is one
+file, written completely or not at all, so that parallel jobs do not disturb each other. An unreadable or unwritable
+cache is not an error: the file is hashed again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from zsad.files.provenance import file_sha256
 from zsad.files.user_paths import user_cache
 from zsad.timing import HASHES, counted
 
-SMALL = 2**22  # bytes; below, reading a file takes no longer than looking up its hash
+SMALL = 2**22  # bytes; below, reading a file is as fast as looking up its hash
 SETTLED_NS = 2 * 10**9  # the coarsest resolution of a file system's times, as of FAT
 HEXADECIMAL = frozenset("0123456789abcdef")
 
@@ -39,10 +39,10 @@ logger = logging.getLogger(__name__)
 
 @counted(HASHES)
 def known_sha256(path: str | Path, *, anew: bool = False, clock: Clock = time.time_ns) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; by what is kept of it if it is unchanged.
+    """SHA-256 of a file's bytes, in hexadecimal; from the cache if the file is unchanged.
 
     Args:
-        anew: read the file in any case.
+        anew: always read the file.
         clock: the time now, in nanoseconds since 1970.
 
     Raises:
@@ -62,7 +62,7 @@ def known_sha256(path: str | Path, *, anew: bool = False, clock: Clock = time.ti
 
 
 def _state(path: str | Path) -> dict[str, Any]:
-    """What a file is known by: all of it changes, or may, as its content does."""
+    """The facts that identify a file's state; they change, or may change, with its content."""
     resolved = Path(path).resolve(strict=True)
     found = resolved.stat()
     return {
@@ -75,7 +75,7 @@ def _state(path: str | Path) -> dict[str, Any]:
 
 
 def _is_settled(state: dict[str, Any], now: int) -> bool:
-    """Whether a further change would show in the times of a file: they lie behind by more than their resolution."""
+    """Whether a further change would show in the times of a file: they are older than their resolution."""
     latest: int = max(state["changed_ns"], state["entry_changed_ns"])
     return latest + SETTLED_NS < now
 
@@ -86,7 +86,7 @@ def _place(state: dict[str, Any]) -> Path | None:
 
 
 def _kept(state: dict[str, Any]) -> str | None:
-    """The hash that is kept of a file in this state; None if there is none, or none that is whole."""
+    """The cached hash of a file in this state; None if there is none, or it is damaged."""
     place = _place(state)
     try:
         entry = json.loads(place.read_bytes()) if place is not None else None
@@ -107,4 +107,4 @@ def _keep(state: dict[str, Any], digest: str) -> None:
         with atomic_path(place) as temporary:
             temporary.write_text(json.dumps({**state, "sha256": digest}))
     except (OSError, DataError) as error:
-        logger.debug("the hash of %s is not kept: %s", state["path"], error)
+        logger.debug("the hash of %s is not cached: %s", state["path"], error)

@@ -1,7 +1,7 @@
-"""Weights that a method has learned and all that is known of them, in one safetensors file.
+"""Weights that a method has learned, with all facts about them, in one safetensors file.
 
-A file holds tensors and, in its metadata, one JSON object of facts: what was trained, on what, how, and what may read
-it. No code is ever run to read one. Whoever gets such a file from somebody else can use it by its path.
+A file holds tensors and, in its metadata, one JSON object of facts: what was trained, on what, how, and for which
+readers. Reading a file never runs code. A file from another user can be used by its path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORMAT, _FACTS, _DIGEST = "format", "facts", "sha256"  # keys of the metadata
 
 
 class Learned(NamedTuple):
-    """What was learned.
+    """Learned weights.
 
     Attributes:
         tensors: by name, of any number format of numpy.
@@ -55,13 +55,13 @@ def to_bytes(learned: Learned) -> bytes:
 
 
 def from_bytes(content: bytes, path: Path) -> Learned:
-    """What `to_bytes` made.
+    """Read the output of `to_bytes`.
 
     Args:
-        path: of the file that holds it, for messages.
+        path: of the file, for messages.
 
     Raises:
-        DamagedFileError: it is damaged, or something else.
+        DamagedFileError: it is damaged, or another kind of file.
     """
     metadata = _metadata(content, path)
     try:
@@ -71,14 +71,14 @@ def from_bytes(content: bytes, path: Path) -> Learned:
     except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise DamagedFileError(path, f"is damaged ({type(error).__name__})") from None
     if digest != metadata.get(_DIGEST) or not isinstance(facts, dict):
-        raise DamagedFileError(path, "is damaged (its digest is another)")
+        raise DamagedFileError(path, "is damaged (its digest does not match)")
     if odd := next((name for name, tensor in tensors.items() if not np.isfinite(tensor).all()), None):
-        raise DamagedFileError(path, f"is damaged ('{odd}' holds numbers that are not finite)")
+        raise DamagedFileError(path, f"is damaged ('{odd}' has numbers that are not finite)")
     return Learned(tensors, facts)
 
 
 def write_learned(path: Path, learned: Learned) -> None:
-    """Write a file, whole or not at all.
+    """Write a file completely or not at all.
 
     Raises:
         DataError: see `atomic_path`.
@@ -88,21 +88,21 @@ def write_learned(path: Path, learned: Learned) -> None:
 
 
 def read_learned(path: Path) -> Learned:
-    """Read a file, all of it.
+    """Read a whole file.
 
     Raises:
-        DataError: it is absent or cannot be read.
-        DamagedFileError: it is damaged, or no file of learned weights.
+        DataError: it does not exist or cannot be read.
+        DamagedFileError: it is damaged, or not a file of learned weights.
     """
     return from_bytes(_content(path), path)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts alone, of which the digest is not checked: no tensor is read.
+    """Read only the facts, without checking the digest: no tensor is read.
 
     Raises:
-        DataError: it is absent or cannot be read.
-        DamagedFileError: it is damaged, or no file of learned weights.
+        DataError: it does not exist or cannot be read.
+        DamagedFileError: it is damaged, or not a file of learned weights.
     """
     if not path.is_file():
         raise _absent(path)
@@ -124,7 +124,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def _ordered(content: bytes) -> bytes:
-    """A safetensors file with its metadata in the order of their keys; the library writes them in a random one."""
+    """Sort the metadata of a safetensors file by key; the library writes them in random order."""
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -143,12 +143,12 @@ def _content(path: Path) -> bytes:
 
 
 def _absent(path: Path) -> DataError:
-    what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
+    what = "is a folder" if path.is_dir() else "is not a regular file" if path.exists() else "does not exist"
     return DataError(f"the learned weights {path} {what}; correct the path, or put the file there")
 
 
 def _metadata(content: bytes, path: Path) -> dict[str, str]:
-    """The metadata of a file's content, of which the header alone is parsed."""
+    """The metadata of a file's content; only the header is parsed."""
     try:
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
@@ -163,5 +163,5 @@ def _metadata(content: bytes, path: Path) -> dict[str, str]:
 def _check_format(metadata: Mapping[str, str], path: Path) -> None:
     if metadata.get(_FORMAT) != LEARNED_FORMAT:
         found = metadata.get(_FORMAT, "")
-        what = f"has the format '{found}'" if found else "is not a file of weights that zsad has learned"
+        what = f"has the format '{found}'" if found else "is not a file of weights learned by zsad"
         raise DamagedFileError(path, f"{what}, and this version reads '{LEARNED_FORMAT}'")

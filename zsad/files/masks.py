@@ -36,7 +36,7 @@ class MaskWriter(PackedWriter):
         Args:
             mask: bool ``[height, width]`` at the image's resolution.
             mask_score: greatest anomaly score under the mask; 0 for an empty mask.
-            regions: a JSON object for each region: what prompted it (box, points, score), whether it was accepted, why.
+            regions: a JSON object per region: its prompt (box, points, score), whether it was accepted, and why.
         """
         self._file["size"][self._next] = mask.shape
         self._file["mask_score"][self._next] = mask_score
@@ -66,7 +66,7 @@ class MaskReader(PackedReader):
         return np.unpackbits(self._packed(index), count=int(height) * int(width)).reshape(height, width).astype(bool)
 
     def regions(self, index: int) -> list[dict[str, Any]]:
-        """The regions of one image: prompt, score, accepted or not."""
+        """The regions of one image: prompt, score, and whether accepted."""
         with self._damage_told():
             regions: list[dict[str, Any]] = json.loads(self._file["regions"].asstr()[index])
             return regions

@@ -12,10 +12,10 @@ from zsad.files.hdf5 import Reader, Writer
 
 
 class PackedWriter(Writer):
-    """Write a byte string an image, in order.
+    """Write one byte string per image, in order.
 
     Class attributes:
-        _content: what the byte strings are, for messages.
+        _content: name of the byte strings, for messages.
         _packing: further options of their dataset, such as ``compression``.
     """
 
@@ -36,7 +36,7 @@ class PackedWriter(Writer):
         self._next = 0
 
     def _pack(self, content: np.ndarray) -> None:
-        """Store that of the next image, uint8 ``[byte]``, which may be empty."""
+        """Store the byte string of the next image, uint8 ``[byte]``, which may be empty."""
         packed, start = self._file["packed"], self._file["packed"].shape[0]
         packed.resize((start + content.size,))
         if content.size:
@@ -51,11 +51,11 @@ class PackedWriter(Writer):
 
 
 class PackedReader(Reader):
-    """Read a byte string an image."""
+    """Read one byte string per image."""
 
     def _load(self) -> None:
         self._offsets: np.ndarray = self._file["offset"][:]
 
     def _packed(self, index: int) -> np.ndarray:
-        """That of an image, uint8 ``[byte]``."""
+        """The byte string of an image, uint8 ``[byte]``."""
         return self._read("packed", np.s_[self._offsets[index] : self._offsets[index + 1]])

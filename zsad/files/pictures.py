@@ -1,4 +1,4 @@
-"""Encoded pictures of a category's images, in HDF5: thumbnails, and what a method draws on them."""
+"""Encoded pictures of a category's images, in HDF5: thumbnails, and overlays of a method."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ HEADING = (
     "low",
     "high",
     "colours",
-)  # what layers say of themselves
+)  # attributes of layers
 
 Polygon = list[float]
 
 
 class PictureWriter(PackedWriter):
-    """Write an encoded picture an image, one after the other in order."""
+    """Write one encoded picture per image, in order."""
 
     _content = "pictures"
 
     def append(self, picture: bytes) -> None:
-        """Store the next image's picture, e.g. the bytes of a JPEG file; no bytes where there is none."""
+        """Store the next image's picture, e.g. the bytes of a JPEG file; no bytes if there is none."""
         self._pack(np.frombuffer(picture, dtype=np.uint8))
 
 
@@ -42,7 +42,7 @@ class PictureReader(PackedReader):
     """Read encoded pictures.
 
     Attributes:
-        weights: int64 ``[image]``, bytes of each picture; 0 where there is none.
+        weights: int64 ``[image]``, bytes of each picture; 0 if there is none.
     """
 
     _noun = "picture"
@@ -52,31 +52,31 @@ class PictureReader(PackedReader):
         self.weights: np.ndarray = np.diff(self._offsets)
         ends = (0, *self._file["packed"].shape)
         if (*self._offsets[[0, -1]],) != ends or len(self.weights) != len(self) or (self.weights < 0).any():
-            raise ValueError("its pictures do not lie one after the other")
+            raise ValueError("its pictures are not stored one after the other")
 
     def picture(self, index: int) -> bytes:
-        """The picture of one image as the bytes of a file; empty where there is none."""
+        """The picture of one image as the bytes of a file; empty if there is none."""
         return self._packed(index).tobytes()
 
 
 class ThumbnailWriter(PictureWriter):
-    """Write the images themselves, made small: JPEG."""
+    """Write thumbnails of the images, as JPEG."""
 
     _format = THUMBNAILS_FORMAT
 
 
 class ThumbnailReader(PictureReader):
-    """Read the images themselves, made small: JPEG."""
+    """Read thumbnails of the images, as JPEG."""
 
     _format = THUMBNAILS_FORMAT
     _noun = "thumbnail"
 
 
 class LayerWriter(PictureWriter):
-    """Write what a method says of each image: its anomaly map as a grey PNG, and the outline of what it marks.
+    """Write a method's results for each image: its anomaly map as a grey PNG, and the outlines of marked regions.
 
     Args:
-        heading: whose they are, and on which scale the maps are: the names of `HEADING`, at least.
+        heading: the method and the scale of the maps: at least the names in `HEADING`.
     """
 
     _format = LAYERS_FORMAT
@@ -93,16 +93,16 @@ class LayerWriter(PictureWriter):
         self._file.create_dataset("outline", shape=(len(self.image_ids),), dtype=h5py.string_dtype())
 
     def write(self, picture: bytes, outline: Sequence[Polygon]) -> None:
-        """Store the next image's map and the polygons around what is marked (x, y, x, y, ... in shares of its size)."""
+        """Store the next image's map and the polygons around marked regions (x, y, x, y, ... relative to its size)."""
         self._file["outline"][self._next] = json.dumps(outline, separators=(",", ":"), allow_nan=False)
         self.append(picture)
 
 
 class LayerReader(PictureReader):
-    """Read what a method says of each image.
+    """Read a method's results for each image.
 
     Attributes:
-        heading: as it was written.
+        heading: as written.
     """
 
     _format = LAYERS_FORMAT
@@ -112,9 +112,9 @@ class LayerReader(PictureReader):
         super()._load()
         self.heading: dict[str, Any] = json.loads(self._file.attrs["heading"])
         if missing := [name for name in HEADING if name not in self.heading]:
-            raise ValueError(f"it does not say its {missing[0]}")
+            raise ValueError(f"it lacks its {missing[0]}")
 
     def outlines(self) -> list[list[Polygon]]:
-        """The polygons around what is marked, of every image."""
+        """The polygons around marked regions, of every image."""
         with self._damage_told():
             return [json.loads(outline) for outline in self._file["outline"].asstr()[:]]

@@ -1,4 +1,4 @@
-"""What made a result: parameters, inputs, model, library versions, device, seed and seconds."""
+"""Provenance of a result: parameters, inputs, model, library versions, device, seed and seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INHERITED_KEYS = ("contents_sha256", "image_list_sha256", "images_sha256", "mode
 
 
 def library_versions() -> dict[str, str]:
-    """Installed versions of the packages that can change a number."""
+    """Installed versions of the packages that can affect results."""
     versions = {"python": platform.python_version()}
     for package in VERSIONED_PACKAGES:
         try:
@@ -38,7 +38,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _version(package: str) -> str:
-    """As the library of metadata tells it, which takes its time to parse the whole description of a package."""
+    """The version from the metadata; faster than parsing the whole description of a package."""
     found = distribution(package)
     line = re.search(r"^Version: *(\S+) *$", found.read_text("METADATA") or "", re.MULTILINE)
     return found.version if line is None else line[1]
@@ -50,12 +50,12 @@ def stage_provenance(stage: str, params: Mapping[str, Any], **details: Any) -> d
 
 
 def inherited(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of an input's provenance that holds for what is made from it."""
+    """The part of an input's provenance that also applies to results made from it."""
     return {key: provenance[key] for key in INHERITED_KEYS if key in provenance}
 
 
 def contents_sha256(contents: Mapping[str, str]) -> str:
-    """SHA-256, in hexadecimal, of which images there are, in whatever order: of their names and of their bytes.
+    """SHA-256, in hexadecimal, of a set of images: of their names and bytes, independent of their order.
 
     Args:
         contents: the SHA-256 of each image's bytes, by its identifier.

@@ -21,8 +21,8 @@ class ScoreWriter(Writer):
 
     Args:
         grid_sizes: int ``[image, 2]``; beyond its own grid an image's map is NaN.
-        setting: one of the settings of DESIGN, e.g. ``"zero-shot-single"``.
-        localises: False where a method scores images alone; each map then holds its image's score everywhere.
+        setting: what the method may see, e.g. ``"zero-shot-single"``.
+        localises: False if a method scores only images; each map then has its image's score everywhere.
     """
 
     _format = SCORES_FORMAT
@@ -78,11 +78,11 @@ class ScoreReader(Reader):
     """Read anomaly maps and image scores.
 
     Attributes:
-        setting: how much the method may see, e.g. ``"zero-shot-batch"``.
-        localises: whether the maps say where a defect is; otherwise each holds its image's score everywhere.
+        setting: what the method may see, e.g. ``"zero-shot-batch"``.
+        localises: whether the maps show where a defect is; otherwise each has its image's score everywhere.
         image_scores: float32 ``[image]``, greater is more anomalous.
-        seconds: float32 ``[image]``, scoring time (a batch method's time is shared out evenly).
-        notes: one remark an image, usually empty.
+        seconds: float32 ``[image]``, scoring time (a batch method's time is divided evenly).
+        notes: one remark per image, usually empty.
         grid_sizes: int32 ``[image, 2]``.
     """
 

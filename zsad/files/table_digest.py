@@ -1,10 +1,9 @@
-"""CSV tables that tell whether they were changed after they were made.
+"""CSV tables with digests that show whether they were changed after they were written.
 
-The last column holds a digest for each row, chained from the end of the table to its start: it covers the row's cells
+The last column has a digest for each row, chained from the end of the table to its start: it covers the row's cells
 with the names of their columns, and the digest of the next row; the first one covers the number of rows, too. So a
-cell, a line or an order that was changed is noticed, and so is a line that was lost or added, at either end. How a
-program ends its lines or quotes its cells does not matter. Cells are kept safe for spreadsheets by
-`zsad.files.csv_cells`.
+changed cell, line or order is detected, and so is a line that was lost or added, at either end. Line endings and the
+quoting of cells do not matter. `zsad.files.csv_cells` makes the cells safe for spreadsheets.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ RUN_AGAIN = "delete it and run again"
 
 
 def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with digests; one without rows has a line of column names alone, without that of the digests.
+    """Write a table with digests; one without rows has only a line of column names, without that of the digests.
 
     Args:
-        rows: cells in the order of the columns, of text or of what becomes text by `str`; None is an empty cell.
+        rows: cells in the order of the columns, as text or values that `str` converts; None is an empty cell.
     """
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
     digests = row_digests(columns, texts)
@@ -42,32 +41,32 @@ def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[Sequenc
 
 
 def read_table(
-    path: str | Path, columns: Sequence[str], optional: Sequence[str] = (), *, what: str, mend: str = RUN_AGAIN
+    path: str | Path, columns: Sequence[str], optional: Sequence[str] = (), *, what: str, fix: str = RUN_AGAIN
 ) -> list[dict[str, str]]:
-    """The rows of a table by column, without the digests.
+    """Read the rows of a table by column, without the digests.
 
     Args:
-        columns: that it must have, in this order.
-        optional: that it may have behind those.
-        what: it is meant to be, e.g. ``"manifest"``, for messages.
-        mend: what can be done about a change, for messages.
+        columns: required columns, in this order.
+        optional: columns that may follow them.
+        what: name of the table, e.g. ``"manifest"``, for messages.
+        fix: what the user can do about a change, for messages.
 
     Raises:
-        DataError: the table is absent, was changed after it was made, or is no such table.
+        DataError: the table does not exist, was changed after it was written, or is not such a table.
     """
     found, *rows = _read(path, what)
     names = [name for name in found if name != COLUMN]
     if names != [*columns, *(name for name in optional if name in names)]:
-        raise DataError(f"{path} is no {what} (its columns are {', '.join(found)}); {RUN_AGAIN}")
+        raise DataError(f"{path} is not a valid {what} (its columns are {', '.join(found)}); {RUN_AGAIN}")
     cells = [[decoded(cell) for cell in row[:-1]] for row in rows]
     is_whole = all(len(row) == len(found) for row in rows) and (found == [*names, COLUMN] if rows else found == names)
     if not is_whole or row_digests(names, cells) != [row[-1] for row in rows]:
-        raise DataError(f"{path} was changed after it was made; {mend}")
+        raise DataError(f"{path} was changed after it was made; {fix}")
     return [dict(zip(names, row, strict=True)) for row in cells]
 
 
 def row_digests(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The digest of each row, hexadecimal; see this module."""
+    """The digest of each row, hexadecimal; see the module's description."""
     digests: list[str] = []
     following = ""
     for index in reversed(range(len(rows))):
@@ -78,7 +77,7 @@ def row_digests(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
 
 
 def _read(path: str | Path, what: str) -> list[list[str]]:
-    """All rows, that of the columns' names first."""
+    """Read all rows, including the column names."""
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return list(csv.reader(stream, strict=True)) or [[]]
@@ -87,4 +86,4 @@ def _read(path: str | Path, what: str) -> list[list[str]]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); make it readable, or {RUN_AGAIN}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no {what} ({error}); {RUN_AGAIN}") from None
+        raise DataError(f"{path} is not a valid {what} ({error}); {RUN_AGAIN}") from None

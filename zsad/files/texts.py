@@ -1,4 +1,4 @@
-"""Embeddings of the sentences that say what is normal and what is not, in HDF5."""
+"""Text embeddings of sentences that describe normal and anomalous states, in HDF5."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 from zsad.files.hdf5 import Reader, Writer
 
 TEXTS_FORMAT = "zsad-texts-1"
-NORMAL, ANOMALOUS = 0, 1  # the states of a part that sentences tell of
+NORMAL, ANOMALOUS = 0, 1  # the states of an object that sentences describe
 
 
 class TextWriter(Writer):
-    """Write the sentences of one set of prompts about one part, and their embeddings.
+    """Write the sentences of one prompt set about one object, and their embeddings.
 
     Args:
-        sentences: word by word; of learned prompts a description of each.
-        states: `NORMAL` or `ANOMALOUS`, one a sentence; both occur.
-        embeddings: float32 ``[sentence, channel]`` as the text tower gives them, of any length.
-        patch_part: the channels, from the first to before the last, that patches are compared with; the vectors of
-            whole images are compared with all.
+        sentences: their text; for learned prompts a description of each.
+        states: `NORMAL` or `ANOMALOUS`, one per sentence; both occur.
+        embeddings: float32 ``[sentence, channel]`` from the text tower, not normalised.
+        patch_part: range of the channels (first, last exclusive) that patches are compared with; vectors of whole
+            images are compared with all channels.
     """
 
     _format = TEXTS_FORMAT
@@ -53,14 +53,14 @@ class TextWriter(Writer):
 
 
 class TextReader(Reader):
-    """Read a file of texts, which is small, whole.
+    """Read a file of texts, which is small, completely.
 
     Attributes:
-        sentences: word by word.
+        sentences: their text.
         states: int8 ``[sentence]``, `NORMAL` or `ANOMALOUS`.
-        embeddings: float32 ``[sentence, channel]``, of any length.
-        patch_part: the channels that patches are compared with, from the first to before the last.
-        provenance: what made the file; ``"part_name"`` and ``"prompts"`` say what was asked.
+        embeddings: float32 ``[sentence, channel]``, not normalised.
+        patch_part: range of the channels that patches are compared with (first, last exclusive).
+        provenance: how the file was made; ``"part_name"`` and ``"prompts"`` give the object and the prompts.
     """
 
     _format = TEXTS_FORMAT
@@ -78,18 +78,18 @@ class TextReader(Reader):
 def check_texts(
     sentences: Sequence[str], states: np.ndarray, embeddings: np.ndarray, patch_part: tuple[int, int]
 ) -> None:
-    """Refuse sentences and embeddings that do not go together.
+    """Reject sentences and embeddings that do not match.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not match.
     """
     if embeddings.ndim != 2 or embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
         raise ValueError("its embeddings are not finite vectors")
     if states.shape != (len(sentences),) or len(embeddings) != len(sentences):
-        raise ValueError("its embeddings are not those of its sentences")
+        raise ValueError("its embeddings do not match its sentences")
     if set(states.tolist()) != {NORMAL, ANOMALOUS}:
-        raise ValueError("its sentences do not tell of both states")
+        raise ValueError("its sentences do not describe both states")
     if not (embeddings**2).sum(axis=1).all():
-        raise ValueError("an embedding has no direction")
+        raise ValueError("an embedding has length 0")
     if not 0 <= patch_part[0] < patch_part[1] <= embeddings.shape[1]:
         raise ValueError(f"patches cannot be compared with the channels {patch_part}")

@@ -1,9 +1,8 @@
-"""How Snakemake is told of paths that people named: by name, or by a digest where it would misread the name.
+"""Track user-named paths in Snakemake: by name, or by a digest if Snakemake would misread the name.
 
-Snakemake reads ``{word}`` in a path as a wildcard and ``<word>`` as a path variable, and has no way to escape either. A
-file with such a name cannot be an input. Its size and time of change go into a parameter instead, so that a changed
-file makes the same steps run again. Where a path must be a part of a pattern, such as the folder of downloads, it is
-refused.
+Snakemake reads ``{word}`` in a path as a wildcard and ``<word>`` as a path variable, and cannot escape either. A file
+with such a name cannot be an input. Its size and modification time go into a parameter instead, so that a changed file
+makes the same steps run again. If a path must be a part of a pattern, such as the folder of downloads, it is rejected.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ SYNTAX = frozenset("{}<>")
 
 
 def has_syntax(text: str | Path) -> bool:
-    """Whether Snakemake may read something else than what is written."""
+    """Whether Snakemake may misread the text."""
     return not SYNTAX.isdisjoint(str(text))
 
 
 def is_literal(path: str | Path) -> bool:
-    """Whether Snakemake takes the path as it is written, and without a warning for each job that reads it."""
+    """Whether Snakemake reads the path literally, and without a warning for each job that reads it."""
     text = str(path)
     return not has_syntax(text) and text == text.strip(" ") and len(text.splitlines()) == 1
 
@@ -35,13 +34,13 @@ def literal(paths: Iterable[str | Path]) -> list[str]:
 
 
 def stamp(paths: Iterable[str | Path]) -> str:
-    """A digest of names, sizes and times of the files that cannot be inputs, hexadecimal; empty if none."""
+    """A digest of names, sizes and times of the files that cannot be inputs, hexadecimal; empty if there are none."""
     states = [_state(Path(path)) for path in paths if not is_literal(path)]
     return hashlib.sha256(repr(states).encode(errors="surrogateescape")).hexdigest() if states else ""
 
 
 def check_folder_of_downloads(folder: Path) -> None:
-    """Refuse a folder that cannot be a part of a pattern, as the outputs of a rule are.
+    """Reject a folder that cannot be a part of a pattern, as required for the outputs of a rule.
 
     Raises:
         ConfigError: Snakemake would misread it.
@@ -54,10 +53,10 @@ def check_folder_of_downloads(folder: Path) -> None:
 
 
 def check_workflow_folder(folder: Path) -> None:
-    """Refuse a folder of the workflow whose scripts Snakemake would not find, or whose library Python would not.
+    """Reject a folder of the workflow in which Snakemake would not find the scripts, or Python the library.
 
     Raises:
-        ConfigError: it has braces in its path, or what separates paths in lists of them.
+        ConfigError: its path contains braces, or the separator of path lists.
     """
     reasons = {**dict.fromkeys("{}", "Snakemake would misread"), os.pathsep: "separates folders in PYTHONPATH"}
     for sign, reason in reasons.items():
@@ -68,7 +67,7 @@ def check_workflow_folder(folder: Path) -> None:
 
 
 def local_files(model: str | None) -> list[str]:
-    """The files of a model that lies in a local folder, sorted, or the single file that it is; none for any other."""
+    """The files of a model in a local folder, sorted, or its single file; empty for any other model."""
     if model is None or not Path(model).exists():
         return []
     path = Path(model)
@@ -77,7 +76,7 @@ def local_files(model: str | None) -> list[str]:
 
 
 def _state(path: Path) -> tuple[str, int, int]:
-    """Path, size in bytes and time of change in ns; -1 for what is absent."""
+    """Path, size in bytes and modification time in ns; -1 for a missing file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What is told of a training wherever its result is: in models, scores, evaluations and tables."""
+"""The facts about a training that accompany its results in models, scores, evaluations and tables."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from zsad.files.learned import Learned
 
 TRAINING: Final = "training"  # its key in provenance and evaluations
-MEMBERS: Final = "members"  # the key of the trainings of several methods, by their names
-NOTES: Final = "notes"  # the key of sentences on what could not be learned
+MEMBERS: Final = "members"  # key of the trainings of several methods, by their names
+NOTES: Final = "notes"  # key of sentences on what could not be learned
 _TOLD = ("seed", "steps", "loss", "held_out", "parameters", "trained_on", NOTES)
 
 
 def training_of(learned: Learned) -> dict[str, Any]:
-    """What is told of learned weights.
+    """The facts about learned weights.
 
-    ``"seed"``, ``"steps"``, ``"loss"`` (at the end), ``"held_out"`` (the loss on what was held out), ``"parameters"``
-    (their number), ``"trained_on"``, ``"notes"``, as far as the facts have them, and ``"weights_sha256"``, that of
+    ``"seed"``, ``"steps"``, ``"loss"`` (at the end), ``"held_out"`` (the loss on held-out data), ``"parameters"``
+    (their number), ``"trained_on"``, ``"notes"``, as far as known, and ``"weights_sha256"`` from
     `zsad.files.learned.weights_sha256`.
     """
     told = {name: learned.facts[name] for name in _TOLD if learned.facts.get(name) not in (None, [])}
@@ -28,7 +28,7 @@ def training_of(learned: Learned) -> dict[str, Any]:
 
 
 def trainings_together(trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What is told of scores that are made of those of several methods; empty if none of these was trained."""
+    """The facts about scores that combine several methods; empty if none of these was trained."""
     trained = {name: dict(training) for name, training in trainings.items() if training}
     return {MEMBERS: trained} if trained else {}
 
@@ -46,6 +46,6 @@ def single_trainings(training: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
 
 
 def training_notes(training: Mapping[str, Any]) -> list[str]:
-    """What could not be learned, a sentence each, each once."""
+    """Remarks on what could not be learned, a sentence each, without repetitions."""
     notes = (str(note) for _, single in single_trainings(training) for note in single.get(NOTES, ()))
     return list(dict.fromkeys(notes))

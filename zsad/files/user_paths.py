@@ -1,8 +1,8 @@
-"""Paths as people write them in a configuration: ``~`` is the home folder, in this one place and so for everybody.
+"""Expand user paths from a configuration: ``~`` is the home folder.
 
-Whoever reads a path from the configuration gets it with the home folder written out: the check, Snakemake, the jobs,
-and what results are named by. Variables such as ``$HOME`` are not replaced: what they stand for may differ between
-the machine that starts a run and those that compute.
+All readers of a path from the configuration get the expanded form: the check, Snakemake, the jobs, and the names of
+results. Variables such as ``$HOME`` are not replaced: their values may differ between the machine that starts a run and
+those that compute.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 
 def expanded(path: str) -> str:
-    """The path with a ``~`` or ``~user`` at its beginning written out; anything else, e.g. a URL, as it is.
+    """Expand a ``~`` or ``~user`` at the beginning of a path; anything else, e.g. a URL, is unchanged.
 
     Raises:
-        ValueError: it is in the home folder of nobody, or has a variable in it and does not exist.
+        ValueError: the user has no home folder, or the path contains a variable and does not exist.
     """
     if "://" in path:
         return path
@@ -30,20 +30,20 @@ def expanded(path: str) -> str:
         path = _with_home(path)
     if (variable := _VARIABLE.search(path)) and not os.path.lexists(path):
         raise ValueError(
-            f"it does not exist, and variables such as {variable[0]} are not replaced in paths; write the folder out, "
+            f"it does not exist, and variables such as {variable[0]} are not replaced in paths; write the full path, "
             "or begin with '~/' for the home folder"
         )
     return path
 
 
 def shell_sign(path: str | Path) -> str:
-    """The first sign in a path that a shell would not take as it is written; empty if there is none."""
+    """The first character in a path that a shell would not read literally; empty if there is none."""
     found = _SHELL.search(str(path))
     return found[0] if found else ""
 
 
 def user_cache(name: str) -> Path | None:
-    """A folder of the user's own for what this project keeps of a kind; None for a user without a home folder."""
+    """The user's cache folder of this project for one kind of data; None for a user without a home folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
         return (cache if cache.is_absolute() else Path.home() / ".cache") / "zsad" / name
@@ -64,5 +64,5 @@ def _with_home(path: str) -> str:
         owner = Path(path).parts[0].removeprefix("~")
         raise ValueError(
             f"{f'user {owner!r}' if owner else 'the user of this process'} has no home folder on this machine; "
-            f"write the folder out, or './{path}' if that is its name"
+            f"write the full path, or './{path}' if that is its name"
         ) from None

@@ -1,4 +1,4 @@
-"""YAML that people write: read strictly, so that a slip of the hand is one sentence and not a traceback or silence."""
+"""Read users' YAML files strictly, so that a mistake gives one clear message, not a traceback or silence."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zsad.errors import ConfigError
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _UNFIT = (ValueError, AttributeError, LookupError, TypeError, RecursionError)
-"""What YAML raises of what does not fit its type, as a date of month 13, and of thousands of brackets."""
+"""Exceptions of YAML for values of a wrong type, such as a date with month 13, and for deep nesting."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which no key stands twice in a mapping: otherwise the last one would win in silence."""
+    """YAML loader that rejects repeated keys in a mapping, of which the last would silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[Hashable, int] = {}
@@ -30,30 +30,30 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, Hashable):
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key}' stands in line {seen[key]} already", key_node.start_mark
+                        None, None, f"the key '{key}' is already in line {seen[key]}", key_node.start_mark
                     )
                 seen[key] = line
         return super().construct_mapping(node, deep=deep)
 
 
-def read_yaml(path: Path, kind: str, mend: str = "correct it") -> Any:
-    """The content of a file of YAML or JSON in UTF-8, with a byte order mark or without.
+def read_yaml(path: Path, kind: str, fix: str = "correct it") -> Any:
+    """Read a file of YAML or JSON in UTF-8, with or without a byte order mark.
 
     Args:
-        kind: what the file is called in messages, e.g. ``"configuration file"``.
-        mend: what to do where YAML does not say more than that it is none.
+        kind: name of the file in messages, e.g. ``"configuration file"``.
+        fix: what to do if the YAML error gives no details.
 
     Raises:
-        ConfigError: it is absent, not text in UTF-8, no YAML, or has a key twice.
+        ConfigError: it does not exist, is not text in UTF-8, is not YAML, or has a key twice.
     """
     try:
         text = _text(path, kind)
-        # Of JSON, YAML takes all but tabs; a SafeLoader that refuses more reads the rest.
+        # YAML accepts all JSON but tabs; a strict SafeLoader reads the rest.
         return json.loads(text) if path.suffix == ".json" else yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {_problem(error, mend)}") from None
+        raise ConfigError(f"{path} is not valid YAML: {_problem(error, fix)}") from None
     except _UNFIT as error:
-        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; {mend}") from None
+        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; {fix}") from None
 
 
 def _text(path: Path, kind: str) -> str:
@@ -70,14 +70,14 @@ def _text(path: Path, kind: str) -> str:
         raise ConfigError(f"the {kind} {path} is not text in UTF-8 (line {line}); save it as UTF-8") from None
 
 
-def _problem(error: yaml.YAMLError, mend: str) -> str:
-    """What is wrong, where, and how to mend it."""
+def _problem(error: yaml.YAMLError, fix: str) -> str:
+    """The error, its place and the fix."""
     mark = getattr(error, "problem_mark", None)
     reason = getattr(error, "problem", None) or " ".join(str(error).split())
     if "'\\t'" in reason:
         reason = "it is indented by a tab"
-        mend = "use spaces"
+        fix = "use spaces"
     elif "already" in reason:
-        mend = "take one of the two out"
+        fix = "remove one of the two"
     where = f"line {mark.line + 1}: " if mark is not None else ""
-    return f"{where}{reason}; {mend}"
+    return f"{where}{reason}; {fix}"

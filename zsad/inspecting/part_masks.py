@@ -21,7 +21,7 @@ class PartFinder:
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
-        ConfigError, ModelError: see `SegmenterPart.load`.
+        ConfigError, ModelError: see `SegmenterConfig.load`.
     """
 
     def __init__(self, segmenter: Mapping[str, Any], options: Mapping[str, Any], device: str) -> None:
@@ -43,7 +43,7 @@ class PartFinder:
 
 
 class MemoryMasks:
-    """Masks of the object in memory; see `zsad.scoring.token_source.PartMasks`.
+    """Masks of the object in memory; see `zsad.scoring.token_source.ForegroundMasks`.
 
     Args:
         parts: one for each photograph.

@@ -17,7 +17,7 @@ from zsad.inspecting.encoder import Encoder, Prepared, described, is_same_model
 from zsad.inspecting.inspection import Failure
 from zsad.inspecting.model_file import name_of, part_finder_of
 from zsad.inspecting.reading import cores, pixels_of
-from zsad.scoring.token_source import MemoryTokens, PartMasks
+from zsad.scoring.token_source import ForegroundMasks, MemoryTokens
 
 if TYPE_CHECKING:
     from zsad.segmentation.foreground import ObjectMask
@@ -162,7 +162,7 @@ def _name(path: Path | None, place: int) -> str:
     return str(path) if path is not None and base_id(str(path)) == str(path) else str(place)
 
 
-def _masks(parts: Sequence[ObjectMask], names: Sequence[str]) -> PartMasks | None:
+def _masks(parts: Sequence[ObjectMask], names: Sequence[str]) -> ForegroundMasks | None:
     if not parts:
         return None
     from zsad.inspecting.part_masks import MemoryMasks

@@ -15,7 +15,7 @@ from zsad.data.image_list import of_split
 from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.deciding.decision import Decision, decision_of
 from zsad.errors import DataError, nearest_hint
-from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.evaluation.ground_truth import has_pixel_ground_truth, pixel_ground_truth
 from zsad.files.classified import CALIBRATION, LEFT_OUT, QUERY, SUPPORT, ClassifiedReader
 from zsad.files.decisions import DecisionReader
 from zsad.files.features import FeatureReader
@@ -270,7 +270,7 @@ class Truth(ArraysByImage):
     @property
     def has_mask(self) -> np.ndarray:
         """bool ``[image]``, whether each pixel has ground truth: good images, and defective ones with a mask."""
-        return np.array([has_pixel_truth(record) for record in self.records], bool)
+        return np.array([has_pixel_ground_truth(record) for record in self.records], bool)
 
     @property
     def masks(self) -> Arrays:
@@ -279,11 +279,11 @@ class Truth(ArraysByImage):
 
     def _value(self, index: int) -> np.ndarray:
         record = self.records[index]
-        if not has_pixel_truth(record):
+        if not has_pixel_ground_truth(record):
             raise DataError(
                 f"{record.image_id} has no mask and is not labelled good; has_mask shows which images have one"
             )
-        return pixel_truth(record)
+        return pixel_ground_truth(record)
 
 
 def read_features(path: str | Path) -> Features:

@@ -73,7 +73,7 @@ def score(
     found = sorted(method.score(sources, compute or Compute()), key=lambda one: one.index)
     if [one.index for one in found] != list(range(len(sources["test"]))):
         raise ValueError(f"the scorer scored the images {[one.index for one in found]}, not each once")
-    taken = [scoring.summed_up(one) for one in found]
+    taken = [scoring.complete(one) for one in found]
     scores = method.rescored(np.array([one.image_score for one in taken], np.float64), sources)
     return [replace(one, image_score=float(value)) for one, value in zip(taken, scores, strict=True)]
 

@@ -1,14 +1,14 @@
-"""Every metric that the workflow reports, on arrays; by the same code, so that the figures are the same.
+"""All metrics of the workflow for arrays, by the same code, so that the figures are the same.
 
 >>> from zsad import metrics
 >>> metrics.image_auroc(scores=[0.1, 0.4, 0.35, 0.8], labels=[0, 0, 1, 1])
 0.75
 
 ``docs/metrics.md`` defines each metric and names its source. Greater scores are more anomalous. All metrics are exact,
-ties included: there is no grid of thresholds. Those of pixels go through the images one at a time, so that maps and
-masks may be made, or read from a file, when they are asked for; to get several at once, `pixel_metrics` takes as long
-as one. What the truth does not allow, such as an AUROC without a defective image, is a `zsad.errors.ArrayError`, which
-is a `ValueError`, and so is whatever cannot be right about the arrays.
+ties included: there is no grid of thresholds. Pixel metrics read the images one at a time, so that maps and masks may
+be made, or read from a file, on demand; `pixel_metrics` computes all of them in the time of one. A metric that the
+ground truth does not allow, such as an AUROC without a defective image, raises `zsad.errors.ArrayError`, which is a
+`ValueError`; so do invalid arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays as people have them, checked one by one as they are asked for, in the form that the evaluation takes."""
+"""Checks of arrays that users pass in, one by one as they are read, and their conversion for the evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NUMBERS = "biuf"  # kinds of dtypes: bool, whole numbers, floating point
 
 
 class Arrays(Protocol):
-    """A list or an array of arrays, or whatever gives one array an image by its position, more than once."""
+    """A list or an array of arrays, or any object that returns the array of an image by position, repeatedly."""
 
     def __len__(self) -> int:
         """How many images there are."""
 
     def __getitem__(self, position: int, /) -> ArrayLike:
-        """That of an image; it may be made or read at that time."""
+        """The array of an image; it may be made or read at that time."""
 
 
 Defect = tuple[ArrayLike, int]  # bool [height, width], and its saturation area in pixels
@@ -46,7 +46,7 @@ def image_arrays(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.n
 
 
 def flags_of_images(values: ArrayLike, name: str) -> np.ndarray:
-    """What is said of each image, bool ``[image]``, from numbers 1 and 0 or truth values.
+    """A flag for each image, bool ``[image]``, from 1 and 0 or Booleans.
 
     Args:
         name: of one of them, e.g. ``"label"``.
@@ -56,41 +56,43 @@ def flags_of_images(values: ArrayLike, name: str) -> np.ndarray:
     """
     array = _vector(values, f"{name}s")
     flags: np.ndarray = array == 1
-    odd = np.flatnonzero(~(flags | (array == 0)))
-    if odd.size:
-        raise ArrayError(f"{name} {odd[0]} is {array[odd[0]]}, but it must be 1 for defective or 0 for good")
+    invalid = np.flatnonzero(~(flags | (array == 0)))
+    if invalid.size:
+        raise ArrayError(f"{name} {invalid[0]} is {array[invalid[0]]}, but it must be 1 for defective or 0 for normal")
     return flags
 
 
 def require_as_many(some: Sized, what: str, others: Sized, of_others: str) -> int:
-    """The number of images, one or more, for each of which there is one of both.
+    """Check that both have the same length, and return the number of images, one or more.
 
     Raises:
         ArrayError: the numbers differ, or there is no image.
     """
     if len(some) != len(others):
-        raise ArrayError(f"there are {len(some)} {what} and {len(others)} {of_others}; give one of each an image")
+        raise ArrayError(
+            f"there are {len(some)} {what} and {len(others)} {of_others}; give one of each for every image"
+        )
     if not len(some):
         raise ArrayError(f"there are no {what} and no {of_others}; give those of at least one image")
     return len(some)
 
 
 def require_both(labels: np.ndarray) -> None:
-    """Refuse images that are all good, or all defective.
+    """Reject images that are all normal, or all defective.
 
     Raises:
         ArrayError: they are.
     """
     if labels.all() or not labels.any():
-        kind = "good" if labels.any() else "defective"
+        kind = "normal" if labels.any() else "defective"
         raise ArrayError(f"none of the {len(labels)} images is {kind}, so nothing can be ranked; give images of both")
 
 
 def protocol_named(name: str) -> protocols.Protocol:
-    """How pixels are compared, by the name that stands in every table.
+    """The protocol by its name in the tables.
 
     Raises:
-        ArrayError: there is none of that name.
+        ArrayError: there is no protocol of that name.
     """
     try:
         return protocols.read_protocol(str(name))
@@ -101,23 +103,23 @@ def protocol_named(name: str) -> protocols.Protocol:
 
 
 def require_masks(masks: Arrays, others: Arrays, what: str) -> int:
-    """The number of images, for each of which there is a mask and another array.
+    """Check that every image has a mask and another array, and return the number of images.
 
     Raises:
-        ArrayError: as of `require_as_many`, or something has no number of images at all.
+        ArrayError: see `require_as_many`; or an argument has no length.
     """
     for arrays, name in ((others, what), (masks, "masks")):
         if not hasattr(arrays, "__len__") or not hasattr(arrays, "__getitem__"):
             raise ArrayError(
-                f"the {name} are a {type(arrays).__name__}, of which none can be asked for by its position; "
-                "give a list, or an array [image, row, column]"
+                f"the {name} are a {type(arrays).__name__}, which cannot be indexed by position; give a list, or an "
+                "array [image, row, column]"
             )
         if isinstance(arrays, Mapping):
-            raise ArrayError(f"the {name} are given by name; give a list in the order of the images")
+            raise ArrayError(f"the {name} are a mapping; give a list in the order of the images")
     return require_as_many(others, what, masks, "masks")
 
 
-def truth_of(masks: Arrays, position: int) -> np.ndarray:
+def mask_of(masks: Arrays, position: int) -> np.ndarray:
     """A mask as bool ``[height, width]``.
 
     Raises:
@@ -126,14 +128,14 @@ def truth_of(masks: Arrays, position: int) -> np.ndarray:
     mask = masks[position]
     if mask is None:
         raise ArrayError(
-            f"mask {position} is None, so that the size of its image is not known; "
-            "give np.zeros((height, width), bool) for a good image"
+            f"mask {position} is None, so that its image size is not known; give np.zeros((height, width), bool) for a "
+            "normal image"
         )
     return binary(mask, f"mask {position}")
 
 
 def binary(mask: ArrayLike, name: str) -> np.ndarray:
-    """A mask or prediction as bool ``[height, width]``; raises as `truth_of`."""
+    """A mask or prediction as bool ``[height, width]``; raises as `mask_of`."""
     array = _plane(mask, name, "[height, width]")
     if array.dtype == bool:
         return np.ascontiguousarray(array)
@@ -162,7 +164,7 @@ def map_of(maps: Arrays, position: int) -> np.ndarray:
 
 
 class MeasuredImages:
-    """Maps with their truth, one at a time, brought to the resolution at which they are compared.
+    """Maps with their ground truth, one at a time, resized to the resolution of the comparison.
 
     Args:
         maps: float ``[row, column]`` each, on any grid that covers its image edge to edge.
@@ -173,7 +175,7 @@ class MeasuredImages:
         marks: bool ``[image]``, whether the mask marks a pixel.
 
     Raises:
-        ArrayError: the arrays are not as they must be; some is found out only when an image is asked for.
+        ArrayError: the arrays are not as they must be; some errors are found only when an image is read.
     """
 
     def __init__(
@@ -185,12 +187,14 @@ class MeasuredImages:
     ) -> None:
         number = require_masks(masks, maps, "maps")
         if defects is not None and len(defects) != number:
-            raise ArrayError(f"there are {len(defects)} lists of defects and {number} masks; give one of each an image")
+            raise ArrayError(
+                f"there are {len(defects)} lists of defects and {number} masks; give one of each for every image"
+            )
         self._maps = maps
         self._masks = masks
         self._protocol = protocol
         self._defects = defects
-        self.marks = np.array([truth_of(masks, position).any() for position in range(number)])
+        self.marks = np.array([mask_of(masks, position).any() for position in range(number)])
 
     def __len__(self) -> int:
         return len(self.marks)
@@ -198,7 +202,7 @@ class MeasuredImages:
     def __getitem__(self, position: int) -> PixelImage:
         if not 0 <= position < len(self):
             raise IndexError(position)
-        mask = truth_of(self._masks, position)
+        mask = mask_of(self._masks, position)
         anomaly_map = self._protocol.anomaly_map(map_of(self._maps, position), *mask.shape)
         if not self.marks[position]:
             return PixelImage(anomaly_map)
@@ -220,7 +224,7 @@ def _region(defect: Defect, mask: np.ndarray, name: str) -> Region:
     pixels, area = defect
     marked = binary(pixels, name)
     if marked.shape != mask.shape:
-        raise ArrayError(f"{name} has the shape {marked.shape} and its mask {mask.shape}; make them alike")
+        raise ArrayError(f"{name} has the shape {marked.shape} and its mask {mask.shape}; make them equal")
     if (marked & ~mask).any():
         raise ArrayError(f"{name} has pixels that its mask does not mark; a mask marks all defects of its image")
     if not 1 <= area <= np.count_nonzero(marked) or area != int(area):
@@ -233,27 +237,27 @@ def _region(defect: Defect, mask: np.ndarray, name: str) -> Region:
 
 def _array(values: Any, name: str) -> np.ndarray:
     if np.ma.is_masked(values):
-        raise ArrayError(f"nothing is known of the masked values of {name}; leave such images out, or fill them")
+        raise ArrayError(f"{name} has masked values; leave such images out, or fill the values")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise ArrayError(f"{name} cannot be read as one array ({error}); give numbers of one shape") from None
     if array.size and array.dtype.kind not in NUMBERS:
-        raise ArrayError(f"{name} must be numbers, not {array.dtype}; leave out images that have none")
+        raise ArrayError(f"{name} must be numbers, not {array.dtype}; leave out images without numbers")
     return array
 
 
 def _vector(values: Any, name: str) -> np.ndarray:
     array = _array(values, f"the {name}")
     if array.ndim != 1:
-        raise ArrayError(f"the {name} have the shape {array.shape}, but must be [image], one number an image")
+        raise ArrayError(f"the {name} have the shape {array.shape}, but must be [image], one number for each image")
     return array
 
 
 def _plane(values: Any, name: str, form: str) -> np.ndarray:
     array = _array(values, name)
     if array.ndim != 2:
-        raise ArrayError(f"{name} has the shape {array.shape}, but must be {form}; give one such array an image")
+        raise ArrayError(f"{name} has the shape {array.shape}, but must be {form}; give one such array for each image")
     if not array.size:
-        raise ArrayError(f"{name} has the shape {array.shape} and so no pixel; leave that image out")
+        raise ArrayError(f"{name} has the shape {array.shape}, without a pixel; leave that image out")
     return array

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
-from zsad.evaluation.bootstrap import Interval, Sampler, count_draws, image_draws, interval
+from zsad.evaluation.bootstrap import Interval, Sampler, count_replicates, image_replicates, interval
 from zsad.evaluation.curves import Curve, precision_recall_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts
 from zsad.evaluation.decisions import decision_metrics as metrics_of_counts
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, Measured
-from zsad.evaluation.options import MIN_DRAWS
+from zsad.evaluation.options import MIN_REPLICATES
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
 from zsad.metrics.arrays import flags_of_images, image_arrays, require_as_many, require_both
 
@@ -25,17 +25,17 @@ METRICS: dict[str, Callable[[Ranking], np.ndarray]] = {
 
 
 def image_auroc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The chance that a defective image scores higher than a good one, a tie counting one half.
+    """The chance that a defective image scores higher than a normal one, a tie counting one half.
 
     Args:
         scores: ``[image]``, finite.
-        labels: ``[image]``, 1 or True for a defective image, 0 or False for a good one.
+        labels: ``[image]``, 1 or True for a defective image, 0 or False for a normal one.
 
     Returns:
         The area under the ROC curve, in 0..1.
 
     Raises:
-        ArrayError: the arrays are anything else, or all images are good, or all defective.
+        ArrayError: the arrays are anything else, or all images are normal, or all defective.
 
     >>> image_auroc([0.2, 0.7, 0.5, 0.9], [0, 0, 1, 1])
     0.75
@@ -53,7 +53,7 @@ def image_ap(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def image_f1_max(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The greatest F1 over all thresholds, which labels choose: a ceiling, not what a user gets; see `image_auroc`.
+    """The greatest F1 over all thresholds, chosen by the labels: an upper bound for users; see `image_auroc`.
 
     >>> image_f1_max([0.2, 0.7, 0.5, 0.9], [0, 0, 1, 1])
     0.8
@@ -74,12 +74,13 @@ def image_metrics(scores: ArrayLike, labels: ArrayLike) -> dict[str, float]:
 def image_limits(
     scores: ArrayLike, labels: ArrayLike, *, draws: int = 1000, seed: int = 0, category: str = ""
 ) -> dict[str, Interval]:
-    """95 % confidence limits of `image_metrics`, by a bootstrap over images, good and defective ones apart.
+    """95 % confidence limits of `image_metrics`, by a stratified bootstrap over normal and defective images.
 
     Args:
-        draws: how many resamples, 40 or more.
-        seed: of the draws.
-        category: its name; with it the draws are those of the workflow. Draws of two categories are independent.
+        draws: number of bootstrap replicates, 40 or more.
+        seed: random seed.
+        category: name of the category; with it the replicates equal those of the workflow. Replicates of two categories
+            are independent.
 
     Raises:
         ArrayError: as of `image_auroc`.
@@ -89,7 +90,7 @@ def image_limits(
     """
     values, flags = image_arrays(scores, labels)
     require_both(flags)
-    return limits_of(image_draws(values, flags, sampler(draws, seed, category)))
+    return limits_of(image_replicates(values, flags, sampler(draws, seed, category)))
 
 
 def image_curves(scores: ArrayLike, labels: ArrayLike) -> dict[str, Curve]:
@@ -103,9 +104,9 @@ def image_curves(scores: ArrayLike, labels: ArrayLike) -> dict[str, Curve]:
 
 
 def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The threshold that makes the F1 of ``scores > threshold`` greatest, as high as it can be; see `image_auroc`.
+    """The highest threshold that makes the F1 of ``scores > threshold`` greatest; see `image_auroc`.
 
-    Labels choose it, so that it must not decide on the images that it is measured on.
+    The labels choose it, so that it must not be applied to the images that are measured.
 
     >>> scores, labels = np.array([0.2, 0.7, 0.5, 0.9]), np.array([0, 0, 1, 1])
     >>> decision_metrics(scores > best_threshold(scores, labels), labels)["decision_f1"]
@@ -120,21 +121,21 @@ def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def decision_metrics(decisions: ArrayLike, labels: ArrayLike, *, scores: ArrayLike | None = None) -> dict[str, float]:
-    """How right decisions about images are.
+    """Metrics of decisions about images.
 
     Args:
         decisions: ``[image]``, True or 1 for what is called defective, e.g. ``scores > threshold``.
         labels: ``[image]``, 1 or True for a defective image.
-        scores: ``[image]``, by which the images are ranked; not needed to have been decided by.
+        scores: ``[image]``, to rank the images; the decisions may come from elsewhere.
 
     Returns:
         ``decision_precision``, 0 where nothing is called defective, ``decision_recall``, ``decision_f1``,
-        ``decision_accuracy`` and ``decision_fpr``, the share of good images that are called defective, in 0..1; the
-        last is NaN where no image is good. With scores also ``decision_ratio``, ``decision_f1`` over `image_f1_max`,
-        which may exceed 1 where something else than the scores decided.
+        ``decision_accuracy`` and ``decision_fpr``, the share of normal images that are called defective, in 0..1; the
+        last is NaN where no image is normal. With scores also ``decision_ratio``, ``decision_f1`` over `image_f1_max`,
+        which may exceed 1 if the decisions did not come from the scores.
 
     Raises:
-        ArrayError: the arrays are anything else, or no image is defective, or with scores none is good.
+        ArrayError: the arrays are anything else, or no image is defective, or with scores none is normal.
 
     >>> found = decision_metrics([0, 1, 1, 1], [0, 0, 1, 1], scores=[0.2, 0.7, 0.5, 0.9])
     >>> found["decision_recall"], found["decision_fpr"], found["decision_ratio"]
@@ -164,51 +165,54 @@ def decision_limits(
     """
     drawing = sampler(draws, seed, category)
     counts, flags = _decided(decisions, labels)
-    drawn = count_draws(metrics_of_counts, counts, flags, drawing)
+    drawn = count_replicates(metrics_of_counts, counts, flags, drawing)
     if scores is None:
         return limits_of(drawn)
     decision_metrics(decisions, labels, scores=scores)
     values, _ = image_arrays(scores, labels)
-    every = Measured({}, drawn | image_draws(values, flags, drawing))
-    return limits_of(drawn | only_ratio(every, RATIO_OF_DECISIONS).draws)
+    every = Measured({}, drawn | image_replicates(values, flags, drawing))
+    return limits_of(drawn | only_ratio(every, RATIO_OF_DECISIONS).replicates)
 
 
 def only_ratio(measured: Measured, names: tuple[str, str, str]) -> Measured:
-    """The ratio of two metrics alone: its name, of which, to which."""
+    """The ratio of two metrics alone; ``names``: of the ratio, the numerator, the denominator."""
     both = measured.with_ratio(*names)
     name = names[0]
-    return Measured({name: both.values[name]}, {name: both.draws[name]} if name in both.draws else {})
+    return Measured({name: both.values[name]}, {name: both.replicates[name]} if name in both.replicates else {})
 
 
 def sampler(draws: int, seed: int, category: str) -> Sampler:
-    """How images are drawn.
+    """The sampler of the bootstrap.
 
     Raises:
-        ArrayError: too few draws for limits, or no seed.
+        ArrayError: too few replicates for limits, or a negative seed.
     """
-    if draws < MIN_DRAWS or seed < 0:
+    if draws < MIN_REPLICATES or seed < 0:
         raise ArrayError(
-            f"95 % confidence limits need at least {MIN_DRAWS} draws and a seed of at least 0, not {draws} and {seed}"
+            f"95 % confidence limits need at least {MIN_REPLICATES} replicates and a seed of at least 0, not {draws} "
+            f"and {seed}"
         )
     return Sampler(draws, seed, category)
 
 
 def limits_of(drawn: dict[str, np.ndarray]) -> dict[str, Interval]:
-    """95 % limits of each metric from its draws."""
+    """95 % limits of each metric from its replicates."""
     return {name: interval(values) for name, values in drawn.items()}
 
 
 def known(curves: dict[str, Curve | None]) -> dict[str, Curve]:
-    """The curves that there are."""
+    """The curves that are defined."""
     return {name: curve for name, curve in curves.items() if curve is not None}
 
 
 def _decided(decisions: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """What each image counts for, ``[image, 4]``, and which are defective, bool ``[image]``."""
+    """The counts of each image, ``[image, 4]``, and which are defective, bool ``[image]``."""
     decided, flags = flags_of_images(decisions, "decision"), flags_of_images(labels, "label")
     require_as_many(decided, "decisions", flags, "labels")
     if not flags.any():
-        raise ArrayError(f"none of the {len(flags)} images is defective, so there is nothing to find; give one that is")
+        raise ArrayError(
+            f"none of the {len(flags)} images is defective, so there is nothing to find; give a defective one"
+        )
     return decision_counts(decided, flags), flags
 
 

@@ -1,4 +1,4 @@
-"""Metrics of binary masks, and of maps at a threshold: what they find, pixel by pixel and defect by defect."""
+"""Metrics of binary masks, and of maps at a threshold, by pixels and by defects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
-from zsad.evaluation.bootstrap import Interval, mask_draws
+from zsad.evaluation.bootstrap import Interval, mask_replicates
 from zsad.evaluation.marks import marked
 from zsad.evaluation.mask_counts import COUNTED, mask_counts
 from zsad.evaluation.mask_counts import mask_metrics as metrics_of_counts
@@ -16,22 +16,22 @@ from zsad.evaluation.measured import RATIO_OF_MASKS, Measured
 from zsad.evaluation.protocols import NATIVE
 from zsad.evaluation.refinement import Marked
 from zsad.maps import Thresholds, at_image_size
-from zsad.metrics.arrays import Arrays, binary, map_of, protocol_named, require_masks, truth_of
+from zsad.metrics.arrays import Arrays, binary, map_of, mask_of, protocol_named, require_masks
 from zsad.metrics.images import limits_of, only_ratio, sampler
-from zsad.metrics.pixels import MEMORY_MB, draws_of_pixels, pixel_f1_max
+from zsad.metrics.pixels import MEMORY_MB, pixel_f1_max, replicates_of_pixels
 
 
 def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, float]:
-    """How well binary masks match the truth, pixels of all images pooled, and defects one by one.
+    """Agreement of binary masks with the ground truth: pixels of all images pooled, and single defects.
 
     Args:
-        predictions, masks: an array ``[height, width]`` an image, bool or 0 and 1, of the same size.
+        predictions, masks: an array ``[height, width]`` for each image, bool or 0 and 1, of the same size.
         protocol: ``"native"``, or ``"resize256"``, ... at so many pixels squared; see `zsad.metrics.pixel_auroc`.
 
     Returns:
         ``mask_precision``, ``mask_recall``, ``mask_f1`` and ``mask_iou`` of pixels; ``region_recall``, the share of
-        8-connected defects of which a pixel is marked; ``region_precision``, the share of 8-connected marked regions
-        that touch a defect. In 0..1; a precision is 0 where nothing is marked.
+        8-connected defects with a marked pixel; ``region_precision``, the share of 8-connected marked regions that
+        touch a defect. In 0..1; a precision is 0 where nothing is marked.
 
     Raises:
         ArrayError: the arrays are anything else, or no pixel is defective.
@@ -47,13 +47,13 @@ def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) 
 def threshold_metrics(
     maps: Arrays, masks: Arrays, threshold: ArrayLike, *, region: ArrayLike | None = None, protocol: str = NATIVE
 ) -> dict[str, float]:
-    """The same of what lies above a threshold of anomaly maps, or of the regions that stand out in them.
+    """The same for the pixels of anomaly maps above a threshold, or for their marked regions.
 
     Args:
         maps, masks, protocol: as of `zsad.metrics.pixel_auroc`.
-        threshold: in the unit of the maps, one number or ``[image]``; what equals it is not marked.
-        region: likewise, what the highest value of an 8-connected region of the map above ``threshold`` must exceed for
-            the region to be marked, at least ``threshold``. Both together are what the workflow decides by
+        threshold: in the unit of the maps, one number or ``[image]``; equal values are not marked.
+        region: likewise, the value that the highest value of an 8-connected region of the map above ``threshold`` must
+            exceed for the region to be marked; at least ``threshold``. The workflow decides by both
             (``zsad.maps.standing_out``), to whose float32 they are rounded. By default every region is marked.
 
     Raises:
@@ -77,14 +77,14 @@ def threshold_ratio(
     protocol: str = NATIVE,
     memory_mb: int = MEMORY_MB,
 ) -> float:
-    """How near ``mask_f1`` comes to the best that labels could choose, `zsad.metrics.pixel_f1_max`: ``mask_ratio``.
+    """Ratio of ``mask_f1`` to the best that labels could choose, `zsad.metrics.pixel_f1_max`: ``mask_ratio``.
 
     Args:
         maps, masks, threshold, region, protocol: as of `threshold_metrics`.
         memory_mb: as of `zsad.metrics.pixel_auroc`.
 
     Returns:
-        The ratio of the two; it exceeds 1 where leaving out regions does better than any threshold.
+        The ratio of the two; it exceeds 1 if leaving out regions does better than any threshold.
 
     >>> threshold_ratio([[[0.5, 0.2, 0.9]]], [[[0, 0, 1]]], 0.6)
     1.0
@@ -95,7 +95,7 @@ def threshold_ratio(
 
 
 def image_overlaps(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, np.ndarray]:
-    """How well the mask of each image matches its truth.
+    """Agreement of the mask of each image with its ground truth.
 
     Args:
         predictions, masks, protocol: as of `mask_metrics`.
@@ -125,7 +125,7 @@ def mask_limits(
     category: str = "",
     protocol: str = NATIVE,
 ) -> dict[str, Interval]:
-    """95 % confidence limits of `mask_metrics`, by a bootstrap over images, good and defective ones apart.
+    """95 % confidence limits of `mask_metrics`, by a stratified bootstrap over normal and defective images.
 
     Args:
         draws, seed, category: as of `zsad.metrics.image_limits`. Others are as of `mask_metrics`.
@@ -136,7 +136,7 @@ def mask_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_masks(predictions, masks, protocol)
     _metrics(counts)
-    return limits_of(mask_draws(counts, drawing))
+    return limits_of(mask_replicates(counts, drawing))
 
 
 def threshold_limits(
@@ -158,7 +158,7 @@ def threshold_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
     _metrics(counts)
-    return limits_of(mask_draws(counts, drawing))
+    return limits_of(mask_replicates(counts, drawing))
 
 
 def threshold_ratio_limits(
@@ -174,9 +174,9 @@ def threshold_ratio_limits(
     protocol: str = NATIVE,
     memory_mb: int = MEMORY_MB,
 ) -> Interval:
-    """95 % confidence limits of `threshold_ratio`, the ratio taken anew of every draw.
+    """95 % confidence limits of `threshold_ratio`, computed in every replicate.
 
-    Those of ``pixel_f1_max`` are measured on histograms, so that the limits are approximate.
+    ``pixel_f1_max`` is measured on histograms there, so that the limits are approximate.
 
     Args:
         labels, draws, seed, category: as of `zsad.metrics.pixel_limits`.
@@ -187,8 +187,8 @@ def threshold_ratio_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
     _metrics(counts)
-    both = mask_draws(counts, drawing) | draws_of_pixels(maps, masks, drawing, labels, protocol, memory_mb)
-    return limits_of(only_ratio(Measured({}, both), RATIO_OF_MASKS).draws)["mask_ratio"]
+    both = mask_replicates(counts, drawing) | replicates_of_pixels(maps, masks, drawing, labels, protocol, memory_mb)
+    return limits_of(only_ratio(Measured({}, both), RATIO_OF_MASKS).replicates)["mask_ratio"]
 
 
 def _counts_of_maps(
@@ -200,19 +200,19 @@ def _counts_of_maps(
     if highest is not None and (contradicting := np.flatnonzero(pixel > highest)).size:
         image = contradicting[0]
         raise ArrayError(
-            f"region is {highest[image]} and threshold is {pixel[image]}, but nothing may stand out that is not "
-            "marked; give a region of at least the threshold"
+            f"region is {highest[image]} and threshold is {pixel[image]}, but region must not be below "
+            "threshold; raise it, or lower threshold"
         )
     counts = np.zeros((number, COUNTED), np.int64)
     for position in range(number):
-        truth, anomaly_map = truth_of(masks, position), map_of(maps, position)
-        size = measured_at.size(*truth.shape)
+        ground_truth, anomaly_map = mask_of(masks, position), map_of(maps, position)
+        size = measured_at.size(*ground_truth.shape)
         if highest is None:
             mask = at_image_size(anomaly_map, *size) > float(pixel[position])
         else:
             pair = (float(np.float32(values[position])) for values in (pixel, highest))
             mask = marked(anomaly_map, Thresholds(*pair), *size)
-        counts[position] = mask_counts(mask, measured_at.true_mask(truth))
+        counts[position] = mask_counts(mask, measured_at.true_mask(ground_truth))
     return counts
 
 
@@ -221,11 +221,11 @@ def _thresholds(values: ArrayLike, number: int, name: str) -> np.ndarray:
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArrayError(f"{name} is no number; give one in the unit of the maps, or one for each image") from None
+        raise ArrayError(f"{name} is not a number; give one in the unit of the maps, or one for each image") from None
     if found.ndim > 1 or (found.ndim and len(found) != number):
         raise ArrayError(f"{name} has the shape {found.shape}; give one number, or one for each of the {number} images")
     if np.isnan(found).any():
-        raise ArrayError(f"the {name} is NaN, which nothing exceeds; give a number in the unit of the maps")
+        raise ArrayError(f"the {name} is NaN, which no value exceeds; give a number in the unit of the maps")
     return np.broadcast_to(found, number)
 
 
@@ -234,22 +234,23 @@ def _counts_of_masks(predictions: Arrays, masks: Arrays, protocol: str) -> np.nd
 
 
 def _pairs(predictions: Arrays, masks: Arrays, protocol: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Prediction and truth of each image, bool and of one shape."""
+    """Prediction and ground truth of each image, bool and of one shape."""
     number, measured_at = require_masks(masks, predictions, "predictions"), protocol_named(protocol)
     for position in range(number):
-        marked, truth = binary(predictions[position], f"prediction {position}"), truth_of(masks, position)
-        if marked.shape != truth.shape:
+        marked, ground_truth = binary(predictions[position], f"prediction {position}"), mask_of(masks, position)
+        if marked.shape != ground_truth.shape:
             raise ArrayError(
-                f"prediction {position} has the shape {marked.shape} and its mask {truth.shape}; "
-                "bring it to the size of the image"
+                f"prediction {position} has the shape {marked.shape} and its mask {ground_truth.shape}; resize it to "
+                "the size of the image"
             )
-        yield measured_at.mask(marked), measured_at.true_mask(truth)
+        yield measured_at.mask(marked), measured_at.true_mask(ground_truth)
 
 
 def _metrics(counts: np.ndarray) -> dict[str, float]:
     found = {name: float(value) for name, value in metrics_of_counts(counts.sum(axis=0)).items()}
     if any(map(np.isnan, found.values())):
         raise ArrayError(
-            f"none of the {len(counts)} masks marks a pixel, so there is nothing to find; give one that does"
+            f"none of the {len(counts)} masks marks a pixel, so there is nothing to find; give a mask that marks a "
+            "defect"
         )
     return found

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
 from zsad.evaluation.aupro import aupro as area_under_pro
-from zsad.evaluation.bootstrap import Draws, Interval, Sampler, pixel_draws
+from zsad.evaluation.bootstrap import Interval, Replicates, Sampler, pixel_replicates
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.pixels import ANY, PixelStatistics, pixel_statistics
 from zsad.evaluation.protocols import NATIVE
@@ -26,15 +26,15 @@ def pixel_auroc(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_m
     """The chance that a defective pixel scores higher than a normal one, all images pooled; a tie counts one half.
 
     Args:
-        maps: an array ``[row, column]`` an image, on any grid that covers the image edge to edge, such as that of
-            patches; compared as float32, at the size of the mask (bilinear, as by `zsad.maps.at_image_size`).
-        masks: an array ``[height, width]`` an image, bool or 0 and 1, at the image's size; of a good image it marks
-            nothing.
-        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, ``"resize518"``, ... at so many pixels
-            squared; after it may stand what else departs from the default, in the words of the column ``protocol`` of
+        maps: an array ``[row, column]`` for each image, on any grid that covers the image edge to edge, such as the
+            patch grid; compared as float32, at the size of the mask (bilinear, as by `zsad.maps.at_image_size`).
+        masks: an array ``[height, width]`` for each image, bool or 0 and 1, at the image's size; the mask of a normal
+            image marks nothing.
+        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, ``"resize518"``, ... resized to so many
+            pixels squared; other departures from the default may follow, in the words of the column ``protocol`` of
             ``metrics.csv``, e.g. ``"native + smoothing 4"`` (see ``docs/metrics.md``).
-        memory_mb: about what may be held besides the arrays. With more defective pixels than that allows, scores are
-            rounded, and a warning says by how much the metric may be off.
+        memory_mb: approximate memory besides the arrays. With more defective pixels than that allows, scores are
+            rounded, and a warning gives the greatest error of the metric.
 
     Returns:
         The area under the ROC curve, in 0..1.
@@ -58,7 +58,7 @@ def pixel_ap(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_mb: 
 
 
 def pixel_f1_max(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_mb: int = MEMORY_MB) -> float:
-    """The greatest F1 of pixels over all thresholds, which the truth chooses: a ceiling; see `pixel_auroc`.
+    """The greatest F1 of pixels over all thresholds, chosen by the ground truth: an upper bound; see `pixel_auroc`.
 
     >>> pixel_f1_max([[[0.1, 0.4], [0.3, 0.9]]], [[[0, 0], [1, 1]]])
     0.8
@@ -67,7 +67,7 @@ def pixel_f1_max(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_
 
 
 def pixel_iou_max(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_mb: int = MEMORY_MB) -> float:
-    """The greatest intersection over union of pixels over all thresholds, a ceiling as well; see `pixel_auroc`.
+    """The greatest intersection over union of pixels over all thresholds, an upper bound as well; see `pixel_auroc`.
 
     >>> round(pixel_iou_max([[[0.1, 0.4], [0.3, 0.9]]], [[[0, 0], [1, 1]]]), 4)
     0.6667
@@ -111,11 +111,11 @@ def auspro(
     protocol: str = NATIVE,
     memory_mb: int = MEMORY_MB,
 ) -> float:
-    """AUPRO of saturated overlaps, for truth of which a part is enough, as in MVTec LOCO AD.
+    """AUPRO of saturated overlaps, for defects of which a part is enough, as in MVTec LOCO AD.
 
     Args:
-        defects: of each image, its defects: pairs of bool ``[height, width]``, within the image's mask, and of the
-            number of pixels with which that defect counts as wholly found; none of a good image.
+        defects: of each image, its defects: pairs of bool ``[height, width]``, within the image's mask, and the number
+            of pixels with which that defect counts as wholly found; none for a normal image.
         limit: the greatest false-positive rate, in (0, 1].
 
     Returns:
@@ -128,7 +128,9 @@ def auspro(
     _require_limit(limit)
     statistics = _statistics(maps, masks, protocol, memory_mb, defects=defects)
     if statistics.saturated is None:
-        raise ArrayError("no image has a defect with a saturation area, so there is nothing to find; give one that has")
+        raise ArrayError(
+            "no image has a defect with a saturation area, so there is nothing to find; give a mask that marks a defect"
+        )
     return float(area_under_pro(statistics.ranking, statistics.saturated, limit))
 
 
@@ -142,17 +144,17 @@ def aupimo(
 ) -> float:
     """The area under each defective image's recall at the strictest thresholds, the mean over these images.
 
-    The thresholds are those at which 1e-5 to 1e-4 of the pixels of good images are marked, evenly in logarithm.
+    The thresholds are those at which 1e-5 to 1e-4 of the pixels of normal images are marked, evenly in logarithm.
 
     Args:
-        labels: ``[image]``, 0 or False for a good image. By default those are good whose mask marks nothing, which is
-            right unless a defective image has an empty mask.
+        labels: ``[image]``, 0 or False for a normal image. By default images whose mask marks nothing are normal, which
+            is right unless a defective image has an empty mask.
 
     Returns:
-        In 0..1. Other arguments and errors are as of `pixel_auroc`, which hold if no image is good, too.
+        In 0..1. Other arguments and errors are as of `pixel_auroc`; also an error if no image is normal.
 
-    >>> good, odd = np.zeros((8, 8)), np.eye(8)
-    >>> round(aupimo([good, odd], [good, odd]), 6)
+    >>> normal, anomalous = np.zeros((8, 8)), np.eye(8)
+    >>> round(aupimo([normal, anomalous], [normal, anomalous]), 6)
     1.0
     """
     statistics = _statistics(maps, masks, protocol, memory_mb, labels=labels)
@@ -170,8 +172,8 @@ def image_aupimo(
 ) -> np.ndarray:
     """AUPIMO ``[image]`` of each image; NaN of those without a defective pixel; see `aupimo`.
 
-    >>> good, odd = np.zeros((8, 8)), np.eye(8)
-    >>> image_aupimo([good, odd], [good, odd]).round(6).tolist()
+    >>> normal, anomalous = np.zeros((8, 8)), np.eye(8)
+    >>> image_aupimo([normal, anomalous], [normal, anomalous]).round(6).tolist()
     [nan, 1.0]
     """
     statistics = _statistics(maps, masks, protocol, memory_mb, labels=labels)
@@ -188,18 +190,18 @@ def pixel_metrics(
     protocol: str = NATIVE,
     memory_mb: int = MEMORY_MB,
 ) -> dict[str, float]:
-    """All of the above in the time of one, by their columns in ``metrics.csv``.
+    """All pixel metrics in the time of one, by their columns in ``metrics.csv``.
 
     Args:
         labels: as of `aupimo`.
         defects: as of `auspro`.
 
     Returns:
-        ``aupimo`` is NaN where no image is good, ``auspro_005`` without ``defects``. Other arguments and errors are as
-        of `pixel_auroc`.
+        ``aupimo`` is NaN where no image is normal, ``auspro_005`` without ``defects``. Other arguments and errors are
+        as of `pixel_auroc`.
 
-    >>> good, odd = np.zeros((8, 8)), np.eye(8)
-    >>> found = pixel_metrics([good, odd], [good, odd])
+    >>> normal, anomalous = np.zeros((8, 8)), np.eye(8)
+    >>> found = pixel_metrics([normal, anomalous], [normal, anomalous])
     >>> found["pixel_auroc"], found["aupro"], found["aupro_005"], found["auspro_005"]
     (1.0, 1.0, 1.0, nan)
     """
@@ -218,9 +220,9 @@ def pixel_limits(
     protocol: str = NATIVE,
     memory_mb: int = MEMORY_MB,
 ) -> dict[str, Interval]:
-    """95 % confidence limits of those of `pixel_metrics` that are known, by a bootstrap over whole images.
+    """95 % confidence limits of the known `pixel_metrics`, by a bootstrap over whole images.
 
-    Draws are measured on histograms of each image, so that the limits, unlike the metrics, are approximate.
+    Replicates are measured on histograms of each image, so that the limits, unlike the metrics, are approximate.
 
     Args:
         draws, seed, category: as of `zsad.metrics.image_limits`. Others are as of `pixel_metrics`.
@@ -231,7 +233,7 @@ def pixel_limits(
     """
     drawing = sampler(draws, seed, category)
     statistics = _statistics(maps, masks, protocol, memory_mb, labels=labels, defects=defects, with_histograms=True)
-    return limits_of(_drawn(statistics, drawing))
+    return limits_of(_replicates_of(statistics, drawing))
 
 
 def pixel_curves(
@@ -244,7 +246,7 @@ def pixel_curves(
 ) -> dict[str, Curve]:
     """The curves ``"pixel_roc"``, ``"pixel_pr"`` and, up to ``limit``, ``"pro"``, each ``x`` and ``y`` of ``[point]``.
 
-    They have a point or two for every distinct score of a defective pixel. Arguments and errors are as of `aupro`.
+    They have one or two points for every distinct score of a defective pixel. Arguments and errors are as of `aupro`.
 
     >>> pixel_curves([[[0.1, 0.4], [0.3, 0.9]]], [[[0, 0], [1, 1]]])["pixel_roc"].y.tolist()
     [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
@@ -256,18 +258,18 @@ def pixel_curves(
     return known(curves | {"pro": pro_curve(ranking, statistics.overlap, limit)})
 
 
-def draws_of_pixels(
+def replicates_of_pixels(
     maps: Arrays, masks: Arrays, drawing: Sampler, labels: ArrayLike | None, protocol: str, memory_mb: int
-) -> Draws:
-    """Those of `pixel_metrics` that are known, ``[draw]``, in every draw; arguments and errors as of that."""
-    return _drawn(_statistics(maps, masks, protocol, memory_mb, labels=labels, with_histograms=True), drawing)
+) -> Replicates:
+    """The known `pixel_metrics`, ``[replicate]``, of every replicate; arguments and errors as of these."""
+    return _replicates_of(_statistics(maps, masks, protocol, memory_mb, labels=labels, with_histograms=True), drawing)
 
 
-def _drawn(statistics: PixelStatistics, drawing: Sampler) -> Draws:
-    if statistics.histograms is None:  # ruled out by what is required of the truth
+def _replicates_of(statistics: PixelStatistics, drawing: Sampler) -> Replicates:
+    if statistics.histograms is None:  # cannot be, as a defective pixel is required
         return {}
     values = statistics.metrics()
-    drawn = pixel_draws(statistics.histograms, drawing)
+    drawn = pixel_replicates(statistics.histograms, drawing)
     return {name: of_metric for name, of_metric in drawn.items() if not np.isnan(values[name])}
 
 
@@ -287,7 +289,8 @@ def _statistics(
     images = MeasuredImages(maps, masks, measured_at, defects)
     if not images.marks.any():
         raise ArrayError(
-            f"none of the {len(images)} masks marks a pixel, so there is nothing to find; give one that does"
+            f"none of the {len(images)} masks marks a pixel, so there is nothing to find; give a mask that marks a "
+            "defect"
         )
     is_defective = images.marks if labels is None else _labels(labels, images.marks)
     statistics = pixel_statistics(
@@ -301,19 +304,21 @@ def _statistics(
     if statistics.ranking.positives == 0:
         raise ArrayError(f"no defective pixel is left at the protocol '{protocol}'; choose '{NATIVE}'")
     if statistics.ranking.negatives == 0:
-        raise ArrayError(f"the {len(images)} masks mark every pixel, so none is normal; give an image with normal ones")
+        raise ArrayError(
+            f"the {len(images)} masks mark every pixel, so no pixel is normal; give an image with normal pixels"
+        )
     if not statistics.exact:
         greatest = max(statistics.errors().values())
         warnings.warn(
             f"there are more defective pixels than memory_mb = {memory_mb} allows, so scores were rounded, which "
-            f"changes a metric by at most {greatest:.1g}, and AUPIMO by nothing",
+            f"changes a metric by at most {greatest:.1g}; AUPIMO does not change",
             stacklevel=3,
         )
     return statistics
 
 
 def _labels(labels: ArrayLike, marks: np.ndarray) -> np.ndarray:
-    """Labels as bool ``[image]``, none of them good where the mask marks a pixel."""
+    """Labels as bool ``[image]``, none of them normal where the mask marks a pixel."""
     defective = flags_of_images(labels, "label")
     require_as_many(defective, "labels", marks, "masks")
     wrong = np.flatnonzero(marks & ~defective)
@@ -331,4 +336,4 @@ def _require_aupimo(statistics: PixelStatistics) -> None:
     if np.isnan(statistics.aupimo) and statistics.remark:
         raise ArrayError(statistics.remark.removesuffix("."))
     if np.isnan(statistics.aupimo):
-        raise ArrayError("no image is good, and AUPIMO asks how much a threshold marks on good ones; give some")
+        raise ArrayError("no image is normal, but AUPIMO needs the false positives on normal images; give some")

@@ -1,1 +1,1 @@
-"""Networks: where their weights come from, how they are loaded, and what the families share."""
+"""Networks: finding their weights, loading them, and the families of networks."""

@@ -1,7 +1,7 @@
-"""Attention on CPUs: in blocks of queries, so that a block's scores stay in the cache.
+"""Attention on CPUs, in blocks of queries, so that a block's scores stay in the cache.
 
-PyTorch's fused attention is made for GPUs; in bfloat16 on a CPU it takes as long as in float32, and the plain formula
-writes all ``[head, token, token]`` scores to memory.
+PyTorch's fused attention is optimised for GPUs; in bfloat16 on a CPU it takes as long as in float32, and the plain
+formula writes all ``[head, token, token]`` scores to memory.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-BLOCKED = "zsad_blocked"  # the name under which transformers finds it
-BLOCK_QUERIES = 128  # with 6 to 16 heads and 800 to 1800 tokens, 1 to 5 MB of scores: what an L2 or L3 cache holds
+BLOCKED = "zsad_blocked"  # the name by which transformers finds it
+BLOCK_QUERIES = 128  # with 6 to 16 heads and 800 to 1800 tokens, 1 to 5 MB of scores, which fit an L2 or L3 cache
 
-MOST_SCORES = 2**23  # that are computed at a time, of many images or long ones
+MOST_SCORES = 2**23  # computed at a time, for many or large images
 
 
 def blocked_attention(

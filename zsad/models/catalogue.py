@@ -1,7 +1,7 @@
-"""The published models by name: what a name stands for, and what anybody should know before downloading it.
+"""The published models by name, with the facts that users need before a download.
 
-Only facts stand here, so that the names can be listed without importing a framework or asking a network. Parameters
-are counted from the architecture, and agree with the sizes of the published files.
+This module only has facts, so that the names can be listed without importing a framework or using a network connection.
+Parameters are counted from the architecture, and agree with the sizes of the published files.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 KINDS = (dino, clip, siglip, tipsv2)  # modules, in the order of the list
 MODELS: Mapping[str, ModelFacts] = MappingProxyType({facts.name: facts for kind in KINDS for facts in kind.published()})
 BY_HUB_ID: Mapping[str, ModelFacts] = MappingProxyType({facts.hub_id: facts for facts in MODELS.values()})
-# Of a family of their own, which reads them in another way.
+# Models of a separate family, which reads them in another way.
 RESNETS: Mapping[str, ModelFacts] = MappingProxyType({facts.name: facts for facts in resnet.published()})
 
 
@@ -60,5 +60,5 @@ def names() -> list[str]:
 
 
 def ungated_twin(facts: ModelFacts) -> ModelFacts | None:
-    """The entry with the same weights as a gated one that anybody can download, if there is one."""
+    """An ungated entry with the same weights as a gated one, if there is one."""
     return MODELS.get(f"{facts.name}-timm") if facts.gated else None

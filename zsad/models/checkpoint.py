@@ -1,8 +1,8 @@
 """Checkpoints: recognised, checked and loaded, in the forms in which they are published.
 
 ``transformers`` folders, ``timm`` folders (DINOv3), ``open_clip`` folders, and single files (DINOv2 and DINOv3 of
-``torch.hub``, ``.pth``; OpenAI's CLIP and open_clip, ``.pt``). Whatever goes wrong on the way is a `ModelError` that
-says how to mend it; the libraries underneath stay silent.
+``torch.hub``, ``.pth``; OpenAI's CLIP and open_clip, ``.pt``). All errors are a `ModelError` with the fix; the
+underlying libraries stay silent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound="PreTrainedModel")
 
-USUAL = "usual of its family"  # the source of a normalisation that a checkpoint says nothing of
+USUAL = "usual of its family"  # the source of a normalisation that a checkpoint does not state
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +46,14 @@ class Checkpoint(NamedTuple):
     """A checkpoint on this machine.
 
     Attributes:
-        name: as the configuration names it.
+        name: as in the configuration.
         source: its folder, or its file.
         commit: the hub's commit hash; None for a local one.
-        config: its configuration, of ``transformers``.
+        config: its configuration in ``transformers``.
         family: the kind of network.
-        weight_files: where its weights are.
-        state: its weights by their names in ``transformers``, if they had to be converted; None if not.
-        pixels: how they are normalised, and which file says so, or `USUAL`.
+        weight_files: the files with its weights.
+        state: its weights by their names in ``transformers``, if they had to be converted; else None.
+        pixels: their normalisation, and the file that states it, or `USUAL`.
     """
 
     name: str
@@ -67,15 +67,15 @@ class Checkpoint(NamedTuple):
 
     @property
     def normalisation(self) -> Normalisation:
-        """Of pixels."""
+        """Normalisation of pixels."""
         return self.pixels.normalisation
 
     def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
-        """The network with its weights in float32, for inference, on the CPU; one that is held for this process if any.
+        """Load the network with its weights in float32, for inference, on the CPU; take a held one if possible.
 
         Args:
-            attention: name of an implementation of attention; a network without attention takes no notice.
-            projected: whether the weights of the projection to the space of texts are needed.
+            attention: name of an implementation of attention; ignored by a network without attention.
+            projected: whether the weights of the projection into the space of texts are needed.
 
         Raises:
             ModelError: the weights are damaged, or those of another model.
@@ -88,7 +88,7 @@ class Checkpoint(NamedTuple):
         )
 
     def read(self, attention: str, *, projected: bool) -> PreTrainedModel:
-        """See `load`; by reading the files in any case."""
+        """See `load`; always reads the files."""
         model: PreTrainedModel
         model, lacking = load_network(
             self,
@@ -109,15 +109,15 @@ class Checkpoint(NamedTuple):
 
 
 class FoundCheckpoint(NamedTuple):
-    """A checkpoint on this machine, before it is known which of its networks is wanted.
+    """A checkpoint on this machine, before one of its networks is chosen.
 
     Attributes:
-        name: as the configuration names it.
+        name: as in the configuration.
         source: its folder, or its file.
         commit: the hub's commit hash; None for a local one.
-        model_type: what ``transformers`` calls its architecture; None if its ``config.json`` does not say.
-        weight_files: where its weights are.
-        converted: its configuration and weights, if they had to be converted; None if not.
+        model_type: its architecture's name in ``transformers``; None if its ``config.json`` does not state it.
+        weight_files: the files with its weights.
+        converted: its configuration and weights, if they had to be converted; else None.
     """
 
     name: str
@@ -129,14 +129,14 @@ class FoundCheckpoint(NamedTuple):
 
     @property
     def state(self) -> dict[str, torch.Tensor] | None:
-        """Its weights by their names in ``transformers``, if they had to be converted; None if not."""
+        """Its weights by their names in ``transformers``, if they had to be converted; else None."""
         return None if self.converted is None else self.converted.state
 
     def pixels(self) -> Stated | None:
-        """How they are normalised; None if nothing says so.
+        """The normalisation of pixels; None if it is not stated.
 
         Raises:
-            ModelError: a file that is to say it is not usable.
+            ModelError: a file that should state it is invalid.
         """
         if self.converted is not None and self.converted.normalisation is not None:
             return Stated(self.converted.normalisation, OPEN_CLIP_CONFIG)
@@ -158,12 +158,12 @@ def load_network(
     state: Mapping[str, torch.Tensor] | None,
     **options: Any,
 ) -> tuple[Network, set[str]]:
-    """A network with its weights in float32, on the CPU, and the names of those that the checkpoint lacks.
+    """Load a network with its weights in float32, on the CPU; also return the names of missing weights.
 
     Args:
         found: the checkpoint.
         kind: the network's class in ``transformers``.
-        config: its own, not that of both towers.
+        config: of this network, not of both towers.
         state: its weights, if they had to be converted; None to read them from the files.
         options: further ones of ``from_pretrained``.
 
@@ -180,7 +180,7 @@ def load_network(
             "use_safetensors": found.weight_files[0].suffix == ".safetensors",
         }
     with sense_of_weights(found.name, found.source), built_within(found.weight_files, found.name):
-        # Annotated without the pair that comes of ``output_loading_info``.
+        # Annotated without the pair returned with ``output_loading_info``.
         from_pretrained: Callable[..., Any] = kind.from_pretrained
         loaded: tuple[Network, dict[str, Any]] = from_pretrained(
             **source, **options, config=config, dtype=torch.float32, output_loading_info=True
@@ -190,7 +190,7 @@ def load_network(
 
 
 def locate_checkpoint(name: str, revision: str | None) -> FoundCheckpoint:
-    """Find a checkpoint, downloading it from the hub if it is not in the local cache, and say of what type it is.
+    """Find a checkpoint and its type, downloading it from the hub if it is not in the local cache.
 
     Args:
         name: see `zsad.models.hub.locate`.
@@ -198,7 +198,7 @@ def locate_checkpoint(name: str, revision: str | None) -> FoundCheckpoint:
 
     Raises:
         ConfigError: a revision of a local folder.
-        ModelError: absent, gated, unreachable, incomplete, damaged, or in a form that is unknown here.
+        ModelError: it is missing, gated, unreachable, incomplete, damaged, or in an unsupported form.
     """
     silence_libraries()
     path, commit = locate(name, revision)
@@ -230,7 +230,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
 
     Raises:
         ConfigError: a revision of a local folder.
-        ModelError: see `locate_checkpoint`; or of an unknown family.
+        ModelError: see `locate_checkpoint`; or its family is unknown.
     """
     found = locate_checkpoint(name, revision)
     family = family_of(found.model_type, name)
@@ -257,10 +257,10 @@ def load_from(source: Path, attention: str, projected: bool) -> PreTrainedModel:
 
 
 def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
-    """What of a configuration describes the network, once its patches and layers are numbers that can be.
+    """Return the part of a configuration that describes the network, with valid numbers of patches and layers.
 
     Raises:
-        ModelError: they are not.
+        ModelError: the numbers are invalid.
     """
     with sense_of_config(name, source):
         own = family.config_for(config)
@@ -270,14 +270,14 @@ def checked_config(family: Family[Any], config: PretrainedConfig, name: str, sou
 
 
 def family_in(name: str, folder: Path) -> tuple[Family[Any], PretrainedConfig]:
-    """The family of a folder's image tower and its configuration; no weights are read, and none need be there.
+    """The family of a folder's image tower and its configuration; no weights are read or required.
 
     Args:
         name: of the model, for messages.
         folder: of ``transformers`` or open_clip.
 
     Raises:
-        ModelError: the configuration is absent, damaged, or of an unknown family.
+        ModelError: the configuration is missing, damaged, or of an unknown family.
     """
     config: PretrainedConfig
     if form_of(folder) is OPEN_CLIP:
@@ -291,11 +291,11 @@ def family_in(name: str, folder: Path) -> tuple[Family[Any], PretrainedConfig]:
 
 
 def _tell_of_usual(found: FoundCheckpoint, normalisation: Normalisation) -> None:
-    """Say in the log that pixels are normalised as usual."""
+    """Log that pixels are normalised with the family's usual values."""
     folder = found.source if found.source.is_dir() else found.source.parent
     logger.info(
-        "model '%s' does not say how its pixels are normalised (no %s in %s): it is given what is usual of its family, "
-        "mean %s and deviation %s",
+        "model '%s' does not state the normalisation of its pixels (no %s in %s): the usual values of its family are "
+        "used, mean %s and standard deviation %s",
         found.name,
         PREPROCESSOR,
         folder,
@@ -304,7 +304,7 @@ def _tell_of_usual(found: FoundCheckpoint, normalisation: Normalisation) -> None
 
 
 def _tensors(files: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """All tensors of files of weights, by their names."""
+    """All tensors of weights files, by their names."""
     read = {".safetensors": load_file}
     return {key: tensor for file in files for key, tensor in read.get(file.suffix, read_pth)(file).items()}
 

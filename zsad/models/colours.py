@@ -1,4 +1,4 @@
-"""How the colours of pixels are normalised before a network sees them."""
+"""The normalisation of pixels' colours for a network."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Colour = tuple[float, float, float]
 
 
 class Normalisation(NamedTuple):
-    """Mean and deviation of the colour channels that pixels in [0, 1] are normalised with."""
+    """Mean and standard deviation of the colour channels for normalising pixels in [0, 1]."""
 
     mean: Colour
     std: Colour
 
     @classmethod
     def of(cls, mean: Any, std: Any) -> Normalisation | None:
-        """What values of a foreign file make; None if they are not three finite numbers each, or a deviation is 0."""
+        """The normalisation from values of a foreign file; None if they are not three finite numbers, or one is 0."""
         centre, spread = _colour(mean), _colour(std)
         return None if centre is None or spread is None or min(spread) <= 0 else cls(centre, spread)
 
@@ -25,7 +25,7 @@ class Normalisation(NamedTuple):
 # Of DINOv3 on satellite images, SAT-493M (https://github.com/facebookresearch/dinov3, README.md, "Image transforms").
 SATELLITE = Normalisation((0.430, 0.411, 0.296), (0.213, 0.156, 0.143))
 SATELLITE_FILES = re.compile(r"^dinov3_.*sat493m")  # names of its single files
-# Of models on the hub, by their ids, where it is another than their family's; the first by open_clip's
+# Of models on the hub, by their ids, if it differs from their family's; the first by open_clip's
 # ``pretrained.py``.
 OTHER_COLOURS = {
     "laion/CLIP-ViT-L-14-laion2B-s32B-b82K": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),

@@ -1,4 +1,4 @@
-"""The configuration in a checkpoint's folder: of what form and family it is, and what ``transformers`` makes of it."""
+"""Read the configuration in a checkpoint's folder: its form, its family, and its parsed content."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def silence_libraries() -> None:
-    """Have the libraries that load networks write nothing to the terminal, where all is told in one sentence."""
-    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors come as exceptions, too
+    """Silence the libraries that load networks on the terminal, where errors are one sentence."""
+    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors are also exceptions
     transformers.utils.logging.disable_progress_bar()
     huggingface_hub.utils.logging.set_verbosity_error()
 
 
 def config_content(name: str, folder: Path) -> dict[str, Any]:
-    """The content of ``config.json``, which says of what form and family a checkpoint is; empty if it has no keys.
+    """The content of ``config.json``, which gives the form and family of a checkpoint; empty if it has no keys.
 
     Raises:
-        ModelError: there is none, or it is damaged.
+        ModelError: it does not exist, or is damaged.
     """
     if not (folder / CONFIG).is_file():
         raise ModelError(f"model '{name}' has no {CONFIG} in {folder}; save it with save_pretrained")
@@ -48,7 +48,7 @@ def timm_architecture(name: str, folder: Path) -> Any:
     """The architecture that a folder of ``timm`` names; None for any other folder.
 
     Raises:
-        ModelError: the configuration is absent or damaged.
+        ModelError: the configuration is missing or damaged.
     """
     if form_of(folder) is not TRANSFORMERS:
         return None
@@ -60,7 +60,7 @@ def parsed_config(name: str, folder: Path) -> PretrainedConfig:
     """The configuration of a ``transformers`` folder.
 
     Raises:
-        ModelError: it cannot be used.
+        ModelError: it is invalid.
     """
     silence_libraries()
     with sense_of_config(name, folder):

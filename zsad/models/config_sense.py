@@ -1,7 +1,7 @@
-"""Whether a checkpoint's ``config.json`` makes sense, before and while a library builds a network of it.
+"""Validate a checkpoint's ``config.json``, before and while a library builds its network.
 
-Libraries believe it: a number too large has them build layers, or take memory, until the machine gives up. Here the
-numbers are bounded by what any network has, and what is built by what the weights hold.
+Libraries trust it: too large a number makes them build layers, or allocate memory, until the machine fails. Here the
+numbers are limited to those of real networks, and the built network to the size of the weights.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from zsad.models.torchscript import is_torchscript, read_torchscript
 
 logger = logging.getLogger(__name__)
 
-COMPILERS = ("torch._dynamo", "torch._inductor")  # modules whose errors are of the compilation
+COMPILERS = ("torch._dynamo", "torch._inductor")  # modules with compilation errors
 LARGEST = 2**31 - 1  # of any number
 MOST = 100_000  # of layers, heads, registers and the like, and of tensors
 COUNTS = re.compile(r"^(num|n)_|layers|blocks|depth|stages|heads|registers|groups")
 DEEPEST = 20  # levels
-SLACK = 1.25  # share of what the weights hold that a network may have ...
-SPARE_TENSORS, SPARE = 100, 2**22  # ... and how many tensors and elements besides
+SLACK = 1.25  # most size of a network relative to its weights ...
+SPARE_TENSORS, SPARE = 100, 2**22  # ... plus these tensors and elements
 QUANTIZED = "quantization_config"
-OTHERS_FILES = ("adapter_config.json",)  # by which a library loads other weights than those in the folder
+OTHERS_FILES = ("adapter_config.json",)  # which make a library load other weights than those in the folder
 
 
 def check_content(name: str, folder: Path, content: Mapping[str, Any]) -> None:
-    """Refuse a ``config.json`` that no network has.
+    """Reject an impossible ``config.json``.
 
     Args:
         name: of the model, for messages.
         folder: where it is.
 
     Raises:
-        ModelError: it is of quantised weights, or a number in it is not finite or larger than in any network.
+        ModelError: its weights are quantised, or a number in it is not finite or larger than in any network.
     """
     for file in OTHERS_FILES:
         if (folder / file).exists():
@@ -71,18 +71,18 @@ def check_content(name: str, folder: Path, content: Mapping[str, Any]) -> None:
 
 @contextmanager
 def sense_of_config(name: str, source: Path) -> Iterator[None]:
-    """Turn whatever goes wrong over a configuration into a `ModelError`."""
+    """Turn all errors about a configuration into a `ModelError`."""
     try:
         yield
     except ZsadError:
         raise
     except Exception as error:
-        raise ModelError(_reason(name, error) or f"{_unusable(name)} ({_said(error)}, in {source}); mend it") from None
+        raise ModelError(_reason(name, error) or f"{_unusable(name)} ({_said(error)}, in {source}); fix it") from None
 
 
 @contextmanager
 def sense_of_weights(name: str, source: Path) -> Iterator[None]:
-    """Turn whatever goes wrong over weights into a `ModelError`."""
+    """Turn all errors about weights into a `ModelError`."""
     try:
         yield
     except ZsadError:
@@ -90,7 +90,7 @@ def sense_of_weights(name: str, source: Path) -> Iterator[None]:
     except Exception as error:
         reason = _said(error)
         if type(error).__name__ == "UnpicklingError":
-            reason = "they are damaged, or hold more than tensors, which may be harmful code"
+            reason = "they are damaged, or contain more than tensors, which may be harmful code"
         raise ModelError(
             _reason(name, error)
             or f"the weights of model '{name}' in {source} cannot be loaded ({reason}); download them again"
@@ -99,9 +99,9 @@ def sense_of_weights(name: str, source: Path) -> Iterator[None]:
 
 @contextmanager
 def computed_by(name: str) -> Iterator[None]:
-    """Turn what a network fails at into a `ModelError`, with its traceback in the log.
+    """Turn a network's failures into a `ModelError`, with the traceback in the log.
 
-    What is the matter with the machine passes: too little memory, a compiler that is not there, a failing device.
+    Problems of the machine pass unchanged: too little memory, a missing compiler, a failing device.
 
     Args:
         name: of the model, for messages.
@@ -113,26 +113,26 @@ def computed_by(name: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error) or type(error).__module__.startswith(COMPILERS) or "CUDA" in str(error):
             raise
-        logger.info("what model '%s' failed at", name, exc_info=True)
+        logger.info("the failure of model '%s'", name, exc_info=True)
         raise ModelError(
-            f"model '{name}' cannot compute what it is given ({_said(error)}), most likely as its configuration does "
-            "not fit its weights; download it again, or choose another"
+            f"model '{name}' cannot process its input ({_said(error)}), most likely because its configuration does "
+            "not match its weights; download it again, or choose another"
         ) from None
 
 
 @contextmanager
 def built_within(files: Iterable[Path], name: str) -> Iterator[None]:
-    """While a network is built, end it as soon as it is larger than its weights.
+    """While a network is built, stop as soon as it is larger than its weights.
 
     Args:
         files: of the weights.
         name: of the model, for messages.
 
     Raises:
-        ModelError: it would have far more tensors, or elements, than the files hold.
+        ModelError: it would have far more tensors, or elements, than the files.
     """
     tensors, elements = _held(files)
-    places: set[tuple[int, str]] = set()  # a parameter is registered when it is made, and again with its weights
+    places: set[tuple[int, str]] = set()  # a parameter is registered when created, and again with its weights
     size = 0
 
     def register(module: torch.nn.Module, key: str, parameter: torch.nn.Parameter | None) -> None:
@@ -143,8 +143,8 @@ def built_within(files: Iterable[Path], name: str) -> Iterator[None]:
         count, size = len(places), size + parameter.numel()
         if count > SLACK * tensors + SPARE_TENSORS or size > SLACK * elements + SPARE:
             raise ModelError(
-                f"the config.json of model '{name}' is of a larger network than its weights (with {key}, {count} "
-                f"tensors and {size:.3g} elements, where they hold {tensors} and {elements:.3g}); correct it, or "
+                f"the config.json of model '{name}' describes a larger network than its weights (with {key}, {count} "
+                f"tensors and {size:.3g} elements, but they have {tensors} and {elements:.3g}); correct it, or "
                 "download the model again"
             )
 
@@ -156,10 +156,10 @@ def built_within(files: Iterable[Path], name: str) -> Iterator[None]:
 
 
 def whole_number(value: Any, what: str, name: str) -> int:
-    """A number of a configuration that counts something, or is a length.
+    """Return a count or a length from a configuration.
 
     Raises:
-        ModelError: it is none, or less than 1.
+        ModelError: it is not a whole number, or less than 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise _senseless(name, f"{what} is {value!r}, not a whole number above 0")
@@ -167,7 +167,7 @@ def whole_number(value: Any, what: str, name: str) -> int:
 
 
 def _held(files: Iterable[Path]) -> tuple[int, int]:
-    """How many tensors and elements files of weights hold; no weights are read."""
+    """Numbers of tensors and elements in weights files; no weights are read."""
     shapes = [shape for file in files for shape in _shapes(file)]
     return len(shapes), sum(map(math.prod, shapes))
 
@@ -182,7 +182,7 @@ def _shapes(file: Path) -> list[Sequence[int]]:
 
 
 def _shapes_in(content: Any, depth: int = 0) -> Iterator[Sequence[int]]:
-    """Of all tensors, those included that a training script wrapped in something."""
+    """The shapes of all tensors, including those that a training script wrapped."""
     if isinstance(content, torch.Tensor):
         yield content.shape
     elif isinstance(content, Mapping) and depth <= DEEPEST:
@@ -191,7 +191,7 @@ def _shapes_in(content: Any, depth: int = 0) -> Iterator[Sequence[int]]:
 
 
 def _values(content: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """All values that are not null, by dotted names; those of a list are named as the list is."""
+    """All values that are not null, by dotted names; those of a list have the list's name."""
     if depth > DEEPEST or content is None:
         return
     if place:
@@ -205,7 +205,7 @@ def _values(content: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str
 
 
 def _senseless(name: str, reason: str) -> ModelError:
-    return ModelError(f"{_unusable(name)} ({reason}); mend it, or download the model again")
+    return ModelError(f"{_unusable(name)} ({reason}); fix it, or download the model again")
 
 
 def _unusable(name: str) -> str:
@@ -213,7 +213,7 @@ def _unusable(name: str) -> str:
 
 
 def _reason(name: str, error: Exception) -> str | None:
-    """What is no matter of the checkpoint: memory, a missing package, a disk."""
+    """The message for problems other than the checkpoint: memory, a missing package, a disk."""
     if isinstance(error, ImportError) or is_out_of_memory(error) or getattr(error, "errno", None) is not None:
         said = known_sentence(error)
         return said and f"model '{name}' cannot be loaded: {said}"

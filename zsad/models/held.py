@@ -1,10 +1,9 @@
-"""A network that a process has loaded for the processes that are forked from it, which share its memory.
+"""A network that a process holds for its forks, which share its memory.
 
-A run loads the network of its jobs once: a job tells what it loaded, the process that the next ones are forked from
-loads the same (see `zsad.workflow.warm`), and each of them takes it as if it had loaded it itself. What is held is a
-network as it comes from its files, in float32 on the CPU, before anybody chooses its number format or its device. It is
-taken only if nothing about the files has changed since: neither their names, sizes or inodes nor the times of change of
-their content and of their entries.
+A run loads the network of its jobs once: a job reports the network that it loaded, the parent process of the next jobs
+loads the same (see `zsad.workflow.warm`), and each of them uses it as if it had loaded it itself. The held network is
+as read from its files, in float32 on the CPU, before a number format or device is chosen. It is used only if the files
+have not changed since: neither their names, sizes or inodes nor the change times of their content and inodes.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Weighted(Protocol):
-    """A module of torch, or what has one."""
+    """A module of torch, or an object with its parameters."""
 
     def parameters(self) -> Iterable[Tensor]:
         """See `torch.nn.Module.parameters`."""
@@ -38,24 +37,24 @@ class Weighted(Protocol):
 Network = TypeVar("Network", bound=Weighted)
 Argument = str | bool | int
 
-MOST_FILES = 64  # beside which a network may lie: each is looked at by each job, and told of in a message
-SHARE = 1 / 4  # of the memory that is free, which a network that is held may take
-SETTLED_NS = 2 * 10**9  # a file that changed later than that may change again without showing it by its times
-ONE_BY_ONE = {"HF_DEACTIVATE_ASYNC_LOAD": "1"}  # has `transformers` start no threads, with which no fork is safe
+MOST_FILES = 64  # in a network's folder, at most: each job checks each file, and reports it in a message
+SHARE = 1 / 4  # of the free memory, at most, for a held network
+SETTLED_NS = 2 * 10**9  # a more recent change may be followed by another one with the same times
+ONE_BY_ONE = {"HF_DEACTIVATE_ASYNC_LOAD": "1"}  # prevents `transformers` from starting threads, which make forks unsafe
 
-# Of a file: name, size in bytes, device, inode, and times of change of its content and of its entry, ns since 1970.
+# Of a file: name, size in bytes, device, inode, and change times of its content and inode, ns since 1970.
 State = tuple[str, int, int, int, int, int]
 
 logger = logging.getLogger(__name__)
 
 
 class Loaded(NamedTuple):
-    """A network that was loaded, by plain values that a process can tell another.
+    """A loaded network, described by plain values for messages between processes.
 
     Attributes:
-        loader: ``"module:function"`` of what loads it, given the folder or file and the arguments.
-        source: the folder or the file that it comes from, absolute.
-        arguments: what else it depends on.
+        loader: ``"module:function"`` that loads it from the folder or file and the arguments.
+        source: its folder or file, absolute.
+        arguments: further arguments.
         states: of all files that it may be read from.
         size: of its weights in memory, bytes.
     """
@@ -72,26 +71,26 @@ class Loaded(NamedTuple):
 
 
 class _Process:
-    """What this process holds for others, and what it has loaded by itself."""
+    """The network that this process holds for others, and the one that it has loaded itself."""
 
     held: tuple[Loaded, Weighted] | None = None
     loaded: Loaded | None = None
 
 
 def take_or_load(loader: str, source: Path, arguments: tuple[Argument, ...], load: Callable[[], Network]) -> Network:
-    """A network that the process before this one has loaded from the same files, or else by loading it.
+    """Take the network that the parent process holds for the same files, or else load it.
 
-    It belongs to whoever takes it: the next one to ask in this process has it loaded.
+    The caller owns it: the next call in this process loads it again.
 
     Args:
-        loader, source, arguments: see `Loaded`; ``load`` does what that loader does.
+        loader, source, arguments: see `Loaded`; ``load`` does the same as that loader.
     """
     asked = Loaded(loader, str(source.absolute()), arguments, _states(source), size=0)
     if _Process.held is not None and _Process.held[0].is_of(asked):
         _Process.loaded = _Process.held[0]
         network: Network = _Process.held[1]  # type: ignore[assignment]  # by the same loader
         _Process.held = None
-        logger.info("took the network that the process before had loaded from %s", source)
+        logger.info("used the network that the parent process had loaded from %s", source)
         return network
     network = load()
     logger.info("loaded the network from %s", source)
@@ -100,17 +99,17 @@ def take_or_load(loader: str, source: Path, arguments: tuple[Argument, ...], loa
 
 
 def loaded_here() -> tuple[Any, ...] | None:
-    """The network that this process took or loaded last, by plain values; None if none, or if its files are new."""
+    """The network that this process took or loaded last, as plain values; None without one, or if its files are new."""
     return None if _Process.loaded is None else tuple(_Process.loaded)
 
 
 def hold(values: tuple[Any, ...]) -> None:
-    """Load a network that another process has told of by `loaded_here`, for those that are forked from this one.
+    """Load a network reported by another process's `loaded_here`, for forks of this process.
 
-    Nothing is held if the network would take too much of the memory that is free, or if its files have changed.
+    Nothing is held if the network would take too much of the free memory, or if its files have changed.
 
     Raises:
-        Exception: whatever its loading raises.
+        Exception: any exception of its loading.
     """
     wanted = Loaded(*values)
     if wanted.size > SHARE * free_memory():
@@ -125,7 +124,7 @@ def hold(values: tuple[Any, ...]) -> None:
 
 
 def free_memory(told_in: Path = Path("/proc/meminfo")) -> int:
-    """Memory that this machine can give without taking it from others, bytes; 0 if it does not say."""
+    """Memory that this machine has available, bytes; 0 if unknown."""
     try:
         lines = told_in.read_text().splitlines()
     except OSError:
@@ -134,14 +133,14 @@ def free_memory(told_in: Path = Path("/proc/meminfo")) -> int:
 
 
 def _states(source: Path) -> tuple[State, ...]:
-    """Of all files in a folder, or of one and those that are read beside it; empty where nothing is to be held of them.
+    """The states of all files in a folder, or of one file and those read with it; empty if they must not be held.
 
-    Links are followed, as those of the hub's cache.
+    Links are followed, like those of the hub's cache.
     """
     try:
         files = [Path(path) for path in local_files(str(source))] + files_beside(source)
         return tuple(map(_state_of, files)) if len(files) <= MOST_FILES else ()
-    except OSError:  # which its loading tells of
+    except OSError:  # which its loading reports
         return ()
 
 
@@ -161,7 +160,7 @@ def _bytes_of(network: Weighted) -> int:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables of the environment for the length of the block; forks have an environment of their own."""
+    """Set variables of the environment during the block; forks have their own environment."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,8 +1,8 @@
 """Checkpoints on this machine and on the Hugging Face hub: found, downloaded, and checked by their hashes.
 
-The local cache goes first: a model that lies there whole is used without a request, so that a node of a cluster needs
-no network after ``zsad download``. Whatever goes wrong is one sentence that says how to mend it; the libraries
-underneath stay silent.
+The local cache takes precedence: a completely cached model is used without a request, so that a node of a cluster needs
+no network connection after ``zsad download``. All errors are one sentence with the fix; the underlying libraries stay
+silent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from zsad.models.weight_files import (
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX = re.compile(r"[0-9a-f]{8,64}")
-SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")  # as torch.hub names its files
+SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")  # torch.hub's file names
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -62,7 +62,7 @@ class Located(NamedTuple):
 
     Attributes:
         path: a folder with a configuration and weights, or a ``.pth`` or ``.pt`` file.
-        commit: the hub's commit hash; None for what is not in the hub's cache.
+        commit: the hub's commit hash; None outside of the hub's cache.
     """
 
     path: Path
@@ -70,17 +70,17 @@ class Located(NamedTuple):
 
 
 class PublishedModels(NamedTuple):
-    """What finding a model needs to know of a catalogue.
+    """The facts of a catalogue for finding models.
 
     Attributes:
-        hub_ids: by name, of the models that lie on the hub.
-        elsewhere: names of the models that lie elsewhere.
-        command: what lists the names.
+        hub_ids: by name, of the models on the hub.
+        elsewhere: names of the models in other places.
+        command: the command that lists the names.
         example: a hub id.
-        twins: by the hub id of a gated model, the name of one with the same weights that anybody can download.
+        twins: by the hub id of a gated model, the name of an ungated one with the same weights.
         gated: the hub ids of models whose licence must be accepted first.
-        ungated: the name of a model that anybody can download, to take the place of one that is gated.
-        files: by the hub id of a model, the address of a single file of the same weights that can take its place.
+        ungated: the name of an ungated model that can replace a gated one.
+        files: by the hub id of a model, the address of a single file with the same weights that can replace it.
     """
 
     hub_ids: Mapping[str, str]
@@ -122,7 +122,7 @@ BACKBONE_MODELS = PublishedModels(
 
 
 def locate(name: str, revision: str | None, models: PublishedModels = BACKBONE_MODELS) -> Located:
-    """Find a checkpoint, downloading it if the local cache does not hold it whole.
+    """Find a checkpoint, downloading it if it is not completely in the local cache.
 
     Args:
         name: a name of the catalogue such as ``"dinov2-small"``, a local folder, a local ``.pth`` or ``.pt`` file, or
@@ -132,12 +132,12 @@ def locate(name: str, revision: str | None, models: PublishedModels = BACKBONE_M
 
     Raises:
         ConfigError: a revision of a local folder or file.
-        ModelError: absent, gated, unreachable or incomplete.
+        ModelError: it is missing, gated, unreachable or incomplete.
     """
     if name not in models.hub_ids and (local := _local_path(name)) is not None:
         if revision is not None:
             kind = "folder" if local.is_dir() else "file"
-            raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local {kind}; leave it out")
+            raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local {kind}; remove it")
         return Located(local, commit=None)
     snapshot = _whole_snapshot(_hub_id(name, models), revision)
     if snapshot is not None:
@@ -153,20 +153,19 @@ def download(
     progress: bool = False,
     by_run: bool = False,
 ) -> Located:
-    """Bring a model of the hub into the local cache, or up to date there.
+    """Download a model of the hub into the local cache, or update it there.
 
-    The hub is always asked. Files that are there already are kept, and a connection that is cut is taken up again
-    where it broke.
+    The hub is always contacted. Existing files are kept, and a broken download is resumed.
 
     Args:
         name: a name of the catalogue, or a hub id.
         revision: branch, tag or commit; None for the main branch.
         models: the catalogue.
         progress: show a bar if standard error is a terminal.
-        by_run: whether a run asks, which can be advised to download ahead; the command that does so cannot.
+        by_run: whether a run downloads, so that messages may recommend a download ahead.
 
     Raises:
-        ModelError: absent, gated, unreachable, without usable weights, or no space on the disk.
+        ModelError: it is missing, gated, unreachable, without usable weights, or the disk is full.
     """
     hub_id = _hub_id(name, models)
     huggingface_hub.utils.logging.set_verbosity_error()
@@ -183,17 +182,17 @@ def download(
 
 
 def check_place(name: str, *, option: str) -> None:
-    """Refuse what can be no place of files; the hub is not asked.
+    """Reject an invalid place of files; the hub is not contacted.
 
     Args:
         name: a name of the catalogue, a local folder, or a hub id.
-        option: the parameter that a user names the place by, for messages.
+        option: the user's parameter for the place, for messages.
 
     Raises:
         ModelError: it is none of these.
     """
     if Path(name).is_file():
-        raise ModelError(f"{option} '{name}' is a file; name the folder that it is in")
+        raise ModelError(f"{option} '{name}' is a file; give its folder")
     if name not in BACKBONE_MODELS.hub_ids and not Path(name).is_dir() and not _is_hub_id(name):
         raise ModelError(
             f"{option} '{name}' is neither an existing folder nor a hub id such as '{BACKBONE_MODELS.example}'; "
@@ -202,19 +201,19 @@ def check_place(name: str, *, option: str) -> None:
 
 
 def locate_files(name: str, revision: str | None, file_sets: Sequence[Sequence[str]], *, option: str) -> Located | None:
-    """Find files beside the weights of a model, such as its tokenizer, downloading them alone if need be.
+    """Find further files of a model, such as its tokenizer, downloading only them if necessary.
 
     Args:
         name: a name of the catalogue, a local folder, or a hub id.
         revision: branch, tag or commit on the hub; None for the main branch.
-        file_sets: names of files; the first set that is whole is enough.
-        option: the parameter that a user names another place by, for messages.
+        file_sets: names of files; the first complete set is enough.
+        option: the user's parameter for another place, for messages.
 
     Returns:
-        The folder; None if it has no set whole.
+        The folder; None if it has no complete set.
 
     Raises:
-        ModelError: no such place, or the hub cannot be reached.
+        ModelError: the place does not exist, or the hub cannot be reached.
     """
     models = BACKBONE_MODELS
     check_place(name, option=option)
@@ -242,30 +241,30 @@ def _has_set(folder: Path, file_sets: Sequence[Sequence[str]]) -> bool:
 
 
 def is_cached(hub_id: str, revision: str | None) -> bool:
-    """Whether configuration and weights of a model lie whole in the local cache; asks no network."""
+    """Whether configuration and weights of a model are completely in the local cache; uses no network connection."""
     return _whole_snapshot(hub_id, revision) is not None
 
 
 def check_weights(
     paths: Sequence[Path], expected: str | None, name: str, *, published: str | None = None, anew: bool = False
 ) -> dict[str, str]:
-    """Compare weights with every hash that is known of them, and return their hashes.
+    """Compare weights with all known hashes, and return their hashes.
 
-    The hub's cache calls a large file by its SHA-256; torch.hub ends the name of a file with the first digits of it.
+    The hub's cache names a large file by its SHA-256; torch.hub ends the name of a file with its first digits.
 
     Args:
         paths: the files that will be loaded.
-        expected: what the configuration says of a single file: its SHA-256, or at least the first 8 digits.
-        name: of the model, as the configuration has it.
-        published: the SHA-256 of the single file that a name of a catalogue stands for; None if it is not known.
-        anew: read the files in any case; if not, a hash that is kept of an unchanged file is as good.
+        expected: the SHA-256 of a single file in the configuration, or at least its first 8 digits.
+        name: of the model in the configuration.
+        published: the SHA-256 of the single file of a catalogue's name; None if unknown.
+        anew: always read the files; else use the cached hash of an unchanged file.
 
     Returns:
         SHA-256 by file name.
 
     Raises:
-        ConfigError: ``expected`` is no SHA-256, or there are several files.
-        ModelError: a file is damaged, unreadable, or not the one that was asked for.
+        ConfigError: ``expected`` is not a SHA-256, or there are several files.
+        ModelError: a file is damaged, unreadable, or not the requested one.
     """
     if expected is not None:
         expected = _checked_prefix(expected, paths, name)
@@ -274,13 +273,13 @@ def check_weights(
         digest = digests[path.name]
         if not digest.startswith(_hash_in_cache(path)):
             raise ModelError(
-                f"the weights of model '{name}' are damaged: {path.resolve()} does not have the SHA-256 that the hub "
-                f"gave for it; delete this file and download it again (`{_download_command(name, None)}`)"
+                f"the weights of model '{name}' are damaged: {path.resolve()} does not have the SHA-256 from the hub; "
+                f"delete this file and download it again (`{_download_command(name, None)}`)"
             )
         if not digest.startswith(_hash_in_name(path)):
             raise ModelError(
-                f"the weights of model '{name}' are damaged: the SHA-256 of {path} begins with {digest[:8]}, not as "
-                "its name says; download it again, or rename it if its name ends in something else"
+                f"the weights of model '{name}' are damaged: the SHA-256 of {path} begins with {digest[:8]}, contrary "
+                "to its name; download it again, or rename it if its name does not end with a SHA-256"
             )
         if published is not None and digest != published:
             raise ModelError(
@@ -289,7 +288,7 @@ def check_weights(
             )
         if expected is not None and not digest.startswith(expected):
             raise ModelError(
-                f"the weights of model '{name}' are not those that the configuration asks for: the SHA-256 of {path} "
+                f"the weights of model '{name}' are not those of the configuration: the SHA-256 of {path} "
                 f"is {digest}, not {expected}; download the right ones, or correct the hash"
             )
     return digests
@@ -303,7 +302,7 @@ def _local_path(name: str) -> Path | None:
         if path.suffix in TORCH_HUB_SUFFIXES:
             return path
         raise ModelError(
-            f"model '{name}' is a file but not a .pth checkpoint; name the folder that holds config.json and weights"
+            f"model '{name}' is a file but not a .pth checkpoint; give the folder with config.json and weights"
         )
     if path.is_absolute() or name.startswith(".") or path.suffix in TORCH_HUB_SUFFIXES:
         kind = "file" if path.suffix in TORCH_HUB_SUFFIXES else "folder"
@@ -317,7 +316,7 @@ def _hub_id(name: str, models: PublishedModels) -> str:
     if _is_hub_id(name):
         return name
     if Path(name).expanduser().exists():
-        raise ModelError(f"model '{name}' lies on this machine already; only models of the hub can be downloaded")
+        raise ModelError(f"model '{name}' is already on this machine; only models of the hub can be downloaded")
     raise ModelError(
         f"model '{name}' is neither an existing folder nor a hub id such as '{models.example}', nor one of the "
         f"names that {models.command} lists{nearest_hint(name, models.names, or_all=False)}"
@@ -333,7 +332,7 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _whole_snapshot(hub_id: str, revision: str | None) -> Path | None:
-    """The folder of a model in the local cache, if nothing is missing there."""
+    """The folder of a model in the local cache, if it is complete."""
     for config in (CONFIG, OPEN_CLIP_CONFIG):
         cached = huggingface_hub.try_to_load_from_cache(hub_id, config, revision=revision)
         if isinstance(cached, str) and _is_whole(folder := Path(cached).parent):
@@ -348,7 +347,7 @@ def _is_whole(folder: Path) -> bool:
 def _files_on_hub(hub_id: str, revision: str | None) -> set[str]:
     """Names of the files of a model; unlike a download, this never falls back to the local cache."""
     try:
-        # Without a limit, a firewall that swallows packets would keep the caller waiting for ever.
+        # Without a time limit, a firewall that drops packets would make the caller wait for ever.
         info = huggingface_hub.HfApi().model_info(hub_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except HfHubHTTPError:
         raise
@@ -358,9 +357,9 @@ def _files_on_hub(hub_id: str, revision: str | None) -> set[str]:
 
 
 def _form_on_hub(hub_id: str, revision: str | None, files: Collection[str]) -> Form:
-    """The form of a model; where there are configurations of two, the one of ``transformers`` decides by its content.
+    """The form of a model; of two configurations, the content of the one of ``transformers`` decides.
 
-    timm's folders may hold its own image tower beside open_clip's whole model.
+    timm's folders may contain its own image tower besides open_clip's whole model.
     """
     if OPEN_CLIP_CONFIG not in files:
         return TRANSFORMERS
@@ -371,7 +370,7 @@ def _form_on_hub(hub_id: str, revision: str | None, files: Collection[str]) -> F
 
 
 def _wanted(files: Collection[str], form: Form, name: str) -> list[str]:
-    """What of a model is downloaded: configurations, tokenizer and one set of weights, as patterns."""
+    """The files of a model to download: configurations, tokenizer and one set of weights, as patterns."""
     if form.config not in files:
         raise ModelError(
             f"model '{name}' has no {CONFIG} on the hub; choose one in the format of transformers, timm or open_clip"
@@ -416,7 +415,8 @@ def _clear_failures(
             )
         elif getattr(error, "errno", None) in READ_ONLY:
             message = (
-                f"model '{name}' is not whole in {constants.HF_HUB_CACHE}, which you cannot write to; have its owner "
+                f"model '{name}' is not complete in {constants.HF_HUB_CACHE}, which you cannot write to; ask its "
+                "owner to "
                 f"run `{_download_command(name, revision)}`, or set HF_HUB_CACHE to a folder of your own"
             )
         else:
@@ -431,32 +431,32 @@ def _unreachable(
     name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool, option: str
 ) -> str:
     is_offline = constants.is_offline_mode()
-    reason = "HF_HUB_OFFLINE forbids to ask the hub" if is_offline else "the hub cannot be reached"
+    reason = "HF_HUB_OFFLINE forbids requests to the hub" if is_offline else "the hub cannot be reached"
     if not by_run and is_cached(hub_id, revision):
-        return f"model '{name}' is whole in the local cache and can be used, but {reason} for a newer state of it"
+        return f"model '{name}' is complete in the local cache and can be used, but {reason} for updates"
     if by_run:
-        mend = f"download it ahead where there is a network (`{_download_command(name, revision)}`)"
+        fix = f"download it first with network access (`{_download_command(name, revision)}`)"
     elif is_offline:
-        mend = "unset HF_HUB_OFFLINE where there is a network"
+        fix = "unset HF_HUB_OFFLINE with network access"
     else:
-        mend = (
-            "connect this machine to the network, or bring the folder "
+        fix = (
+            "connect this machine to the network, or copy the folder "
             f"{Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type='model')} from one that has it"
         )
-    return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{mend}, or " + (
+    return f"model '{name}' is not complete in the local cache and {reason}; {_known(hub_id, models)}{fix}, or " + (
         f"point '{option}' at a local folder{_or_file(hub_id, models)}{_gate(hub_id, models)}"
     )
 
 
 def _or_file(hub_id: str, models: PublishedModels) -> str:
-    """What else a model may be but a folder; empty for any that is not published as a single file too."""
+    """The alternative to a folder for a model; empty for a model not published as a single file."""
     if (address := models.files.get(hub_id)) is None:
         return ""
     return f" or file, such as {address}, which has the same weights as {hub_id}"
 
 
 def _known(hub_id: str, models: PublishedModels) -> str:
-    """A doubt whether there is such a model, which the hub cannot be asked, where no catalogue knows it."""
+    """A hint that a model may not exist, if no catalogue has it and the hub cannot be contacted."""
     if hub_id in models.hub_ids.values():
         return ""
     hint = nearest_hint(hub_id, models.hub_ids.values(), or_all=False)
@@ -464,7 +464,7 @@ def _known(hub_id: str, models: PublishedModels) -> str:
 
 
 def _gate(hub_id: str, models: PublishedModels) -> str:
-    """What else a gated model of the catalogue takes; empty for any other."""
+    """Further steps for a gated model of the catalogue; empty for any other."""
     if hub_id not in models.gated:
         return ""
     return f"; it is gated: {_way_through_gate(hub_id)}{_way_around_gate(hub_id, models)}"
@@ -478,8 +478,8 @@ def _way_through_gate(hub_id: str) -> str:
 
 def _way_around_gate(hub_id: str, models: PublishedModels) -> str:
     if (twin := models.twins.get(hub_id)) is not None:
-        return f", or use '{twin}', which has the same weights and no gate"
-    return f", or use '{models.ungated}', another model, without a gate"
+        return f", or use '{twin}', which has the same weights and is not gated"
+    return f", or use '{models.ungated}', another model that is not gated"
 
 
 def _page(hub_id: str) -> str:
@@ -498,12 +498,10 @@ def _checked_prefix(expected: str, paths: Sequence[Path], name: str) -> str:
     prefix = expected.strip().lower()
     if not SHA256_PREFIX.fullmatch(prefix):
         raise ConfigError(
-            f"'{expected}' is no SHA-256 of model '{name}'; give its 64 hexadecimal digits, or at least 8"
+            f"'{expected}' is not a SHA-256 of model '{name}'; give its 64 hexadecimal digits, or at least 8"
         )
     if len(paths) != 1:
-        raise ConfigError(
-            f"model '{name}' has {len(paths)} files of weights, so that one SHA-256 cannot fit; leave it out"
-        )
+        raise ConfigError(f"model '{name}' has {len(paths)} weights files, so that one SHA-256 cannot match; remove it")
     return prefix
 
 
@@ -518,8 +516,8 @@ def _digest(path: Path, name: str, *, anew: bool) -> str:
 
 
 def _hash_in_cache(path: Path) -> str:
-    """The SHA-256 by which the hub's cache calls a file; empty for a small file or one that lies elsewhere."""
-    # One step only: a blob may itself be a link into a store where files are called by another hash of 64 digits.
+    """The SHA-256 in the name of a file in the hub's cache; empty for a small file or one in another place."""
+    # One step only: a blob may itself be a link into a store with other hashes of 64 digits as names.
     blob = path.readlink() if path.is_symlink() else path
     return blob.name if blob.parent.name == "blobs" and SHA256.fullmatch(blob.name) else ""
 

@@ -1,4 +1,4 @@
-"""The mean and spread of the colours of ImageNet, by which most networks have images normalised; red, green, blue."""
+"""Mean and standard deviation of ImageNet's colours, the usual normalisation of networks; red, green, blue."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Learned positions of a square grid of patches, brought to another grid; see `zsad.models.positions`.
+"""Interpolate learned positions of a square grid of patches to another grid; see `zsad.models.positions`.
 
-It imports torch at once, since what is imported while a network is compiled breaks its graph.
+It imports torch at the top, since an import during compilation breaks a network's graph.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ def positions_for(positions: Tensor, rows: int, columns: int, how: Positions) ->
 
     Args:
         positions: as learned, ``[1 + patch, channel]``; the class token's is the first, and the patches make a square.
-        how: any but ``"authors"``, which is a way only once a model is known.
+        how: any but ``"authors"``, which depends on the model.
 
     Returns:
-        ``[1 + rows * columns, channel]``; the very ones that were learned where the grid is theirs.
+        ``[1 + rows * columns, channel]``; unchanged positions for their own grid.
     """
     side = math.isqrt(len(positions) - 1)
     if (rows, columns) == (side, side):
         return positions
     target: dict[str, Any] = {"size": (rows, columns)}
-    if how == "offset":  # the factors, not the size, then tell where a patch lies
+    if how == "offset":  # the factors, not the size, then determine the positions
         target = {"scale_factor": ((rows + OFFSET) / side, (columns + OFFSET) / side)}
     plane = positions[1:].T.reshape(1, -1, side, side)
     resized = torch.nn.functional.interpolate(plane, **target, align_corners=False, **MODES[how])
-    # Fails on any other size than the one asked for.
+    # Fails on any other size than the requested one.
     return torch.cat([positions[:1], resized.reshape(positions.shape[1], rows * columns).T])
 
 
 def interpolate_by(embeddings: Any, learned: Callable[[], Tensor], patch: int, how: Positions) -> None:
-    """Have a network of ``transformers`` bring its positions to other grids in another way than its own.
+    """Set the interpolation of positions of a network of ``transformers``.
 
     Args:
-        embeddings: its module of embeddings, which asks itself for its positions by ``interpolate_pos_encoding``.
+        embeddings: its module of embeddings, which gets its positions from ``interpolate_pos_encoding``.
         learned: returns its positions, ``[1 + patch, channel]``.
         patch: side of a patch, pixels.
         how: see `positions_for`.

@@ -1,4 +1,4 @@
-"""The layers of a network that are asked for, checked against those that it has."""
+"""Check requested layers against those of a network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from zsad.errors import ConfigError
 
 
 def chosen_layers(layers: Sequence[int], count: int, *, noun: str, name: str) -> list[int]:
-    """Layers counted from 0, in the order asked for; negative ones were counted from the last.
+    """Layers counted from 0, in the requested order; negative ones are counted from the last.
 
     Args:
-        count: how many a model has.
-        noun: what it calls one.
+        count: number of layers of the model.
+        noun: its word for a layer.
         name: of the model, for messages.
 
     Raises:
@@ -25,5 +25,5 @@ def chosen_layers(layers: Sequence[int], count: int, *, noun: str, name: str) ->
             )
     chosen = [layer % count for layer in layers]
     if len(set(chosen)) < len(chosen):
-        raise ConfigError(f"layers {list(layers)} name a {noun} of model '{name}' twice; leave one out")
+        raise ConfigError(f"layers {list(layers)} contain a {noun} of model '{name}' twice; remove one")
     return chosen

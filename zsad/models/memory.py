@@ -1,4 +1,4 @@
-"""Memory of the devices: kept where that is faster, given back where there is too little."""
+"""Memory of devices: kept if that is faster, released if there is too little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-LARGEST_KEPT_BLOCK = 32 * 2**20  # bytes; glibc takes no more
+LARGEST_KEPT_BLOCK = 32 * 2**20  # bytes; glibc's maximum
 LARGEST_KEPT_HEAP = 2**30  # bytes
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -17,7 +17,7 @@ SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error of a computation means that the device, or the machine, has too little memory for it.
 
-    CUDA has an error of its own; the CPU's allocator and MPS raise a plain ``RuntimeError``.
+    CUDA has its own error; the CPU's allocator and MPS raise a plain ``RuntimeError``.
     """
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
@@ -25,10 +25,10 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library to keep what the network frees, rather than give it to the system and ask for it again.
+    """Let the C library keep the memory that the network frees, instead of returning it to the system.
 
-    Without this, every activation comes as fresh pages, which the system must zero: on a CPU that is a sixth of the
-    time of a small network. It concerns glibc alone; elsewhere nothing is done.
+    Without this, every activation gets new pages, which the system must zero: on a CPU that is a sixth of the time of a
+    small network. It only affects glibc; elsewhere nothing is done.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -38,7 +38,7 @@ def keep_freed_memory() -> None:
 
 
 def release(device: str) -> None:
-    """Give memory that is no longer used back to the device."""
+    """Release unused memory to the device."""
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()

@@ -1,9 +1,9 @@
-"""The number format that a network computes in.
+"""The number format of a network's computation.
 
 Weights of matrix products and convolutions are stored in the format, and inference runs under ``torch.autocast``, so
-that the sums along the network's depth, its norms and its scales stay in float32. That is both closer to float32 than
-a network that is converted as a whole (mean patch cosine 0.99999 against 0.99995, DINOv3 ViT-S/16 of random weights)
-and faster than autocast alone, which converts all weights anew for every image.
+that the sums along the network's depth, its norms and its scales stay in float32. This is both closer to float32 than a
+completely converted network (mean patch cosine 0.99999 against 0.99995, DINOv3 ViT-S/16 of random weights) and faster
+than autocast alone, which converts all weights again for every image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def in_format(network: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
 
 
 def in_channels_last(network: torch.nn.Module) -> None:
-    """Lay the weights of convolutions out as ``torch.channels_last``, in place."""
+    """Store the weights of convolutions as ``torch.channels_last``, in place."""
     to: Callable[..., object] = network.to  # annotated without this argument
     to(memory_format=torch.channels_last)
 

@@ -1,7 +1,7 @@
-"""How pixels are normalised, as the files beside a checkpoint's weights say it.
+"""Read the normalisation of pixels from the files beside a checkpoint's weights.
 
-Every family has a usual way, but a checkpoint may have been trained in another: DINOv3 on satellite images has means
-and deviations of its own, and Google's plain vision transformers are centred at 0.5.
+Every family has usual values, but a checkpoint may have been trained with others: DINOv3 on satellite images has its
+own means and standard deviations, and Google's plain vision transformers are centred at 0.5.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from zsad.models.weight_files import CONFIG, PREPROCESSOR, PROCESSOR
 BRIGHTEST = 255  # of the values of a pixel
 FACTOR_TOLERANCE = 1e-6  # relative; the files have 0.00392156862745098 for 1 / 255
 UNCHANGED = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-OF_TIMM = "pretrained_cfg"  # the key of timm's ``config.json`` under which mean and deviation stand
-RELEASE = "its release"  # the source of what is known by a model's name
+OF_TIMM = "pretrained_cfg"  # the key of mean and standard deviation in timm's ``config.json``
+RELEASE = "its release"  # the source of facts known by a model's name
 
 
 class Stated(NamedTuple):
-    """How a checkpoint's pixels are normalised.
+    """The stated normalisation of a checkpoint's pixels.
 
     Attributes:
         normalisation: of pixels in [0, 1].
-        source: the file that says it, or `RELEASE`.
+        source: the file that states it, or `RELEASE`.
     """
 
     normalisation: Normalisation
     source: str
 
     def described(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The facts as JSON."""
         mean, std = map(list, self.normalisation)
         return {"mean": mean, "std": std, "source": self.source}
 
 
 def stated_normalisation(name: str, source: Path) -> Stated | None:
-    """What is said of a checkpoint's pixels by its name, or by the files in its folder or beside its file.
+    """The normalisation of a checkpoint's pixels by its name, or by the files in its folder or beside its file.
 
     Args:
         name: of the model.
         source: its folder, or its single file.
 
     Returns:
-        None if nothing is said.
+        None if it is not stated.
 
     Raises:
-        ModelError: a file is damaged, or says what no pixels are normalised by.
+        ModelError: a file is damaged, or states an impossible normalisation.
     """
     if (known := OTHER_COLOURS.get(name)) is not None:
         return Stated(known, RELEASE)
@@ -67,7 +67,7 @@ def stated_normalisation(name: str, source: Path) -> Stated | None:
 
 
 def _read(name: str, path: Path, keys: tuple[str, ...]) -> Normalisation | None:
-    """What a file says under keys, each within the one before."""
+    """The normalisation in a file, under nested keys."""
     try:
         content = read_foreign_json(path)
     except (DataError, OSError) as error:
@@ -77,7 +77,7 @@ def _read(name: str, path: Path, keys: tuple[str, ...]) -> Normalisation | None:
     if not isinstance(content, dict):
         if keys:
             return None
-        raise _unusable(name, path, "it is no object")
+        raise _unusable(name, path, "it is not an object")
     if keys == (OF_TIMM,):
         content = {"image_mean": content.get("mean"), "image_std": content.get("std")}
     reading = _Reading(name, path, content)
@@ -85,17 +85,18 @@ def _read(name: str, path: Path, keys: tuple[str, ...]) -> Normalisation | None:
 
 
 class _Reading:
-    """The settings of an image processor of ``transformers``, of which a null is as good as nothing."""
+    """The settings of an image processor of ``transformers``, in which null means not set."""
 
     def __init__(self, name: str, path: Path, content: Mapping[str, Any]) -> None:
         self._name, self._path = name, path
         self._content = {key: value for key, value in content.items() if value is not None}
 
     def normalisation(self) -> Normalisation | None:
-        """Mean and deviation, with what the file says of the factor before them.
+        """Mean and standard deviation, including the file's factor before them.
 
-        A processor multiplies values of 0 to 255 with its factor, then subtracts the mean and divides by the deviation;
-        here values come in [0, 1], so that mean and deviation take in by how much the factor is not 1 / 255.
+        A processor multiplies values of 0 to 255 with its factor, then subtracts the mean and divides by the standard
+        deviation; here values are in [0, 1], so that mean and standard deviation include the deviation of the factor
+        from 1 / 255.
         """
         factor = self._factor()
         if not self._switch("do_normalize"):
@@ -109,7 +110,9 @@ class _Reading:
         (mean, std) = ([value / factor for value in values] for values in chosen)
         scaled = Normalisation.of(mean, std)
         if scaled is None:
-            raise _unusable(self._name, self._path, f"a factor of pixels of {factor / BRIGHTEST:g} leaves none of them")
+            raise _unusable(
+                self._name, self._path, f"a factor of pixels of {factor / BRIGHTEST:g} makes them all equal"
+            )
         return scaled
 
     def _chosen(self) -> Normalisation | None:
@@ -125,7 +128,7 @@ class _Reading:
         return chosen
 
     def _factor(self) -> float:
-        """By how much values are larger than in [0, 1] before mean and deviation are taken."""
+        """The scale of values relative to [0, 1] before normalisation."""
         factor = self._content.get("rescale_factor", 1 / BRIGHTEST)
         if not is_number(factor) or not factor > 0:
             raise _unusable(self._name, self._path, f"rescale_factor is {factor!r:.60}, not a number above 0")
@@ -142,12 +145,12 @@ class _Reading:
 
 
 def _for_each_colour(value: Any) -> Any:
-    """A single number is meant for all three."""
+    """A single number applies to all three."""
     return [value] * 3 if isinstance(value, (int, float)) else value
 
 
 def _unusable(name: str, path: Path, reason: str) -> ModelError:
     return ModelError(
-        f"the {path.name} of model '{name}' is not usable ({reason}, in {path.parent}); mend it, or download the model "
+        f"the {path.name} of model '{name}' is not usable ({reason}, in {path.parent}); fix it, or download the model "
         "again"
     )

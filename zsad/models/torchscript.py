@@ -1,9 +1,9 @@
-"""Weights of TorchScript archives, as OpenAI publishes CLIP, read without running the code that is in them.
+"""Read the weights of TorchScript archives, as published by OpenAI for CLIP, without running their code.
 
-An archive of ``torch.jit.save`` is a zip file. Its ``code/`` holds the networks' source, which is left alone; its
-``data.pkl`` holds a tree of modules, a pickle of few opcodes, in which tensors name the storages ``data/0``, ``data/1``
-and so on. Here modules become inert objects, the tensors views of the file, and nothing else is known: whatever a
-pickle could call beside is refused. Source of the format: https://github.com/pytorch/pytorch,
+An archive of ``torch.jit.save`` is a zip file. Its ``code/`` contains the networks' source, which is not used; its
+``data.pkl`` contains a tree of modules, a pickle of few opcodes, in which tensors name the storages ``data/0``,
+``data/1`` and so on. Here modules become inert objects and tensors views of the file; everything else that a pickle
+could call is rejected. Source of the format: https://github.com/pytorch/pytorch,
 ``torch/csrc/jit/serialization/pickler.h`` and ``torch/csrc/jit/docs/serialization.md``.
 """
 
@@ -57,26 +57,26 @@ def read_torchscript(path: Path, *, shapes_only: bool = False) -> dict[str, torc
     """The tensors of all modules, by the names that they have in the state dict.
 
     Args:
-        shapes_only: give tensors without numbers (of torch's device ``meta``); else they are mapped into memory, so
-            that they are read when they are used.
+        shapes_only: return tensors without numbers (of torch's device ``meta``); else they are memory-mapped, so that
+            they are read when they are used.
 
     Raises:
-        pickle.UnpicklingError: it holds more than modules and tensors, which may be harmful code.
-        Exception: whatever comes of an archive that is damaged.
+        pickle.UnpicklingError: it contains more than modules and tensors, which may be harmful code.
+        Exception: any exception on a damaged archive.
     """
     with zipfile.ZipFile(path) as archive:
         parts = _Parts(path, archive, shapes_only=shapes_only)
         root = _Reader(parts.pickled(), parts).load()
     if not isinstance(root, _Module):
-        raise ValueError("there is no module in it")
+        raise ValueError("it contains no module")
     tensors = dict(_named_tensors(root))
     if sum(tensor.numel() for tensor in tensors.values()) > 2 * parts.elements:  # some may be shared
-        raise ValueError("its tensors are larger than what it stores")
+        raise ValueError("its tensors are larger than its storages")
     return tensors
 
 
 class _Module:
-    """A module of the archive: its attributes, and none of its methods."""
+    """A module of the archive: its attributes without its methods."""
 
     attributes: dict[str, Any]
 
@@ -87,7 +87,7 @@ class _Module:
 
 
 class _Known:
-    """A function that the pickle may call, which it cannot change."""
+    """A function that the pickle may call but cannot change."""
 
     __slots__ = ("_call",)
     _call: Callable[..., Any]
@@ -109,7 +109,7 @@ class _Type(NamedTuple):
 
 
 class _Storage(NamedTuple):
-    """A storage ``[number]``; the pickle never holds a tensor itself, which has methods."""
+    """A storage ``[number]``; the pickle never gets a tensor itself, which has methods."""
 
     numbers: torch.Tensor
 
@@ -146,18 +146,18 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
     def persistent_load(self, pid: Any) -> _Storage:
-        """A storage; on which device it was does not matter."""
+        """A storage; its original device does not matter."""
         kind, stored, key, _, count = pid
         if kind != "storage" or not isinstance(stored, _Type) or not isinstance(key, str):
-            raise pickle.UnpicklingError("it names something else than a storage")
+            raise pickle.UnpicklingError("it refers to something other than a storage")
         return _Storage(self._parts.storage(key, stored.dtype, _whole(count)))
 
 
 class _Parts:
-    """The parts of an archive, all of which lie below one folder.
+    """The files of an archive, all below one folder.
 
     Attributes:
-        elements: how many numbers the storages hold that were asked for.
+        elements: total number of elements of the requested storages.
     """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, *, shapes_only: bool) -> None:
@@ -169,9 +169,9 @@ class _Parts:
         self._storages: dict[str, torch.Tensor] = {}
 
     def pickled(self) -> bytes:
-        """The pickle of the modules, once it has nothing but what TorchScript writes.
+        """The pickle of the modules, checked to contain only what TorchScript writes.
 
-        A number that a later opcode recalls a value by has its unpickler set memory aside for all numbers below it.
+        A memo number makes the unpickler allocate memory for all smaller numbers.
         """
         info = self._stored("data.pkl")
         if info.file_size > LARGEST_PICKLE:
@@ -183,7 +183,7 @@ class _Parts:
         return content
 
     def storage(self, key: str, dtype: torch.dtype, count: int) -> torch.Tensor:
-        """A storage of so many numbers, ``[number]``."""
+        """A storage with ``count`` numbers, ``[number]``."""
         if key not in self._storages:
             start, length = self._place(self._stored(f"data/{key}"))
             if length != count * dtype.itemsize:
@@ -192,7 +192,7 @@ class _Parts:
             self.elements += count
         storage = self._storages[key]
         if storage.dtype != dtype or len(storage) != count:
-            raise ValueError(f"its storage {key} is of two kinds")
+            raise ValueError(f"its storage {key} has two types")
         return storage
 
     def _numbers(self, start: int, length: int, dtype: torch.dtype) -> torch.Tensor:
@@ -204,27 +204,27 @@ class _Parts:
         return (numbers if start % dtype.itemsize == 0 else numbers.clone()).view(dtype)
 
     def _stored(self, name: str) -> zipfile.ZipInfo:
-        """A part that is not compressed, as torch stores all of them but the code."""
+        """A file that is not compressed, as torch stores all files but the code."""
         info = self._archive.getinfo(f"{self._root}/{name}")
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > self._bytes:
             raise ValueError(f"its {name} is compressed")
         return info
 
     def _place(self, info: zipfile.ZipInfo) -> tuple[int, int]:
-        """Where in the file a part begins, and how many bytes it has."""
+        """Position and size in bytes of a file in the archive."""
         with self._path.open("rb") as file:
             file.seek(info.header_offset)
             signature, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
         start = info.header_offset + LOCAL_HEADER.size + name + extra
         if signature != b"PK\x03\x04" or start + info.file_size > self._bytes:
-            raise ValueError(f"its {info.filename} is cut off")
+            raise ValueError(f"its {info.filename} is truncated")
         return start, info.file_size
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _View:
-    """A view of a storage that lies within it and is no larger."""
+    """A view of a storage that is inside it and not larger."""
     if not isinstance(storage, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
-        raise pickle.UnpicklingError("it makes a tensor of something else than a storage")
+        raise pickle.UnpicklingError("it makes a tensor from something other than a storage")
     start, shape, steps = _whole(offset), tuple(map(_whole, size)), tuple(map(_whole, stride))
     last = start + sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
     count = 1
@@ -239,7 +239,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _View
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r:.60} is no count")
+        raise ValueError(f"{value!r:.60} is not a count")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Which files of a model's folder are read: its configuration, and of several sets of weights the first."""
+"""Select the files of a model's folder to read: its configuration, and the first of several sets of weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zsad.files.json_values import read_foreign_json
 CONFIG = "config.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"  # how pixels are normalised
-TOKENIZER = (  # which image tokens do not depend on
+TOKENIZER = (  # image tokens do not depend on these
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.json",
@@ -23,7 +23,7 @@ TOKENIZER = (  # which image tokens do not depend on
 
 
 class WeightSet(NamedTuple):
-    """The files that hold the weights of a checkpoint in one format: either one, or shards and their index."""
+    """The weights files of a checkpoint in one format: either one, or shards and their index."""
 
     whole: str
     shards: str
@@ -31,11 +31,11 @@ class WeightSet(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form in which folders hold a model.
+    """A form of models in folders.
 
     Attributes:
         config: the file with its configuration.
-        weight_sets: the first that is there is used, and no other downloaded.
+        weight_sets: the first existing one is used, and no other is downloaded.
     """
 
     config: str
@@ -63,14 +63,14 @@ OPEN_CLIP = Form(
 
 
 def form_of(folder: Path) -> Form:
-    """The form of a model's folder; that of ``transformers`` where a folder holds both."""
+    """The form of a model's folder; that of ``transformers`` if a folder has both."""
     if (folder / OPEN_CLIP_CONFIG).is_file() and not names_type(folder / CONFIG):
         return OPEN_CLIP
     return TRANSFORMERS
 
 
 def names_type(config: Path) -> bool:
-    """Whether a file is there and is the configuration of a model of ``transformers``."""
+    """Whether a file exists and is the configuration of a model of ``transformers``."""
     return config.is_file() and "model_type" in _keys(config)
 
 
@@ -81,7 +81,7 @@ def config_beside(file: Path) -> Path | None:
 
 
 def files_beside(file: Path) -> list[Path]:
-    """All files that are read beside a single file of weights."""
+    """All files that are read with a single weights file."""
     if not file.is_file():
         return []
     beside = (file.with_name(name) for name in (OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR))
@@ -89,7 +89,7 @@ def files_beside(file: Path) -> list[Path]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights in a folder: safetensors before pickles, one file before shards; empty if no set is whole."""
+    """The weights in a folder: safetensors before pickles, one file before shards; empty if no set is complete."""
     for weights in form_of(folder).weight_sets:
         if (folder / weights.whole).is_file():
             return [folder / weights.whole]
@@ -100,10 +100,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def required_weights(name: str, folder: Path) -> list[Path]:
-    """The files of weights in a folder; none is read.
+    """The weights files in a folder; none is read.
 
     Raises:
-        ModelError: there are none, or they are not whole.
+        ModelError: there are none, or they are incomplete.
     """
     if files := weight_files(folder):
         return files
@@ -118,7 +118,7 @@ def _shards(index: Path) -> list[str]:
 
 
 def _keys(path: Path) -> dict[str, Any]:
-    """What an object in a JSON file holds; nothing if it is unusable."""
+    """The content of an object in a JSON file; empty if it is invalid."""
     try:
         content = read_foreign_json(path)
     except DataError:

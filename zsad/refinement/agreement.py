@@ -1,4 +1,4 @@
-"""How well an outline agrees with the anomaly map, in any unit: 1 at best, below 0 for an outline that avoids it."""
+"""Agreement of an outline with the anomaly map, independent of the unit: 1 at best, below 0 if it avoids the map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 def soft_map(anomaly_map: np.ndarray, threshold: float, component: np.ndarray) -> np.ndarray:
     """The map of a window as degrees of membership: 0 at the mean level around the component, 1 at its peak.
 
-    Other components, which have prompts of their own, count as not belonging.
+    Other components, which have their own prompts, have degree 0.
 
     Args:
         anomaly_map: float ``[height, width]`` of the window.
-        threshold: the one that made the component.
+        threshold: threshold that made the component.
         component: bool ``[height, width]``, not empty.
 
     Returns:
@@ -29,7 +29,7 @@ def soft_map(anomaly_map: np.ndarray, threshold: float, component: np.ndarray) -
 
 
 def soft_iou(degrees: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union of degrees of membership and a mask: the sums of the lesser and the greater of the two.
+    """Intersection over union of degrees of membership and a mask: the sums of their minimum and of their maximum.
 
     Args:
         degrees: float ``[height, width]`` in [0, 1].

@@ -1,4 +1,4 @@
-"""What every refiner is: from an image and its anomaly map to a binary mask."""
+"""Interface of refiners: from an image and its anomaly map to a binary mask."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zsad.registry import Choice
 
 
 class Refinement(NamedTuple):
-    """A defect mask and how it came about.
+    """A defect mask and the records of its regions.
 
     Attributes:
         mask: bool ``[height, width]``.
         regions: one JSON object for each connected component of the thresholded map, at least with ``box``
             (``[left, top, right, bottom]``, pixels, right and bottom exclusive), ``score`` (its greatest map value),
-            ``accepted`` (whether the refined outline replaced the component's own), ``reason`` (why not, with figures;
-            empty if it did) and ``cause`` (the same in fixed words, to be counted).
+            ``accepted`` (whether the refined outline replaced the component's own), ``reason`` (why it did not, with
+            figures; empty if it did) and ``cause`` (the same in fixed words, for counting).
     """
 
     mask: np.ndarray
@@ -28,10 +28,10 @@ class Refinement(NamedTuple):
 
 
 class Refiner(Choice):
-    """A way to outline defects; a subclass is one method in one file, its fields are the parameters.
+    """Base class of refiners, which outline defects; a subclass is one method in one file, its fields its parameters.
 
     Class attributes:
-        reference: where the method comes from.
+        reference: source of the method.
         uses_segmenter: whether it prompts a segmentation model.
     """
 
@@ -40,11 +40,11 @@ class Refiner(Choice):
 
     @property
     def uses_foreground(self) -> bool:
-        """Whether it wants to know what the part is."""
+        """Whether it uses masks of the foreground object."""
         return False
 
     def crop_parameters(self) -> dict[str, Any] | None:
-        """What the windows depend on that it wants to see at full resolution; None if there are none."""
+        """Parameters of the windows that it needs at full resolution; None if there are none."""
         return None
 
     @abstractmethod
@@ -55,12 +55,12 @@ class Refiner(Choice):
         threshold: float,
         prompted: PromptedImage | None = None,
     ) -> Refinement:
-        """Outline the defects of one image that is called defective; of another the mask is empty, unasked.
+        """Outline the defects of one image that is called defective; other images get empty masks without this call.
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
-            anomaly_map: float32 ``[height, width]``, at the image's resolution, with regions that do not stand out
-                lowered to the threshold (`zsad.maps.standing_out`).
-            threshold: the image's pixel threshold, in the unit of the map: what exceeds it is marked.
+            anomaly_map: float32 ``[height, width]``, at the image's resolution, with unmarked regions lowered to the
+                threshold (`zsad.maps.standing_out`).
+            threshold: the image's pixel threshold, in the unit of the map; greater values are marked.
             prompted: the image under a segmentation model, if the refiner uses one.
         """

@@ -1,4 +1,4 @@
-"""Windows around small components, which a segmentation model is shown at full resolution."""
+"""Windows around small components, for a segmentation model at full resolution."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from zsad.registry import Options
 
 
 class CropOptions(Options):
-    """Which components get a window of their own, and how large it is.
+    """Options of the windows around small components.
 
-    A model sees an image at 1024 pixels and answers at 256, so that a scratch of 3 pixels in a large photograph is
-    less than a pixel to it. A window of a quarter of the image's side shows it four times as large.
+    A model has an input of 1024 pixels and an output of 256, so that a scratch of 3 pixels in a large photograph is
+    less than a pixel there. A window of a quarter of the image's side shows it four times as large.
     """
 
     below: float = Field(
         1 / 16,
         gt=0,
         le=1,
-        description="Components whose box is longer than this fraction of the image's shorter side are left to the "
-        "whole image.",
+        description="Components whose box is longer than this fraction of the image's shorter side are segmented in "
+        "the whole image.",
     )
     context: float = Field(
         4.0, ge=1, description="Side of a window, relative to the longer side of the component's box."
@@ -34,7 +34,7 @@ class CropOptions(Options):
     def window_of(self, region: Region, height: int, width: int) -> Box | None:
         """The window around a component, within the image; None for a component that needs none.
 
-        A window that would be the whole image is none.
+        Also None if the window would be the whole image.
         """
         left, top, right, bottom = region.box
         short, longest = min(height, width), max(right - left, bottom - top)
@@ -53,5 +53,5 @@ def crop_windows(options: CropOptions, regions: Sequence[Region], height: int, w
 
 
 def _start(centre: float, side: int, length: int) -> int:
-    """Where a window of ``side`` about ``centre`` begins, moved into an image of ``length``."""
+    """Start of a window of ``side`` about ``centre``, moved into an image of ``length``."""
     return min(max(0, round(centre - side / 2)), length - side)

@@ -20,7 +20,7 @@ from zsad.refinement.crops import CropOptions, crop_windows
 from zsad.refinement.images import records_of
 from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.regions import Box, regions_to_outline, slices
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.segmentation.embed_images import write_embeddings
 
 logger = logging.getLogger(__name__)
@@ -34,24 +34,25 @@ def embed_crops(
     options: CropOptions,
     min_area: float,
     max_prompts: int,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     device: str,
     batch: int | None,
     output: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Embed the window of every small component that will be prompted; there may be none in a category.
+    """Embed the window of every small component that will be prompted; a category may have none.
 
     Args:
         image_list: names the images and their digests.
         scores: score file of the method.
-        decisions: its decision file, which says what stands out in the maps.
-        min_area, max_prompts: of the refiner, which decide what is prompted.
-        batch: windows to be embedded at a time; None for as many as suit the device.
+        decisions: its decision file, with the thresholds of the maps.
+        min_area, max_prompts: parameters of the refiner that decide which components are prompted.
+        batch: windows per batch; None for a number that suits the device.
         output: the embedding file, written whole or not at all.
 
     Raises:
-        DataError: a scored image is not in the list, is missing or has changed; or the decisions are of other scores.
+        DataError: a scored image is not in the list, is missing or has changed; or the decisions belong to other
+            scores.
         ModelError: the model cannot be used.
     """
     start = time.monotonic()

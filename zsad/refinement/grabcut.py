@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.refinement.prompted import PromptedImage
-from zsad.refinement.regional import Objection, Outline, RegionRefiner
+from zsad.refinement.regional import Outline, RegionRefiner, Rejection
 from zsad.refinement.regions import (
     Box,
     Region,
@@ -28,11 +28,11 @@ MIN_SAMPLES = 2 * GAUSSIANS
 
 
 class GrabCut(RegionRefiner):
-    """Cut each region out of a window around it, starting from what the map says.
+    """Cut each region out of a window around it, starting from labels by the map.
 
-    Levels are fractions of the map's range within the window, so that the unit of the map and its offset do not
-    matter: the top of a component is certainly defect, what else exceeds the threshold probably; what is low on the map
-    is certainly background, the rest probably.
+    Levels are fractions of the map's range within the window, so that the unit of the map and its offset do not matter:
+    the top of a component is certainly defect, other values above the threshold probably; low values of the map are
+    certainly background, the rest probably.
     """
 
     summary: ClassVar[str] = "GrabCut around each region, started from the map's high and low values."
@@ -44,29 +44,29 @@ class GrabCut(RegionRefiner):
         1 / 16,
         gt=0,
         le=0.5,
-        description="Surroundings of a component that are looked at, as a fraction of the image's shorter side: the "
+        description="Surroundings of a component that are used, as a fraction of the image's shorter side: the "
         "default is two patches of a 32 x 32 grid.",
     )
     sure_foreground: float = Field(
         0.75,
         ge=0,
         le=1,
-        description="Certainly defect: the part of a component at or above this fraction of the way from the threshold "
+        description="Certainly defect: values of a component at or above this fraction of the way from the threshold "
         "to its peak.",
     )
     sure_background: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Certainly background: what lies at or below this fraction of the way from the window's lowest map "
+        description="Certainly background: values at or below this fraction of the way from the window's lowest map "
         "value to the threshold.",
     )
     max_pixels: int = Field(
         65536,
         ge=1024,
         le=1 << 22,
-        description="A larger window is cut at this many pixels, and the outline enlarged: the time of a cut grows "
-        "faster than its pixels, and one of 1024 x 1024 takes minutes.",
+        description="Greatest number of pixels of a cut; a larger window is reduced, and the outline enlarged, because "
+        "the time grows faster than the pixels: 1024 x 1024 take minutes.",
     )
     iterations: int = Field(5, ge=1, le=50, description="Rounds of fitting the colour models and cutting.")
 
@@ -88,7 +88,7 @@ class GrabCut(RegionRefiner):
             yield self._cut(np.ascontiguousarray(resized(image[view], shape)), labels, window)
 
     def work(self, region: Region, height: int, width: int) -> int:
-        """Pixels that are cut for a region."""
+        """Number of pixels that are cut for a region."""
         return min(self.max_pixels, area_of(self._window(region, height, width)))
 
     def _window(self, region: Region, height: int, width: int) -> Box:
@@ -99,8 +99,8 @@ class GrabCut(RegionRefiner):
 
         Args:
             anomaly_map: float ``[height, width]`` of the window.
-            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``, or a smaller picture of
-                one, in which means of areas need not exceed the threshold.
+            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``, or a reduced one, in
+                which means of areas need not exceed the threshold.
         """
         floor, peak = anomaly_map.min(), anomaly_map[component].max()
         low = floor + self.sure_background * (threshold - floor)
@@ -119,7 +119,7 @@ class GrabCut(RegionRefiner):
             return Outline(window, foreground, failure)
         cv2.setRNGSeed(0)  # k-means starts the colour models from random pixels
         background_model, foreground_model = np.zeros((1, 13 * GAUSSIANS)), np.zeros((1, 13 * GAUSSIANS))
-        no_box = (0, 0, 0, 0)  # the labels say it all
+        no_box = (0, 0, 0, 0)  # the labels are enough
         cut, *_ = cv2.grabCut(
             image, labels, no_box, background_model, foreground_model, self.iterations, cv2.GC_INIT_WITH_MASK
         )
@@ -131,15 +131,15 @@ def _is_foreground(labels: np.ndarray) -> np.ndarray:
     return foreground
 
 
-def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Objection:
-    """Why colour models cannot be fitted, if they cannot."""
+def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Rejection:
+    """The reason why colour models cannot be fitted, if so."""
     samples = np.count_nonzero(foreground)
     if samples < MIN_SAMPLES:
         reason = f"the component has {samples} pixels, too few for a colour model ({MIN_SAMPLES})"
-        return Objection("no colour model", reason)
+        return Rejection("no colour model", reason)
     if foreground.size - samples < MIN_SAMPLES:
         reason = f"the component leaves fewer than {MIN_SAMPLES} pixels of background around it"
-        return Objection("no colour model", reason)
+        return Rejection("no colour model", reason)
     if (image == image[0, 0]).all():
-        return Objection("no colour model", "the image has one colour there")
-    return Objection()
+        return Rejection("no colour model", "the image has one colour there")
+    return Rejection()

@@ -14,8 +14,8 @@ from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Outline, RegionRefiner
 from zsad.refinement.regions import Box, Region, area_of, resized, share_of_short_side, shifted, slices, widened
 
-WORKING_RADIUS = 32  # pixels; twice as much is halved, and so on
-TILE = 640  # pixels a side that are filtered at a time, beside what is around them
+WORKING_RADIUS = 32  # pixels; twice this radius is halved, and so on
+TILE = 640  # pixels a side that are filtered at a time, without the margin
 
 
 class Guided(RegionRefiner):
@@ -24,8 +24,8 @@ class Guided(RegionRefiner):
     A component on the patch grid is blurred by a patch or two. In every window the filter fits the map by an affine
     function of the colour, so that pixels of one colour share one value: a defect takes the mean of the map over its
     own pixels, its surroundings the lower mean over theirs, and the map's threshold then falls on the edge between
-    them. The windows must be wider than the blur for that. Where the colour explains nothing the filter only smooths
-    the map; such an outline follows no edge and is not accepted.
+    them. The windows must be wider than the blur for that. Where the colour explains nothing, the filter only smooths
+    the map; such an outline follows no edge and is rejected.
     """
 
     summary: ClassVar[str] = "Edge-aware smoothing of the map with the image as guide, then the map's threshold."
@@ -36,7 +36,7 @@ class Guided(RegionRefiner):
         gt=0,
         le=0.5,
         description="Radius of the filter's windows as a fraction of the image's shorter side: the default is two "
-        "patches of a 32 x 32 grid, as far as the map's outlines are off.",
+        "patches of a 32 x 32 grid, the error of the map's outlines.",
     )
     eps: float = Field(
         1e-4,
@@ -61,14 +61,14 @@ class Guided(RegionRefiner):
         windows = [self._window(region, height, width) for region in regions]
         hull = _hull(windows)
         above = np.zeros(anomaly_map.shape, dtype=bool)
-        # A filtered value depends on what lies within two radii, so that the rest of the image can be left out.
+        # A filtered value depends only on pixels within two radii, so that the rest of the image can be left out.
         needed = slices(widened(hull, 2 * radius, height, width))
         above[needed] = filtered_above(image[needed], anomaly_map[needed], radius, self.eps, threshold)
         for window in windows:
             yield Outline(window, above[slices(window)])
 
     def work(self, region: Region, height: int, width: int) -> int:
-        """Pixels in which the outline of a region is cleaned and judged; the filter itself runs once an image."""
+        """Number of pixels in which the outline of a region is judged; the filter itself runs once per image."""
         return area_of(self._window(region, height, width))
 
     def _window(self, region: Region, height: int, width: int) -> Box:
@@ -76,11 +76,12 @@ class Guided(RegionRefiner):
 
 
 def filtered_above(image: np.ndarray, anomaly_map: np.ndarray, radius: int, eps: float, threshold: float) -> np.ndarray:
-    """Where the map, filtered with the image as its guide, exceeds a threshold; in bounded memory.
+    """Pixels where the map, filtered with the image as its guide, exceeds a threshold; in bounded memory.
 
-    With windows of a radius up to `WORKING_RADIUS` pixels, tiles with two radii around them are filtered, as the whole
-    would be. With larger ones the fits are made of images made smaller by a whole number, and applied at full size: the
-    fast guided filter (He and Sun, arXiv 1505.00996), which hardly differs as long as windows have many pixels.
+    With windows of a radius up to `WORKING_RADIUS` pixels, tiles with a margin of two radii are filtered, which gives
+    the same result as the whole. With larger windows the fits are computed on images reduced by an integer factor, and
+    applied at full size: the fast guided filter (He and Sun, arXiv 1505.00996), which hardly differs if windows have
+    many pixels.
 
     Args:
         image: uint8 RGB ``[height, width, 3]``.
@@ -116,13 +117,13 @@ def _tile_fits(image: np.ndarray, source: np.ndarray, radius: int, eps: float) -
 
 
 def _applied_above(fits: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarray:
-    """Where the fits, interpolated linearly to the size of the image, give more than the threshold."""
+    """Pixels where the fits, interpolated linearly to the size of the image, exceed the threshold."""
     height, width = image.shape[:2]
     rows, columns = fits.shape[:2]
     above = np.empty((height, width), dtype=bool)
     for tile in tiles(height, width):
         left, top, right, bottom = tile
-        # OpenCV takes no more than 32767 pixels a side, so only the fits around the tile are handed on.
+        # OpenCV accepts at most 32767 pixels a side, so only the fits around the tile are passed.
         near = slice(max(0, top * rows // height - 2), bottom * rows // height + 3)
         along = slice(max(0, left * columns // width - 2), right * columns // width + 3)
         place = np.array(
@@ -144,7 +145,7 @@ def _applied_above(fits: np.ndarray, image: np.ndarray, threshold: float) -> np.
 
 
 def tiles(height: int, width: int) -> Iterator[Box]:
-    """Boxes of at most `TILE` pixels a side that cover an image once; one box, if the image is hardly larger."""
+    """Boxes of at most `TILE` pixels a side that cover an image once; one box if the image is hardly larger."""
     for top, bottom in _spans(height):
         for left, right in _spans(width):
             yield left, top, right, bottom
@@ -175,7 +176,7 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float
 
 
 def applied(fits: np.ndarray, guide: np.ndarray) -> np.ndarray:
-    """What mean fits ``[height, width, 4]`` make of a guide ``[height, width, 3]``: eq. 21, ``[height, width]``."""
+    """Apply mean fits ``[height, width, 4]`` to a guide ``[height, width, 3]``: eq. 21, ``[height, width]``."""
     filtered: np.ndarray = (fits[..., :3] * guide).sum(axis=-1) + fits[..., 3]
     return filtered
 

@@ -1,4 +1,4 @@
-"""What of a method's maps is marked by its decisions: the one input of whatever outlines defects."""
+"""The maps of a method with the regions that its decisions mark: the input of all refiners."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from zsad.maps import Thresholds, standing_out
 
 
 class MarkedMap(NamedTuple):
-    """An anomaly map at its image's size, in which what is marked is what exceeds one threshold.
+    """An anomaly map at its image's size, in which one threshold separates the marked pixels.
 
     Attributes:
-        anomaly_map: float32 ``[height, width]``; regions that do not stand out are lowered to the threshold.
-        threshold: finite if anything exceeds it. No lower than just below the map's least value, from where on it
-            marks the whole image: refiners measure how high a value is above it.
+        anomaly_map: float32 ``[height, width]``; unmarked regions are lowered to the threshold.
+        threshold: finite if anything exceeds it. At least just below the map's least value, where it marks the whole
+            image, because refiners measure heights above it.
     """
 
     anomaly_map: np.ndarray
@@ -25,7 +25,7 @@ class MarkedMap(NamedTuple):
 
 
 class MarkedMaps:
-    """The maps of a method with what its decisions mark in them.
+    """The maps of a method with the marks of its decisions.
 
     Args:
         scores: the method's open score file.
@@ -45,7 +45,7 @@ class MarkedMaps:
         Raises:
             DataError: see `grid_map`.
         """
-        check_peak(self._scores, self._decisions, index)  # even where nothing is to be done
+        check_peak(self._scores, self._decisions, index)  # even for images without marks
         return self._scores.localises and bool(self._decisions.decided[index])
 
     def thresholds(self, index: int) -> Thresholds:
@@ -56,13 +56,13 @@ class MarkedMaps:
         """The map of an image as it is stored, float32 ``[row, column]``.
 
         Raises:
-            DataError: the image was decided by another map.
+            DataError: the decision belongs to another map.
         """
         check_peak(self._scores, self._decisions, index)
         return self._scores.anomaly_map(index)
 
     def at_size(self, index: int, height: int, width: int) -> MarkedMap:
-        """The map of an image of ``height x width`` as it is marked: anywhere, if and only if `has_marks`.
+        """The map of an image of ``height x width`` with its marks, which exist if and only if `has_marks`.
 
         Raises:
             DataError: see `grid_map`.

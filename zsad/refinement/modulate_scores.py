@@ -22,7 +22,7 @@ from zsad.refinement.modulation import Modulation
 
 logger = logging.getLogger(__name__)
 
-IMAGES_ALONE = "scored as an image alone, so that no mask changes it"
+IMAGES_ALONE = "scored without a map, so that masks do not change it"
 
 
 def modulate_scores(
@@ -31,18 +31,18 @@ def modulate_scores(
     """Write the score file of a modulation, image by image.
 
     Setting, image scores and notes are those of the method; the seconds of an image are the method's and the
-    modulation's together. Of a method that does not localise everything passes through, with a note. What is called
-    defective is said by the method's thresholds, applied to these maps (`zsad.deciding.decide_images.adopt_decisions`).
+    modulation's together. The scores of a method that does not localise stay as they are, with a note. Decisions use
+    the method's thresholds, applied to these maps (`zsad.deciding.decide_images.adopt_decisions`).
 
     Args:
         scores: score file of ``modulation.method``.
         decisions: decision file of the same method, with each image's pixel threshold.
         masks: mask file of the same method, by ``modulation.refiner``.
         output: the score file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
 
     Raises:
-        DataError: the files do not show the same images in the same order, or the decisions are of other scores.
+        DataError: the files do not show the same images in the same order, or the decisions belong to other scores.
     """
     with ScoreReader(scores) as source, DecisionReader(decisions) as decided, MaskReader(masks) as outlines:
         marked = MarkedMaps(source, decided)
@@ -102,6 +102,6 @@ def _map(
 
 
 def _note(source: ScoreReader, index: int) -> str:
-    """What the method noted of an image, and whether it was left as it is."""
+    """The note of the method on an image, and whether the image stays as it was."""
     own = "" if source.localises else IMAGES_ALONE
     return "; ".join(note for note in (source.notes[index], own) if note)

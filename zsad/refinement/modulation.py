@@ -1,4 +1,4 @@
-"""Modulation: an anomaly map that stays continuous, raised inside the masks that a refiner drew and lowered outside."""
+"""Modulation: a continuous anomaly map that is raised inside the masks of a refiner and lowered outside."""
 
 from __future__ import annotations
 
@@ -14,39 +14,40 @@ from zsad.scoring.base import Method
 
 
 class Modulation(Method):
-    """Let one refiner's masks sharpen the map of the method that prompted them.
+    """Sharpen the map of a method by the masks of a refiner that started from this map.
 
-    A mask has edges but no order; put in the map's place, it costs AUROC and AUPRO. Here the map is moved part of the
-    way towards what the mask says. At each pixel let
+    A mask has edges but no ranking, so that it would lower AUROC and AUPRO in place of the map. Here the map moves part
+    of the way towards the mask. At each pixel let
 
-    - ``m`` be the map, read at the working size (see `side`), where the peak of each region that stands out is put on
-      the nearest pixel: the image is called defective as before, unless the mask leaves out all of these peaks;
-    - ``t`` be the image's pixel threshold by the decisions of the method, or the least of ``m`` if that is above;
+    - ``m`` be the map, read at the working size (see `side`), where the peak of each marked region is put on the
+      nearest pixel: the image is called defective as before, unless the mask leaves out all of these peaks;
+    - ``t`` be the image's pixel threshold by the decisions of the method, or the least of ``m`` if that is greater;
     - ``c`` be the coverage in [0, 1], the share of the pixel's area that lies in the mask;
     - ``P`` be the greatest ``m`` of the mask's region that the pixel is in, an 8-connected component of ``c > 0``.
 
-    The mask's word is ``w = c P + (1 - c) min(m, t)``, and with the strength ``s`` the modulated map is
-    ``(1 - s) m + s w``. So a pixel in the mask rises towards the peak of its region; one outside that is above the
-    threshold falls towards it, in order; one outside and below stays as it is.
+    The target is ``w = c P + (1 - c) min(m, t)``, and with the strength ``s`` the modulated map is ``(1 - s) m + s w``.
+    So a pixel in the mask rises towards the peak of its region; one outside and above the threshold falls towards it,
+    keeping the order; one outside and below does not change.
 
     Values are in the unit of ``m`` and between its least and its greatest. So images remain comparable, and setting,
-    image scores and notes are those of the method. No threshold is set anew: decisions are made by the method's own
-    thresholds, applied to the modulated maps.
+    image scores and notes are those of the method. No new threshold is set: the method's own thresholds are applied to
+    the modulated maps.
     """
 
     summary: ClassVar[str] = "A method's map, raised inside a refiner's masks and lowered outside."
     reference: ClassVar[str] = "This project's own."
-    blind_to: ClassVar[str] = "what the map of its method does not mark: it draws other outlines, and image scores stay"
+    blind_to: ClassVar[str] = "what the map of its method does not mark: it only changes outlines, and image scores "
+    "stay"
 
     method: str = Field(description="Name of the method whose scores are modulated.")
     refiner: str = Field(description="Name of the refiner whose masks of that method are used.")
     strength: float = Field(
-        0.5, ge=0, le=1, description="How far the map moves: 0 not at all, 1 all the way to what the mask says."
+        0.5, ge=0, le=1, description="How far the map moves: 0 not at all, 1 all the way to the mask."
     )
     side: int = Field(
         256,
         gt=0,
-        description="Longest side of the modulated maps, pixels: more than the patch grid has, to carry an edge.",
+        description="Longest side of the modulated maps, pixels: more than the patch grid has, for sharp edges.",
     )
 
     def grid_size(self, image_size: Sequence[int], map_size: Sequence[int]) -> tuple[int, int]:
@@ -76,7 +77,7 @@ class Modulation(Method):
             float32 ``[row, column]``, of `grid_size`.
         """
         rows, columns = self.grid_size(mask.shape, anomaly_map.shape)
-        # In float64, so that a pixel that does not move has the very same float32 value afterwards.
+        # In float64, so that a pixel that does not move keeps exactly its float32 value.
         read = at_image_size(anomaly_map, rows, columns)
         m = np.maximum(read, standing_out(anomaly_map, thresholds, rows, columns)).astype(np.float64)
         c = coverage(mask, rows, columns)
@@ -86,7 +87,7 @@ class Modulation(Method):
 
 
 def coverage(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The share of each pixel's area that a mask covers once it is reduced.
+    """The share of each pixel's area that a mask covers, at a reduced size.
 
     Args:
         mask: bool ``[height, width]``, not smaller than ``[rows, columns]``.
@@ -103,7 +104,7 @@ def region_peaks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
     Args:
         values: float ``[row, column]``.
-        inside: bool ``[row, column]``; its 8-connected components are regions, and all that is outside is one more.
+        inside: bool ``[row, column]``; its 8-connected components are regions, and all pixels outside form one more.
 
     Returns:
         float ``[row, column]``, nowhere below ``values``.

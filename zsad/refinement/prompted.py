@@ -1,4 +1,4 @@
-"""One image under a promptable segmentation model, with what is cached of it."""
+"""One image with its cached embeddings, ready for prompts of a segmentation model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PromptedImage:
         height, width: of the image, pixels.
         embeddings: the open file of whole images.
         crops: the open file of windows at full resolution; None if there are none.
-        part: bool ``[height, width]``, where the part is; None if nobody asked.
+        part: bool ``[height, width]``, mask of the foreground object; None if it is not used.
     """
 
     segmenter: Segmenter
@@ -40,8 +40,8 @@ class PromptedImage:
         return 0, 0, self.width, self.height
 
     @property
-    def part_area(self) -> int:
-        """Pixels of the part, or of the image if nobody asked what the part is."""
+    def foreground_area(self) -> int:
+        """Pixels of the foreground object, or of the image if no mask is used."""
         return self.height * self.width if self.part is None else int(np.count_nonzero(self.part))
 
     def candidates(self, window: Box, prompts: Sequence[Prompt]) -> Iterator[Candidates]:
@@ -64,5 +64,5 @@ class PromptedImage:
         if window == self.whole:
             return self.embeddings
         if self.crops is None:
-            raise DataError(f"there are no embeddings of crops of {self.image_id}; run the step that makes them")
+            raise DataError(f"there are no embeddings of crops of {self.image_id}; run rule embed_crops again")
         return self.crops

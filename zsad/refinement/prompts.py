@@ -12,30 +12,29 @@ from zsad.segmentation.base import MASK_PROMPT_RANGE, Prompt
 
 LEAST_HEIGHT = 0.5  # of a point inside, as a share of the way from the threshold to the peak
 DEPTH_WEIGHT = 0.25  # of the distance from the component's border against the height of the map
-MASK_PROMPT_SIDE = 256  # what the models take; a finer guess would be reduced to it
+MASK_PROMPT_SIDE = 256  # input size of the models; a finer guess would be reduced to it
 
 
 class PromptOptions(Options):
-    """What of a component is told to the model."""
+    """Options of the prompts for a component."""
 
     box_margin: float = Field(
         1 / 128,
         ge=0,
         le=0.5,
-        description="By how much the box around a component is padded, as a fraction of the shorter side of the image "
-        "or crop.",
+        description="Padding of the box around a component, as a fraction of the shorter side of the image or crop.",
     )
     positive_points: int = Field(
         1, ge=0, le=3, description="Peaks of the map within the component that are given as points inside; 0 to 3."
     )
     negative_points: int = Field(
-        2, ge=0, le=16, description="Places of low map values near by that are given as points outside."
+        2, ge=0, le=16, description="Nearby places of low map values that are given as points outside."
     )
     surroundings: float = Field(
         1 / 8,
         gt=0,
         le=0.5,
-        description="How far from the component points outside are looked for, as a fraction of the shorter side of "
+        description="Greatest distance of points outside from the component, as a fraction of the shorter side of "
         "the image or crop.",
     )
     mask_prompt: bool = Field(True, description="Whether the map itself is given as a first guess of the mask.")
@@ -70,7 +69,7 @@ def prompt_of(region: Region, anomaly_map: np.ndarray, threshold: float, options
 
 
 def _without_others(region: Region, anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
-    """The map with the other components, which have prompts of their own, at its lowest value."""
+    """The map with the other components, which have their own prompts, set to its lowest value."""
     others = anomaly_map > threshold
     others[slices(region.box)] &= ~region.mask
     return np.where(others, anomaly_map.min(), anomaly_map)
@@ -79,10 +78,10 @@ def _without_others(region: Region, anomaly_map: np.ndarray, threshold: float) -
 def interior_peaks(region: Region, anomaly_map: np.ndarray, threshold: float, count: int) -> np.ndarray:
     """Up to ``count`` high places of the map well inside a component, int ``[point, 2]``, ``(x, y)``.
 
-    High is worth most and depth a little: a place's merit is its height above the threshold as a share of the peak's,
-    plus `DEPTH_WEIGHT` times its distance from the component's border as a share of the greatest. The first has the
-    greatest merit; each further one lies at least a third of the component's extent from the others; all lie at least
-    `LEAST_HEIGHT` of the way from the threshold to the peak.
+    Height counts most and depth a little: the merit of a place is its height above the threshold as a share of the
+    peak's, plus `DEPTH_WEIGHT` times its distance from the component's border as a share of the greatest. The first has
+    the greatest merit; each further one lies at least a third of the component's extent from the others; all lie at
+    least `LEAST_HEIGHT` of the way from the threshold to the peak.
     """
     left, top, _, _ = region.box
     height_above = np.where(region.mask, anomaly_map[slices(region.box)] - threshold, 0.0)
@@ -140,7 +139,8 @@ def mask_prompt(anomaly_map: np.ndarray, threshold: float, peak: float) -> np.nd
     Below the threshold the lowest value of the map has the lowest logit, so that the unit of the map does not matter.
 
     Returns:
-        float32 ``[row, column]``, reduced to what the models take, in ``[-MASK_PROMPT_RANGE, MASK_PROMPT_RANGE]``.
+        float32 ``[row, column]``, reduced to the input size of the models, in ``[-MASK_PROMPT_RANGE,
+        MASK_PROMPT_RANGE]``.
     """
     height, width = anomaly_map.shape
     scale = min(1.0, MASK_PROMPT_SIDE / max(height, width))

@@ -25,7 +25,7 @@ from zsad.refinement.base import Refiner
 from zsad.refinement.images import records_of
 from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.prompted import PromptedImage
-from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.base import Segmenter, SegmenterConfig
 from zsad.segmentation.registry import SEGMENTERS
 
 logger = logging.getLogger(__name__)
@@ -33,17 +33,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prompting:
-    """What a refiner needs that prompts a segmentation model.
+    """Inputs of a refiner that prompts a segmentation model.
 
     Attributes:
         segmenter: the model, as configured.
-        device: where it is to run.
+        device: device to run on.
         embeddings: file of the whole images.
-        foregrounds: file of masks of the part; None if the refiner does not ask.
+        foregrounds: file of masks of the foreground object; None if the refiner does not use them.
         crops: file of embeddings of windows; None if the refiner has none.
     """
 
-    segmenter: SegmenterPart
+    segmenter: SegmenterConfig
     device: str
     embeddings: Path
     foregrounds: Path | None = None
@@ -51,7 +51,7 @@ class Prompting:
 
 
 def prompting_of(segmenter: Mapping[str, Any] | None, device: str, files: Mapping[str, str]) -> Prompting | None:
-    """What a job's parameters and inputs say of prompting; None for a refiner without a segmentation model.
+    """The inputs for prompting from a job's parameters and inputs; None for a refiner without a segmentation model.
 
     Args:
         segmenter: family and parameters of the model.
@@ -75,19 +75,19 @@ def refine_masks(
 ) -> None:
     """Outline the defects of every image that is called defective, at its own resolution; other masks are empty.
 
-    The provenance names the threshold rule, and of either threshold the least and the greatest among the images.
+    The provenance has the threshold rule, and the least and the greatest of each threshold among the images.
 
     Args:
         image_list: names the images and their digests.
         scores: score file of the method; its images get masks, in its order.
         decisions: its decision file, with each image's thresholds.
         output: the mask file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
         prompting: for a refiner that uses a segmentation model.
 
     Raises:
         DataError: a scored image is not in the list, or one to be outlined is missing or has changed; the decisions
-            are of other scores; or embeddings are of another model.
+            belong to other scores; or the embeddings to another model.
         ModelError: the segmentation model cannot be used.
     """
     _check_prompting(refiner, prompting)
@@ -119,15 +119,15 @@ def refine_masks(
 
 
 def _check_prompting(refiner: Refiner, prompting: Prompting | None) -> None:
-    """Refuse a job that lacks what its refiner was configured to use."""
+    """Reject a job without the inputs that its refiner needs."""
     if (prompting is not None) != refiner.uses_segmenter:
-        raise ValueError("a refiner that prompts a segmentation model needs one, and no other does")
+        raise ValueError("a segmentation model must be given if and only if the refiner prompts one")
     if prompting is not None and refiner.uses_foreground and prompting.foregrounds is None:
-        raise ValueError("the refiner asks what the part is, but no masks of it are given")
+        raise ValueError("the refiner uses masks of the foreground object, but none are given")
 
 
 class _Prompter:
-    """The loaded model and the open files behind the prompts; with none of them it prompts nothing."""
+    """The loaded model and the open files for prompts; without them it does not prompt."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Prompter:
         """Load the model and open the files.
 
         Raises:
-            DataError: a file is of another model.
+            DataError: a file belongs to another model.
         """
         if prompting is None:
             yield cls()
@@ -165,7 +165,7 @@ class _Prompter:
             yield cls(segmenter, embeddings, crops, foregrounds)
 
     def of(self, image_id: str, height: int, width: int) -> PromptedImage | None:
-        """An image under the model; None if there is no model."""
+        """An image ready for prompts; None if there is no model."""
         if self._segmenter is None or self._embeddings is None:
             return None
         return PromptedImage(
@@ -173,7 +173,7 @@ class _Prompter:
         )
 
     def provenance(self) -> dict[str, Any]:
-        """The model, if there is one."""
+        """Facts about the model, if there is one."""
         return {} if self._segmenter is None else self._segmenter.provenance()
 
     def _part(self, image_id: str) -> np.ndarray | None:
@@ -185,7 +185,7 @@ class _Prompter:
 
 
 def _provenance_of(decisions: DecisionReader) -> dict[str, Any]:
-    """What decided: the rule, and the least and the greatest of its thresholds among the images."""
+    """The threshold rule, and the least and the greatest of its thresholds among the images."""
     thresholds = {"pixel": decisions.pixel, "region": decisions.region}
     return {
         "threshold_rule": decisions.provenance["threshold_rule"],
@@ -196,7 +196,7 @@ def _provenance_of(decisions: DecisionReader) -> dict[str, Any]:
 def _refined(
     marked: MarkedMaps, index: int, record: ListedImage, refiner: Refiner, prompter: _Prompter
 ) -> tuple[np.ndarray, float, Sequence[Mapping[str, Any]]]:
-    """Mask, score of the mask and regions of an image; the photograph is read only if there is something to outline."""
+    """Mask, score of the mask and regions of an image; the image is read only if there is something to outline."""
     if not marked.has_marks(index):
         return np.zeros((record.height, record.width), dtype=bool), 0.0, []
     image = read_image(record.path, record.sha256, record.white)

@@ -1,4 +1,4 @@
-"""Refinement region by region: outline each component of the thresholded map anew, and keep only what stands up.
+"""Refinement region by region: outline each component of the thresholded map again, and keep only accepted outlines.
 
 A new outline is a guess from the image alone. It replaces a component only if it still agrees with the map and follows
 edges of the image; otherwise the component stays as it was, and the reason is recorded.
@@ -34,11 +34,11 @@ from zsad.refinement.regions import (
 JUDGED_PIXELS = 1 << 20  # of a window at most, when an outline is judged by its edges and its contrast
 
 
-class Objection(NamedTuple):
-    """Why an outline must not replace a component; both texts are empty if it may.
+class Rejection(NamedTuple):
+    """Reason to reject an outline; both texts are empty if it is accepted.
 
     Attributes:
-        cause: in fixed words, to be counted.
+        cause: in fixed words, for counting.
         reason: a clause with the figures.
     """
 
@@ -53,30 +53,30 @@ class Outline(NamedTuple):
     """A proposed outline of one region.
 
     Attributes:
-        window: the part of the image in which it was sought; it holds the region's box.
-        mask: bool ``[bottom - top, right - left]`` of the window, or of the window made smaller.
+        window: the area of the image in which it was searched; it holds the region's box.
+        mask: bool ``[bottom - top, right - left]`` of the window, or of the reduced window.
         failure: why there is no outline.
-        details: how it came about, JSON; recorded with the region.
-        is_judged: whether the mask is cleaned and ``failure`` the whole verdict, so that nothing remains to be asked.
+        details: facts about its origin, JSON; recorded with the region.
+        is_judged: whether the mask is cleaned and ``failure`` is final, so that no further checks are needed.
     """
 
     window: Box
     mask: np.ndarray
-    failure: Objection = Objection()
+    failure: Rejection = Rejection()
     details: Mapping[str, Any] = {}
     is_judged: bool = False
 
 
 class RegionRefiner(Refiner):
-    """Base of the refiners that outline one region at a time; a subclass says how, in `outlines`.
+    """Base class of refiners that outline one region at a time; a subclass implements `outlines`.
 
     The work on an image is bounded by its pixels, whatever the map is like: windows overlap, and thousands of
-    components may exceed a threshold that fits the images badly. Components of the highest scores come first; those
-    beyond the bound stay as they are, and say so.
+    components may exceed a bad threshold. Components of the highest scores come first; those beyond the bound stay as
+    they are, with a reason.
 
     Class attributes:
         work_per_pixel: how many pixels may be worked on, for each pixel of the image.
-        least_work: how many in any case, so that small images are not bounded.
+        least_work: number of pixels that is always allowed, so that small images are not bounded.
     """
 
     work_per_pixel: ClassVar[float] = 8.0
@@ -86,8 +86,8 @@ class RegionRefiner(Refiner):
         1e-4,
         ge=0,
         lt=1,
-        description="Components, pieces and holes below this fraction of the image's area are dropped or filled, but "
-        "not the highest component; a patch of a 32 x 32 grid is 1e-3.",
+        description="Components, pieces and holes below this fraction of the image's area are dropped or filled, "
+        "except the highest component; a patch of a 32 x 32 grid is 1e-3.",
     )
     min_area_ratio: float = Field(
         0.1,
@@ -108,8 +108,8 @@ class RegionRefiner(Refiner):
     min_edge_ratio: float = Field(
         1.25,
         ge=0,
-        description="Least mean gradient of the image along an accepted outline, relative to the mean around it; an "
-        "outline drawn at random has 1.",
+        description="Least mean gradient of the image along an accepted outline, relative to the mean around it; a "
+        "random outline has 1.",
     )
 
     @abstractmethod
@@ -126,12 +126,12 @@ class RegionRefiner(Refiner):
         Args:
             image: uint8 RGB ``[height, width, 3]``.
             anomaly_map: float32 ``[height, width]``.
-            threshold: the one that made the regions.
+            threshold: threshold that made the regions.
             prompted: the image under a segmentation model, if the refiner uses one.
         """
 
     def work(self, region: Region, height: int, width: int) -> int:
-        """Pixels that are worked on for a region of an image of ``height x width``."""
+        """Number of pixels processed for a region of an image of ``height x width``."""
         return area_of(region.box)
 
     def refine(
@@ -141,31 +141,31 @@ class RegionRefiner(Refiner):
         threshold: float,
         prompted: PromptedImage | None = None,
     ) -> Refinement:
-        """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
+        """Outline every region again and unite accepted outlines with the other components; see `Refiner.refine`."""
         regions = regions_to_outline(anomaly_map, threshold, self.min_area)
         count = self._affordable(regions, *anomaly_map.shape)
         mask = np.zeros(anomaly_map.shape, dtype=bool)
         records: list[dict[str, Any]] = []
         proposals = self.outlines(image, anomaly_map, threshold, regions[:count], prompted)
         for region, outline in zip(regions, proposals, strict=False):
-            chosen, objection = self._chosen(image, anomaly_map, region, outline)
+            chosen, rejection = self._chosen(image, anomaly_map, region, outline)
             mask[slices(outline.window)] |= chosen
-            records.append({**outline.details, **_record(region, objection, int(np.count_nonzero(chosen)))})
+            records.append({**outline.details, **_record(region, rejection, int(np.count_nonzero(chosen)))})
         for region in regions[count:]:
             mask[slices(region.box)] |= region.mask
             records.append(_record(region, _beyond(count, len(regions)), region.area))
         return Refinement(mask, records)
 
     def _affordable(self, regions: Sequence[Region], height: int, width: int) -> int:
-        """How many of the regions, at least one of them, are within the bound of work."""
+        """Number of regions, at least one, within the bound of work."""
         bound = max(self.least_work, self.work_per_pixel * height * width)
         work = np.cumsum([self.work(region, height, width) for region in regions])
         return max(min(1, len(regions)), int(np.searchsorted(work, bound, side="right")))
 
     def _chosen(
         self, image: np.ndarray, anomaly_map: np.ndarray, region: Region, outline: Outline
-    ) -> tuple[np.ndarray, Objection]:
-        """What is marked in an outline's window, bool ``[height, width]``, and the objection to the outline."""
+    ) -> tuple[np.ndarray, Rejection]:
+        """The final mask in an outline's window, bool ``[height, width]``, and the reason for rejection, if any."""
         component = region.within(outline.window)
         if outline.failure or outline.is_judged:
             return (component if outline.failure else outline.mask), outline.failure
@@ -176,13 +176,13 @@ class RegionRefiner(Refiner):
         )
         height, width = refined.shape
         shape = bounded_shape(height, width, JUDGED_PIXELS)
-        objection = self.objection(
+        rejection = self.rejection(
             resized(image[window], shape),
             resized(anomaly_map[window], shape),
             resized_mask(component, shape),
             resized_mask(refined, shape),
         )
-        return (component if objection else resized_mask(refined, component.shape)), objection
+        return (component if rejection else resized_mask(refined, component.shape)), rejection
 
     def cleaned(self, mask: np.ndarray, component: np.ndarray, image_area: int) -> np.ndarray:
         """The pieces of an outline that touch the component, without crumbs and small holes.
@@ -194,14 +194,14 @@ class RegionRefiner(Refiner):
         """
         min_pixels = share_of_area(self.min_area, 1, image_area)
         pieces = pieces_touching(mask, component, min_pixels)
-        if (box := box_around(pieces)) is not None:  # holes lie within, and the rest of a large image costs time
+        if (box := box_around(pieces)) is not None:  # holes lie within; the rest of a large image would cost time
             pieces[slices(box)] = without_holes(pieces[slices(box)], min_pixels)
         return pieces
 
-    def objection(
+    def rejection(
         self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
-    ) -> Objection:
-        """Why ``refined`` must not replace ``component``, if it must not.
+    ) -> Rejection:
+        """The reason to reject ``refined`` in place of ``component``, if any.
 
         Args:
             image: uint8 ``[height, width, 3]`` of the window.
@@ -209,30 +209,30 @@ class RegionRefiner(Refiner):
             component: bool ``[height, width]``, not empty.
             refined: bool ``[height, width]``.
         """
-        objection = self.size_objection(int(np.count_nonzero(refined)), int(np.count_nonzero(component)))
-        if objection:
-            return objection
+        rejection = self.size_rejection(int(np.count_nonzero(refined)), int(np.count_nonzero(component)))
+        if rejection:
+            return rejection
         if map_contrast(anomaly_map, refined) < self.min_contrast_ratio * map_contrast(anomaly_map, component):
             reason = f"the map's contrast falls below {self.min_contrast_ratio:g} of the component's"
-            return Objection("low contrast in the map", reason)
+            return Rejection("low contrast in the map", reason)
         if self.min_edge_ratio > 0 and not edge_ratio(image, refined) > self.min_edge_ratio:
             least = self.min_edge_ratio
             reason = f"the outline follows no edge of the image (mean gradient below {least:g} of that around)"
-            return Objection("no edge in the image", reason)
-        return Objection()
+            return Rejection("no edge in the image", reason)
+        return Rejection()
 
-    def size_objection(self, area: int, component_area: int) -> Objection:
-        """What there is to object to the area of an outline, pixels."""
+    def size_rejection(self, area: int, component_area: int) -> Rejection:
+        """The reason to reject an outline by its area in pixels, if any."""
         area_ratio = area / component_area
         if area_ratio == 0:
-            return Objection("empty", "the outline is empty")
+            return Rejection("empty", "the outline is empty")
         if area_ratio < self.min_area_ratio:
             reason = f"the outline's area is {area_ratio:.2g} of the component's, below {self.min_area_ratio:g}"
-            return Objection("too small", reason)
+            return Rejection("too small", reason)
         if area_ratio > self.max_area_ratio:
             reason = f"the outline's area is {area_ratio:.2g} of the component's, above {self.max_area_ratio:g}"
-            return Objection("too large", reason)
-        return Objection()
+            return Rejection("too large", reason)
+        return Rejection()
 
 
 def map_contrast(anomaly_map: np.ndarray, mask: np.ndarray) -> float:
@@ -254,7 +254,7 @@ def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
         mask: bool ``[height, width]``.
 
     Returns:
-        1 for an outline drawn at random, more if it follows edges; 0 if there is no outline or no gradient at all.
+        1 for a random outline, more if it follows edges; 0 if there is no outline or no gradient at all.
     """
     boundary = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)) > 0
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
@@ -265,19 +265,19 @@ def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     return float(magnitude[boundary].mean(dtype=np.float64)) / mean
 
 
-def _beyond(count: int, regions: int) -> Objection:
-    reason = f"the image has {regions} components, and an image of its size is given work for the highest {count}"
-    return Objection("beyond the bound of work", reason)
+def _beyond(count: int, regions: int) -> Rejection:
+    reason = f"the image has {regions} components, and an image of its size allows work for the highest {count}"
+    return Rejection("beyond the bound of work", reason)
 
 
-def _record(region: Region, objection: Objection, area: int) -> dict[str, Any]:
+def _record(region: Region, rejection: Rejection, area: int) -> dict[str, Any]:
     return {
         "box": list(region.box),
         "peak": list(region.peak),
         "score": region.score,
         "component_area": region.area,
         "area": area,
-        "accepted": not objection,
-        "cause": objection.cause,
-        "reason": objection.reason,
+        "accepted": not rejection,
+        "cause": rejection.cause,
+        "reason": rejection.reason,
     }

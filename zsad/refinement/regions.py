@@ -1,4 +1,4 @@
-"""Regions: the connected components of a thresholded anomaly map, and the small operations on them."""
+"""Regions: connected components of a thresholded anomaly map, and small operations on them."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def regions_above(anomaly_map: np.ndarray, threshold: float, min_pixels: int = 1
 
 
 def regions_to_outline(anomaly_map: np.ndarray, threshold: float, min_area: float) -> list[Region]:
-    """The components of ``anomaly_map > threshold`` that are outlined, highest score first: all but crumbs.
+    """The components of ``anomaly_map > threshold`` that are outlined, highest score first: all but very small ones.
 
-    The highest is none of them however small, so that an image in which anything is marked has a region.
+    The highest is kept however small it is, so that an image with any mark has a region.
 
     Args:
         anomaly_map: float ``[height, width]``.
-        min_area: below which a component is a crumb, as a fraction of the image's area.
+        min_area: least area of a component, as a fraction of the image's area.
     """
     least = share_of_area(min_area, *anomaly_map.shape)
     regions = regions_above(anomaly_map, threshold)
@@ -83,7 +83,7 @@ def _peaks(anomaly_map: np.ndarray, labels: np.ndarray, above: np.ndarray, count
     np.maximum.at(greatest, owners, values)
     at_peak = np.flatnonzero(values == greatest[owners])[::-1]
     peaks = np.zeros(count, dtype=np.intp)
-    peaks[owners[at_peak]] = marked[at_peak]  # backwards, so that the first of equals is written last
+    peaks[owners[at_peak]] = marked[at_peak]  # backwards, so that the first of equal values is written last
     return peaks
 
 
@@ -124,15 +124,15 @@ def area_of(box: Box) -> int:
 
 
 def bounded_shape(height: int, width: int, max_pixels: int) -> tuple[int, int]:
-    """Height and width of an image that is made smaller, if need be, to have about ``max_pixels`` at most."""
+    """Height and width of an image that is reduced, if necessary, to at most about ``max_pixels``."""
     scale = min(1.0, math.sqrt(max_pixels / (height * width)))
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    # A strip cannot become thinner than a pixel, and then has to become shorter.
+    # A strip cannot become thinner than a pixel, so it must become shorter.
     return min(rows, max(1, max_pixels // columns)), min(columns, max(1, max_pixels // rows))
 
 
 def resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """An image or a map ``[height, width, ...]`` at another shape: means of areas if smaller, linear if larger."""
+    """An image or a map ``[height, width, ...]`` resized: means of areas if smaller, linear interpolation if larger."""
     if values.shape[:2] == shape:
         return values
     shrinks = shape[0] * shape[1] < values.shape[0] * values.shape[1]
@@ -141,7 +141,7 @@ def resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def resized_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A mask, bool ``[height, width]``, at another shape: what it covers by half; never empty if it is not."""
+    """A mask, bool ``[height, width]``, resized: pixels covered by at least half; never empty if the mask is not."""
     if mask.shape == shape:
         return mask
     share = resized(mask.astype(np.uint8) * 255, shape)
@@ -176,7 +176,7 @@ def pieces_touching(mask: np.ndarray, component: np.ndarray, min_pixels: int = 1
 
 
 def without_holes(mask: np.ndarray, max_pixels: int) -> np.ndarray:
-    """``mask`` with its holes of at most ``max_pixels`` filled; what reaches the border is no hole.
+    """``mask`` with its holes of at most ``max_pixels`` filled; openings at the border are not holes.
 
     A hole is 4-connected, because the mask around it is 8-connected.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zsad.registry import Registry
 
-if TYPE_CHECKING:  # who reads one of the tables need not depend on what is in the other
+if TYPE_CHECKING:  # importing one of the tables should not import the other
     from zsad.refinement.base import Refiner
     from zsad.refinement.modulation import Modulation
 

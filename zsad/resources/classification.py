@@ -1,4 +1,4 @@
-"""Rules of rules/classification.smk, and of rules/report.smk those that show what classifiers say."""
+"""Estimates of the rules in rules/classification.smk, and of those in rules/report.smk that show classifications."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from zsad.workflow.entries import ClassifierEntry
 
 EMBEDDING = Estimate(135, 0.7)  # the libraries that embeddings and prediction sets need
-CALIBRATED = SCIKIT_LEARN  # and calibrated probabilities beside them
-IMAGE_SECONDS = 4e-3  # an image: its tokens, map and mask found in files
-VALUE_BYTES, VALUE_SECONDS = 24, 4e-9  # a value of an image's tokens: read, converted, averaged
-CHANNEL_BYTES = 8  # of the embedding of an image
-ANSWER_SECONDS, ANSWER_BYTES = 4e-5, 500  # an image in a draw: compared, counted, and its numbers kept
-MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 4, 1.5e-8  # of true masks
-RESAMPLED_SECONDS = 4e-7  # an image in a draw of examples, and of the bootstrap
+CALIBRATED = SCIKIT_LEARN  # and calibrated probabilities
+IMAGE_SECONDS = 4e-3  # per image: finding its tokens, map and mask in files
+VALUE_BYTES, VALUE_SECONDS = 24, 4e-9  # per value of an image's tokens: read, converted, averaged
+CHANNEL_BYTES = 8  # per channel of an image's embedding
+ANSWER_SECONDS, ANSWER_BYTES = 4e-5, 500  # per image in a sample: compared, counted, and stored
+MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 4, 1.5e-8  # per pixel of ground-truth masks
+RESAMPLED_SECONDS = 4e-7  # per image in a sample of examples and in a bootstrap replicate
 FIGURE_SECONDS = 0.4
-ROW_SECONDS, ROW_BYTES = 5e-5, 3000  # a query in the tables, or in an evaluation
+ROW_SECONDS, ROW_BYTES = 5e-5, 3000  # per query in the tables, or in an evaluation
 
 
 def draw_support(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -35,7 +35,7 @@ def draw_support(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def outline_truth(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every true mask decoded, one at a time."""
+    """Decodes every ground-truth mask, one at a time."""
     images = run.workload(names["category"]).test
     return PLAIN.plus(
         (DECODED_BYTES + MASK_PIXEL_BYTES) * images.largest.pixels / 1e6,
@@ -44,7 +44,7 @@ def outline_truth(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def classify_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The tokens of every image once, one at a time, and every draw on the embeddings."""
+    """Reads the tokens of every image once, one at a time, and classifies the embeddings in every sample."""
     entry = run.settings.classifiers[names["classifier"]]
     images = run.workload(names["category"]).test
     tokens = tokens_of(run.settings.backbones[entry.backbone], images)
@@ -64,7 +64,7 @@ def classify_images(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def evaluate_classes(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every answer of every draw, and the bootstrap of each."""
+    """Every prediction in every sample, with a bootstrap each."""
     entry = run.settings.classifiers[names["classifier"]]
     answers = run.workload(names["category"]).test.number * _draws(entry)
     resampled = RESAMPLED_SECONDS * answers * run.settings.evaluation.bootstrap
@@ -84,7 +84,7 @@ def draw_confusion(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def draw_shots(run: Run, names: Mapping[str, str]) -> Estimate:
-    """One figure with a line for each classifier."""
+    """One figure with one line per classifier."""
     return PLOTS.plus(20, FIGURE_SECONDS)
 
 
@@ -94,5 +94,5 @@ def _drawing(run: Run, names: Mapping[str, str]) -> dict[str, list[int]]:
 
 
 def _draws(entry: ClassifierEntry) -> int:
-    """Draws of a classifier: of each seed one for each number of shots."""
+    """Number of samples of a classifier: one for each seed and number of shots."""
     return len(entry.drawing["seeds"]) * len(entry.drawing["shots"])

@@ -1,4 +1,4 @@
-"""What the jobs of a finished run took, beside what was expected of them."""
+"""Compare the measured resources of a finished run's jobs with the estimates."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from zsad.resources.run import Run
 from zsad.tables.collect_costs import read_benchmark
 
 MEBIBYTE = 2**20 / 1e6  # MB
-INTERVAL = 0.5  # seconds between two looks of Snakemake at a job, in its first half minute
-LOOKS = 2  # at a job that is long enough to be measured
-# The names in the file of a benchmark, in their order, by rule; a step of all categories has none.
+INTERVAL = 0.5  # seconds between two measurements of a job by Snakemake, in its first half minute
+LOOKS = 2  # least measurements of a job that counts as measured
+# The wildcards in the name of a benchmark file, in order, by rule; a step for all categories has none.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "download_dataset": ("published",),
     "make_demo": ("category",),
@@ -66,11 +66,11 @@ class Comparison(NamedTuple):
     """One job.
 
     Attributes:
-        job: its wildcards, as they stand in the name of its benchmark.
-        expected: what it was expected to take.
-        megabytes: its greatest resident memory, MB of 10^6 bytes; NaN for a job that was too short to be looked at.
-        seconds: of all cores; NaN likewise.
-        clock: seconds by the clock, which other work on the machine makes run on.
+        job: its wildcards, as in the name of its benchmark.
+        expected: its estimate.
+        megabytes: its greatest resident memory, MB of 10^6 bytes; NaN for a job that was too short to be measured.
+        seconds: processor time of all cores; NaN for such a job.
+        clock: wall time in seconds, which other work on the machine increases.
     """
 
     rule: str
@@ -87,23 +87,23 @@ class Comparison(NamedTuple):
 
     @property
     def time_ratio(self) -> float:
-        """Expected over measured; NaN likewise."""
+        """Expected over measured seconds; NaN if nothing was measured."""
         return self.expected.seconds / self.seconds
 
 
 def comparisons(run: Run, benchmarks: Path, interval: float = INTERVAL) -> list[Comparison]:
-    """Every job of a finished run that left its benchmark and that is still configured, by rule and name.
+    """Compare every job of a finished run with a benchmark that is still configured, by rule and name.
 
     Args:
         benchmarks: the folder ``benchmarks`` of a data set's results.
-        interval: seconds between two looks at a job. One that is shorter than two of them is not measured.
+        interval: seconds between two measurements of a job. A job shorter than two intervals counts as not measured.
 
     Raises:
         DataError: there is none, or a benchmark is damaged.
     """
     paths = sorted(benchmarks.rglob("*.tsv"))
     if not paths:
-        raise DataError(f"{benchmarks} holds no benchmarks; name the results of a data set, results/NAME")
+        raise DataError(f"{benchmarks} contains no benchmarks; give the results of a data set, results/NAME")
     found, dataset = [], benchmarks.parent.name
     known = {"dataset": dataset} if dataset in {data.name for data in run.settings.data_sets} else {}
     for path in paths:
@@ -117,10 +117,10 @@ def comparisons(run: Run, benchmarks: Path, interval: float = INTERVAL) -> list[
 
 
 def speed(of: Sequence[Comparison]) -> float:
-    """How many times as fast as the machine behind the estimates one is: the median over rules of their own medians.
+    """Speed of a machine relative to the one behind the estimates: the median over rules of the rules' medians.
 
     Raises:
-        DataError: every job was too short to be looked at.
+        DataError: every job was too short to be measured.
     """
     known: dict[str, list[float]] = {}
     for one in of:
@@ -132,18 +132,18 @@ def speed(of: Sequence[Comparison]) -> float:
 
 
 def _names(rule: str, job: str) -> dict[str, str]:
-    """The wildcards of a job; a category's name may have dots in it, the others have none."""
+    """The wildcards of a job; only a category's name may contain dots."""
     names = NAMES.get(rule, ())
     return dict(zip(names, job.rsplit(".", len(names) - 1) if names else (), strict=True))
 
 
 def _measured(path: Path, interval: float) -> tuple[float, float, float]:
-    """MB, seconds and seconds by the clock of a job, of its last run where it was run several times.
+    """MB, processor seconds and wall seconds of a job's last run.
 
     Raises:
-        DataError: the file is no benchmark.
+        DataError: the file is not a benchmark.
     """
-    read_benchmark(path)  # which says what is wrong with it
+    read_benchmark(path)  # which raises the error
     with open(path, encoding="utf-8", newline="") as stream:
         *_, last = csv.DictReader(stream, delimiter="\t")
     clock = float(last["s"])

@@ -1,4 +1,4 @@
-"""Rules of rules/data.smk: what is bound by disks and decoders."""
+"""Estimates of the rules in rules/data.smk, which disks and decoders limit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from zsad.resources.run import Run
 from zsad.resources.workload import Images, Workload
 
 DOWNLOAD_RATE, UNKNOWN_ARCHIVE = 2e6, 5e9  # bytes a second; bytes
-FILE_SECONDS = 1e-3  # to open a file and read its header, on a disk that others use too
-FILE_BYTES = 2.0  # of an image file, a pixel
-HASH_SECONDS = 2e-9  # a byte, reading included
-DECODED_BYTES, DECODE_SECONDS = 8, 25e-9  # a pixel; see `zsad.data.images.read_image`
-READ_BYTES = 12  # a pixel at the most, of a colour image of 16 bits a channel; see `zsad.data.images.read_image`
+FILE_SECONDS = 1e-3  # opening a file and reading its header, on a shared disk
+FILE_BYTES = 2.0  # of an image file, per pixel
+HASH_SECONDS = 2e-9  # per byte, reading included
+DECODED_BYTES, DECODE_SECONDS = 8, 25e-9  # per pixel; see `zsad.data.images.read_image`
+READ_BYTES = 12  # at most per pixel, for a colour image with 16 bits per channel; see `zsad.data.images.read_image`
 MOST_DECODERS, IMAGES_A_DECODER = 4, 25
-DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # a pixel of the demo set, drawn at twice the size
-LISTED_BYTES, LISTED_SECONDS = 2000, 5e-5  # an image in a list, read
-MADE_BYTES, MADE_SECONDS = 45, 1e-6  # a pixel of an image with an anomaly that is made for training
-CHECK_SECONDS = 8e-9  # a pixel of an image and its mask, looked at in blocks
+DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # per pixel of the demo set, rendered at twice the size
+LISTED_BYTES, LISTED_SECONDS = 2000, 5e-5  # per image in a list that is read
+MADE_BYTES, MADE_SECONDS = 45, 1e-6  # per pixel of an image with a synthetic anomaly
+CHECK_SECONDS = 8e-9  # per pixel of an image and its mask, checked in blocks
 
 
 def download_dataset(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -31,7 +31,7 @@ def download_dataset(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def _workload(run: Run, names: Mapping[str, str]) -> Workload:
-    """The images of a job's category, under test or learned from."""
+    """The images of a job's category, of the data set under test or the auxiliary one."""
     return run.workload(names["category"], names.get("dataset"))
 
 
@@ -42,32 +42,32 @@ def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def reading_threads(run: Run, names: Mapping[str, str]) -> int:
-    """One for few images; a disk keeps up with few decoders."""
+    """One thread for few images; a disk can serve only few decoders."""
     return _decoders(_workload(run, names).every)
 
 
 def training_threads(run: Run, names: Mapping[str, str]) -> int:
-    """The same for training images."""
+    """Threads for reading training images."""
     return _decoders(_workload(run, names).train)
 
 
 def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every image decoded and hashed, as many at a time as there are threads."""
+    """Decodes and hashes every image, one per thread at a time."""
     return _read(_workload(run, names).every)
 
 
 def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The same of training images."""
+    """Decodes and hashes training images."""
     return _read(_workload(run, names).train)
 
 
 def synthetic_threads(run: Run, names: Mapping[str, str]) -> int:
-    """One for few images that are made for training."""
+    """One thread for few synthetic images."""
     return _decoders(run.images(names["category"], names["subset"]))
 
 
 def make_synthetic(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Each image made of two, as many at a time as there are threads."""
+    """Makes each image from two, one per thread at a time."""
     images = run.images(names["category"], names["subset"])
     at_once = images.first(_decoders(images))
     return STATISTICS.plus(
@@ -76,12 +76,12 @@ def make_synthetic(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def support_threads(run: Run, names: Mapping[str, str]) -> int:
-    """The same for the examples of a support."""
+    """Threads for reading the examples of a support."""
     return _decoders(run.examples(names["category"], names["support"]))
 
 
 def read_support(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The same of the examples of a support."""
+    """Decodes and hashes the examples of a support."""
     return _read(run.examples(names["category"], names["support"]))
 
 
@@ -96,7 +96,7 @@ def _read(images: Images) -> Estimate:
 
 
 def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every mask decoded at the most, one at a time."""
+    """Decodes at most every mask, one at a time."""
     images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
@@ -104,7 +104,7 @@ def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every image and mask decoded, one at a time."""
+    """Decodes every image and mask, one at a time."""
     images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
@@ -112,7 +112,7 @@ def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def check_unseen(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The lists of the images under test and of all that are learned from; no image is opened."""
+    """Reads the lists of the images under test and of all training images; no image is opened."""
     auxiliary = run.settings.auxiliary
     learned = (
         0

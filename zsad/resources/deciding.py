@@ -1,4 +1,4 @@
-"""Rules of rules/decisions.smk: from scores to what is called defective."""
+"""Estimates of the rules in rules/decisions.smk: from scores to decisions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zsad.resources.run import Run
 from zsad.resources.scoring import map_patches, scored_tokens
 from zsad.scoring.references import REFERENCES
 
-PATCH_BYTES, PATCH_SECONDS = 64, 1e-6  # a patch: read, kept, and sorted among all others
-IMAGE_SECONDS = 2e-3  # an image: its map found in a file
+PATCH_BYTES, PATCH_SECONDS = 64, 1e-6  # per patch: read, kept, and sorted among all others
+IMAGE_SECONDS = 2e-3  # per image: finding its map in a file
 
 
 def decide_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The maps of all test images, and of the references of a method that has some."""
+    """Reads the maps of all test images, and those of a method's references."""
     counts = [map_patches(run, names["method"], names["category"])]
     if run.settings.methods[names["method"]].fitted_roles:
         counts.append(scored_tokens(run, names)[REFERENCES])
@@ -23,7 +23,7 @@ def decide_images(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def adopt_decisions(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The maps of a modulation, which are finer than those of its method."""
+    """Reads the maps of a modulation, which are finer than those of its method."""
     maps = map_patches(run, names["method"], names["category"])
     finest = int(run.settings.methods[names["method"]].params["side"]) ** 2
     return _of_maps(maps.images, maps.images * max(maps.patches, finest))

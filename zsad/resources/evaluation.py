@@ -1,4 +1,4 @@
-"""Rules of rules/evaluation.smk and rules/cost.smk: metrics and tables."""
+"""Estimates of the rules in rules/evaluation.smk and rules/cost.smk: metrics and tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, ST
 from zsad.resources.run import Run, localises
 from zsad.resources.workload import Images
 
-DEFECTIVE_SHARE = 0.02  # of the pixels; what they take is bounded by evaluation.memory_mb
-IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # a pixel: map, truth and regions; compared and counted
+DEFECTIVE_SHARE = 0.02  # of the pixels; evaluation.memory_mb limits their memory
+IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # per pixel: map, ground truth and regions; compared and counted
 MARK_PIXEL_BYTES, MARK_PIXEL_SECONDS = 15, 3e-8  # the thresholded map at the size of the image, and its regions
 MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 12, 1.5e-8
-SMOOTHED_PIXEL_SECONDS = 5e-9  # a pixel, of sigma
-DRAW_SECONDS = 2.2e-5  # an image and draw of the bootstrap
+SMOOTHED_PIXEL_SECONDS = 5e-9  # per pixel of the image and of sigma
+DRAW_SECONDS = 2.2e-5  # per image and bootstrap replicate
 IMAGE_SECONDS = 1e-3
 TABLES_MEGABYTES = 40
-RESULT_SECONDS, RESULT_MEGABYTES = 0.02, 0.5  # a method in a category: read, compared, written
+RESULT_SECONDS, RESULT_MEGABYTES = 0.02, 0.5  # per method and category: read, compared, written
 
 
 def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every pixel of the test images, sorted in blocks, what their maps mark, and the bootstrap."""
+    """Sorts every pixel of the test images in blocks, evaluates the marked regions, and runs the bootstrap."""
     if not localises(run, names["method"]):
         return STATISTICS
     whole = run.workload(names["category"]).test
@@ -43,7 +43,7 @@ def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def evaluate_masks(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Two masks and the truth, one image at a time."""
+    """Two masks and the ground truth, one image at a time."""
     images = run.workload(names["category"]).test
     return PLAIN.plus(
         MASK_PIXEL_BYTES * images.largest.pixels / 1e6,
@@ -52,18 +52,18 @@ def evaluate_masks(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def collect_tables(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The results of all methods, refiners and categories."""
+    """Reads the results of all methods, refiners and categories."""
     results = number_of_results(run)
     return STATISTICS.plus(TABLES_MEGABYTES + RESULT_MEGABYTES * results, RESULT_SECONDS * results)
 
 
 def collect_costs(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The benchmarks of all methods, refiners and categories."""
+    """Reads the benchmarks of all methods, refiners and categories."""
     return PLAIN.plus(PANDAS_MEGABYTES, PANDAS_SECONDS + RESULT_SECONDS / 10 * number_of_results(run))
 
 
 def number_of_results(run: Run) -> int:
-    """Metrics of maps and of masks."""
+    """Number of results: metrics of maps and of masks."""
     settings = run.settings
     return len(run.categories) * len(settings.methods) * (1 + len(settings.refiners))
 

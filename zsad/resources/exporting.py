@@ -1,4 +1,4 @@
-"""The rule of rules/exports.smk: pictures and annotations for other programs."""
+"""Estimate of the rule in rules/exports.smk: pictures and annotations for other programs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import PLOTS
 from zsad.resources.run import Run, localises
 
-EXPORTED_BYTES, PAINTED_BYTES = 16, 40  # a pixel of the largest image; and of what is painted at a time
-EXPORTED_SECONDS = 2e-7  # a pixel
-WRITTEN_SECONDS = 0.01  # an image: a file in each format
+EXPORTED_BYTES, PAINTED_BYTES = 16, 40  # per pixel of the largest image; and of the region painted at a time
+EXPORTED_SECONDS = 2e-7  # per pixel
+WRITTEN_SECONDS = 0.01  # per image: a file in each format
 
 
 def export_results(run: Run, names: Mapping[str, str]) -> Estimate:

@@ -1,4 +1,4 @@
-"""What the features that a configuration asks for will take: disk exactly, time about."""
+"""Estimate the cost of the features that a configuration needs: exact disk space and approximate time."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from zsad.lazy import torch
 if TYPE_CHECKING:
     from zsad.workflow.settings import Settings
 
-PATCH_TOKEN_BYTES, CLS_TOKEN_BYTES = 2, 4  # a channel, as `zsad.files.features.FeatureWriter` stores them
+PATCH_TOKEN_BYTES, CLS_TOKEN_BYTES = 2, 4  # per channel, as stored by `zsad.files.features.FeatureWriter`
 MEASURED_SECONDS = 0.2
 PRODUCT_SIDE = {"cpu": 768, "mps": 2048, "cuda": 8192}  # of the matrices whose product is timed
 
 
 class Cost(NamedTuple):
-    """What a backbone costs; None for what is not known.
+    """The cost of a backbone; None for unknown facts.
 
     Attributes:
-        grid_size: height and width of an image in pixels to rows and columns of its patch grid.
-        values: of the tokens of a patch: layers times channels.
-        seconds: of sizes of images, for all their images once.
+        grid_size: maps height and width of an image in pixels to rows and columns of its patch grid.
+        values: number of values of a patch's tokens: layers times channels.
+        seconds: maps sizes of images to the time for all their images.
     """
 
     grid_size: Callable[[int, int], tuple[int, int]] | None
@@ -43,26 +43,26 @@ class Cost(NamedTuple):
 def expected_cost(
     settings: Settings, inspections: Sequence[Inspection], auxiliary: Sequence[Inspection] = ()
 ) -> list[FeatureCost]:
-    """The cost of every file of features that the configured methods read, and of embeddings as far as it is known.
+    """The cost of every file of features that the configured methods read, and of embeddings as far as known.
 
-    Bytes are those of the tokens, which the files store without compression; a file's header adds some kB, and where
-    sizes of images differ, up to a quarter (`zsad.files.chunks`). For a draw of references from training images of
-    several sizes, they are those to be expected.
+    Bytes are those of the tokens, which the files store without compression; a file's header adds some kB, and images
+    of different sizes up to a quarter (`zsad.files.chunks`). For a sample of references from training images of several
+    sizes, bytes are the expected value.
 
-    Seconds are the operations that a backbone counts by the rate at which this machine multiplies two matrices; of a
-    backbone that counts none and is no network, one image of the most frequent size by their number. So they are a
-    lower bound of the right order: on two cores, a ViT-S/16 takes 1.1 times as long in float32, and 1.8 times in
-    bfloat16.
+    Seconds are the operations of a backbone divided by the rate at which this machine multiplies two matrices. For a
+    backbone that counts no operations and is not a network, they are the time of one image of the most frequent size
+    times the number of images. So they are a lower bound of the right order: on two cores, a ViT-S/16 takes 1.1 times
+    as long in float32, and 1.8 times in bfloat16.
 
     Args:
-        inspections: of the categories that are wanted.
-        auxiliary: likewise, of the data set that methods learn from.
+        inspections: of the wanted categories.
+        auxiliary: of the categories of the auxiliary data set.
 
     Returns:
-        By category, in the order of the inspections, then by name. Files of no image are left out.
+        By category, in the order of the inspections, then by name. Files without images are left out.
 
     Raises:
-        ConfigError, ModelError: see `Backbone.layout_here`, and `Backbone.load` of what is no network.
+        ConfigError, ModelError: see `Backbone.layout_here`, and `Backbone.load` for a backbone that is not a network.
     """
     device = settings.config["device"]
     read = dict([*settings.feature_sets, *settings.training_features])
@@ -85,7 +85,7 @@ def expected_cost(
 
 
 def cost_of(backbone: Backbone, device: str) -> Cost:
-    """What a backbone costs on a device of the configuration; one that is no network is loaded to find out.
+    """The cost of a backbone on a device of the configuration; one that is not a network is loaded and timed.
 
     Raises:
         ConfigError, ModelError: see `expected_cost`.
@@ -108,7 +108,7 @@ def cost_of(backbone: Backbone, device: str) -> Cost:
 
 
 def operations_of(backbone: Backbone, sizes: Sequence[SizeCount]) -> float | None:
-    """Multiplications and additions of a backbone for images of some sizes; None if it counts none."""
+    """Multiplications and additions of a backbone for images of some sizes; None if unknown."""
     total = 0.0
     for size in sizes:
         operations = backbone.operations(size.height, size.width)
@@ -125,12 +125,12 @@ def _counted_seconds(backbone: Backbone, device: str, sizes: Sequence[SizeCount]
     try:
         there = resolve_device(device)
         return operations / product_rate(there, backbone.number_format(there))
-    except ConfigError:  # this machine is not the one that computes
+    except ConfigError:  # this machine does not have the device
         return None
 
 
 def _seconds(backbone: Backbone, measured: Callable[[int, int], float], sizes: Sequence[SizeCount]) -> float:
-    """Of what is no network, and so runs on the CPU."""
+    """The time of a backbone that is not a network, and so runs on the CPU."""
     counted = _counted_seconds(backbone, "cpu", sizes)
     if counted is not None:
         return counted
@@ -140,7 +140,7 @@ def _seconds(backbone: Backbone, measured: Callable[[int, int], float], sizes: S
 
 @cache
 def product_rate(device: str, dtype: str) -> float:
-    """Multiplications and additions a second in the product of two square matrices, measured for a fifth of a second.
+    """Multiplications and additions per second in the product of two square matrices, measured for a fifth of a second.
 
     Args:
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
@@ -161,7 +161,7 @@ def product_rate(device: str, dtype: str) -> float:
 
 
 def _embedding_files(settings: Settings) -> list[tuple[str, str]]:
-    """Segmentation model and subset of all embeddings of whole images, each once."""
+    """Segmentation model and subset of all embeddings of whole images, without repetitions."""
     refined = {(refiner.segmenter, "test") for refiner in settings.refiners.values() if refiner.segmenter}
     outlined = {
         (method.segmenter, subset) for method in settings.methods.values() for subset in method.foregrounds.values()
@@ -186,7 +186,7 @@ def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, k
 
 
 def _embedding_cost(inspection: Inspection, file: tuple[str, str]) -> FeatureCost:
-    """Only how many there are: their size depends on the model's kind in more ways than are worth a table."""
+    """Only the number of embeddings: their size depends on the model in too many ways for a table."""
     segmenter, subset = file
     sizes, share = _sizes_of(inspection, subset)
     images = round(share * sum(size.images for size in sizes))
@@ -194,9 +194,9 @@ def _embedding_cost(inspection: Inspection, file: tuple[str, str]) -> FeatureCos
 
 
 def _sizes_of(inspection: Inspection, subset: str) -> tuple[list[SizeCount], float]:
-    """The sizes of the images that a subset is taken from, and the share of them that is taken.
+    """The sizes of the images that a subset is taken from, and the share that is taken.
 
-    None of labelled examples, which are few and lie beside the images that are inspected.
+    Empty for labelled examples, which are few and separate from the inspected images.
     """
     if support_named(subset):
         return [], 1.0

@@ -1,4 +1,4 @@
-"""Rules of rules/features.smk: patch features."""
+"""Estimates of the rules in rules/features.smk: patch features."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_
 from zsad.resources.workload import Images, Size
 from zsad.workflow.entries import BackboneEntry
 
-CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations a second: of a core in float32, of a GPU in 16 bits; conservative
-LOADED_COPIES = 2  # of the weights: what is read, and the network
+CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations per second: of a core in float32, of a GPU in 16 bits; conservative
+LOADED_COPIES = 2  # of the weights: the file content, and the network
 CPU_PATCHES, GPU_PATCHES = 1024, 32768  # computed at a time; see `zsad.features.network`
-LEAST_IMAGES = 4  # that a process which reads images is worth; see `zsad.features.extract_features`
+LEAST_IMAGES = 4  # least images for a separate reading process; see `zsad.features.extract_features`
 NETWORK_THREADS, GPU_THREADS = 8, 4
 WORKER_MEGABYTES = 250  # a process that reads images, torch included
-TOKEN_COPIES = 3 * 4  # bytes a value: computed, converted, written
-SECONDS_A_BYTE = 1.4e-7 / 60  # of working memory, where operations are unknown: as long as the filter bank takes
+TOKEN_COPIES = 3 * 4  # bytes per value: computed, converted, written
+SECONDS_A_BYTE = 1.4e-7 / 60  # of working memory, if operations are unknown: as for the filter bank
 
 
 def extraction_threads(run: Run, names: Mapping[str, str]) -> int:
-    """Threads of an extraction: for a network on a CPU eight, or as many as there are images for."""
+    """Threads of an extraction: for a network on a CPU eight, or fewer for few images."""
     if not is_network(run.settings.backbones[names["backbone"]]):
         return 1
     if run.on_gpu:
@@ -32,7 +32,7 @@ def extraction_threads(run: Run, names: Mapping[str, str]) -> int:
 
 
 def extract_features(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Images decoded, and shown to the backbone."""
+    """Decodes the images and runs the backbone."""
     entry = run.settings.backbones[names["backbone"]]
     images = _images(run, names)
     estimate = _by_network(run, names, entry, images) if is_network(entry) else _one_by_one(entry, images)
@@ -58,7 +58,7 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
     files = run.images(
         names["category"], names["subset"], dataset=names.get("dataset")
-    ).number  # each is read once, however it is shown
+    ).number  # each is read once, however often a view shows it
     readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
     estimate = TRANSFORMERS.plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
@@ -68,20 +68,20 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
 
 
 def _activations(run: Run, entry: BackboneEntry, size: Size) -> float:
-    """Bytes inside a network for as many images of a size as are computed at a time."""
+    """Bytes inside a network for the images of a size that are computed at a time."""
     patches = patches_of(entry, size)
     return working_bytes(entry, size) * _patches_at_a_time(run, patches) / patches
 
 
 def _patches_at_a_time(run: Run, patches: int) -> int:
-    """Patches that a network computes at a time, of images that have so many each."""
+    """Patches that a network computes at a time, for images with ``patches`` patches each."""
     if run.settings.extraction.batch is not None:
         return patches * run.settings.extraction.batch
     return max(patches, GPU_PATCHES if run.on_gpu else CPU_PATCHES)
 
 
 def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
-    """Seconds of the computation: its operations by a rate, or where they are unknown, the time to fill its memory."""
+    """Seconds of the computation: its operations at a rate, or if they are unknown, the time to fill its memory."""
     operations = operations_of(entry, images)
     if operations is not None:
         return operations / rate
@@ -89,7 +89,7 @@ def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
 
 
 def readers_of(run: Run, threads: int, images: int) -> int:
-    """Processes that read images beside a network."""
+    """Number of processes that read images for a network."""
     if run.settings.extraction.workers is not None:
         return min(run.settings.extraction.workers, images)
     wanted = threads - 1 if run.on_gpu else threads

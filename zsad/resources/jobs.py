@@ -70,7 +70,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "export_results": exporting.export_results,
     }
 )
-# Rules that are worth several threads; all others have one.
+# Rules that profit from several threads; all others use one.
 THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyType(
     {
         "read_images": data.reading_threads,
@@ -93,7 +93,7 @@ THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyTyp
 
 
 def estimated(run: Run, rule: str, names: Mapping[str, str]) -> Estimate:
-    """What a job is expected to take.
+    """The expected resources of a job.
 
     Args:
         names: the job's wildcards.
@@ -102,5 +102,5 @@ def estimated(run: Run, rule: str, names: Mapping[str, str]) -> Estimate:
 
 
 def threads_of(run: Run, rule: str, names: Mapping[str, str]) -> int:
-    """Threads that a job asks for."""
+    """Threads that a job requests."""
     return THREADS[rule](run, names) if rule in THREADS else 1

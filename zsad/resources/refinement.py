@@ -1,4 +1,4 @@
-"""Rules of rules/refinement.smk that look at maps and photographs alone: masks, and maps drawn towards them."""
+"""Estimates of the rules in rules/refinement.smk without a segmentation model: masks, and maps modulated by masks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from zsad.resources.run import Run, localises
 
 
 class PixelCost(NamedTuple):
-    """What a refiner takes for a pixel of an image: bytes of the largest, seconds of all.
+    """The cost of a refiner per pixel of an image: bytes for the largest image, seconds for all.
 
     Attributes:
-        working_bytes: further bytes for each of the first `WORKING_PIXELS`, as the refiners work on no more at a time.
+        working_bytes: further bytes for each of the first `WORKING_PIXELS`, the most that refiners process at a time.
     """
 
     bytes: float
@@ -30,19 +30,19 @@ PIXEL_COSTS: Mapping[str, PixelCost] = {
     "grabcut": PixelCost(24, 1.7e-7, working_bytes=30),
 }
 OTHER = PixelCost(200, 3e-7)
-NO_MAP = PixelCost(10, 0)  # of a method that gives none, nothing is outlined
+NO_MAP = PixelCost(10, 0)  # for a method without maps, nothing is segmented
 MODULATED = PixelCost(20, 1e-8)
 
 
 def refine_masks(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Photograph and map at the image's own resolution, one image at a time."""
+    """Loads photograph and map at the image's own resolution, one image at a time."""
     cost = PIXEL_COSTS.get(run.settings.refiners[names["refiner"]].refiner, OTHER)
     cost = cost if localises(run, names["method"]) else NO_MAP
     return _by_pixel(PLAIN, run, names, cost).plus(seconds=DECODE_SECONDS * run.workload(names["category"]).test.pixels)
 
 
 def modulate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Masks brought to the patch grid."""
+    """Resamples masks to the patch grid."""
     return _by_pixel(PLAIN, run, names, MODULATED)
 
 

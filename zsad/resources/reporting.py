@@ -1,4 +1,4 @@
-"""Rules of rules/report.smk: pictures and the page."""
+"""Estimates of the rules in rules/report.smk: pictures and the page."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PICTURES,
 from zsad.resources.run import Run
 from zsad.resources.workload import Images
 
-GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
-PANEL_SECONDS = 0.045  # an image of a gallery
-THUMBNAIL_SECONDS = 2e-3  # an image, besides decoding and making it smaller
-LAYER_SECONDS, OUTLINE_SECONDS = 1.5e-3, 10e-9  # an image of a method, and a pixel of it
-LAYER_BYTES = 12  # a pixel: a map and a mask at the size of the image, and its contours
-SHEET_SECONDS, SHEET_MEGABYTES = 3e-4, 0.012  # an image and each of its maps in a contact sheet
-CURVE_SECONDS = 0.12  # a method in a plot
-BAR_SECONDS = 0.05  # a method and category in the summary
+GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, worst errors
+PANEL_SECONDS = 0.045  # per image of a gallery
+THUMBNAIL_SECONDS = 2e-3  # per image, besides decoding and downscaling
+LAYER_SECONDS, OUTLINE_SECONDS = 1.5e-3, 10e-9  # per image of a method, and per pixel of it
+LAYER_BYTES = 12  # per pixel: a map and a mask at the size of the image, and its contours
+SHEET_SECONDS, SHEET_MEGABYTES = 3e-4, 0.012  # per image and map in a contact sheet
+CURVE_SECONDS = 0.12  # per method in a plot
+BAR_SECONDS = 0.05  # per method and category in the summary
 TEMPLATE_SECONDS = 0.4
-RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictures included
+RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # per result on the page, pictures included
 
 
 def draw_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
-    """All test images, made small."""
+    """Downscales all test images."""
     return _made_small(run.workload(names["category"]).test)
 
 
 def draw_support_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
-    """All examples of a support, made small."""
+    """Downscales all examples of a support."""
     return _made_small(run.examples(names["category"], names["support"]))
 
 
 def draw_gallery(run: Run, names: Mapping[str, str]) -> Estimate:
-    """A few images, with map and mask; of all of them, maps and outlines."""
+    """A few images with map and mask, and maps and outlines of all images."""
     images = run.workload(names["category"]).test
     shown = min(images.number, GROUPS * run.settings.report.gallery)
     decoded = 2 * DECODE_SECONDS * shown * images.largest.pixels
@@ -56,7 +56,7 @@ def draw_summary(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def build_page(run: Run, names: Mapping[str, str]) -> Estimate:
-    """All pictures and tables in one file, or in some."""
+    """All pictures and tables in one file, or in several."""
     results = number_of_results(run)
     images = sum(run.workload(category).test.number for category in run.categories)
     pictures = images * (1 + len(run.settings.methods))

@@ -1,4 +1,4 @@
-"""What estimates are made from: the configuration, the images of each category, and whether networks get a GPU."""
+"""The basis of the estimates: the configuration, the images of each category, and whether networks run on a GPU."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run of the workflow that is about to be.
+    """A planned run of the workflow.
 
     Args:
         settings: its configuration.
-        results: the folder of all results; lists of images are looked for there.
+        results: the folder of all results; lists of images are searched there.
         on_gpu: whether networks run on a GPU.
     """
 
@@ -34,19 +34,19 @@ class Run:
 
     @property
     def categories(self) -> list[str]:
-        """The wanted categories; as published, before a data set is downloaded."""
+        """The wanted categories; the published ones before a data set is downloaded."""
         return _categories(self.settings.data)
 
     @property
     def auxiliary_categories(self) -> list[str]:
-        """Those of the auxiliary data set; none without one."""
+        """The categories of the auxiliary data set; empty without one."""
         return [] if self.settings.auxiliary is None else _categories(self.settings.auxiliary)
 
     def workload(self, category: str, dataset: str | None = None) -> Workload:
-        """The images of a category; looked at once, and again when they are listed.
+        """The images of a category; determined once, and again after they are listed.
 
         Args:
-            dataset: the name of the data set; None for that under test.
+            dataset: the name of the data set; None for the one under test.
         """
         data = self.settings.data_of(dataset or self.settings.dataset)
         listed = self._results / data.name / category / "images.csv"
@@ -57,7 +57,7 @@ class Run:
         return known[1]
 
     def examples(self, category: str, support: str) -> Images:
-        """The labelled examples of a support that are for a category; likewise."""
+        """The labelled examples of a support for a category; determined likewise."""
         listed = self._results / self.settings.dataset / category / "labelled" / f"{support}.csv"
         made = _time_of(listed)
         known = self._examples.get((category, support))
@@ -74,13 +74,13 @@ class Run:
 
 
 def localises(run: Run, method: str) -> bool:
-    """Whether a method gives maps: a scorer says so, and what reads scores does as the first of those does."""
+    """Whether a method gives maps: its scorer decides, or the first method whose scores it reads."""
     entry = scorer_behind(run, method)
     return SCORERS.load(entry.scorer).localises
 
 
 def scorer_behind(run: Run, method: str) -> MethodEntry:
-    """The method itself, or the first of those whose scores it reads: all have one grid."""
+    """The method itself, or the first method whose scores it reads: all have the same grid."""
     entry = run.settings.methods[method]
     while entry.members:
         entry = run.settings.methods[entry.members[0]]
@@ -88,7 +88,7 @@ def scorer_behind(run: Run, method: str) -> MethodEntry:
 
 
 def uses_network(settings: Settings) -> bool:
-    """Whether anything that is configured computes by a network: a backbone, or a segmentation model."""
+    """Whether the configuration uses a network: a backbone, or a segmentation model."""
     return bool(settings.segmenters) or any(map(is_network, settings.backbones.values()))
 
 
@@ -100,7 +100,7 @@ def _categories(data: Dataset) -> list[str]:
 
 
 def _time_of(path: Path) -> float:
-    """When a file was changed; 0 if it is not there."""
+    """Modification time of a file; 0 if it does not exist."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""Rules of rules/scoring.smk: from features to maps and scores."""
+"""Estimates of the rules in rules/scoring.smk: from features to maps and scores."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from zsad.workflow.classifiers import scored_features
 if TYPE_CHECKING:
     from zsad.workflow.entries import MethodEntry
 
-GPU_RATE = 5e12  # operations a second, in float32; conservative
-NETWORK_THREADS = 4  # the wide tokens of a network are worth several
-IMAGE_COPIES = 8 * 4  # bytes a value of an image's tokens: read, converted, normalised, and as operands
-MAP_BYTES = 64  # a patch: maps as they are made, kept and written
-MAP_SECONDS = 2e-8  # a patch: written, thresholded
-LIBRARIES: Mapping[str, Estimate] = {"gmm": SCIKIT_LEARN}  # of scorers that need more than torch
-IMAGE_SECONDS = 2e-3  # an image: its place in a file
+GPU_RATE = 5e12  # operations per second, in float32; conservative
+NETWORK_THREADS = 4  # scoring the wide tokens of a network profits from several
+IMAGE_COPIES = 8 * 4  # bytes per value of an image's tokens: read, converted, normalised, and as operands
+MAP_BYTES = 64  # per patch: maps as computed, kept and written
+MAP_SECONDS = 2e-8  # per patch: written, thresholded
+LIBRARIES: Mapping[str, Estimate] = {"gmm": SCIKIT_LEARN}  # for scorers that need more than torch
+IMAGE_SECONDS = 2e-3  # per image: finding it in a file
 
 
 def scoring_threads(run: Run, names: Mapping[str, str]) -> int:
-    """Threads of a scoring job; on a GPU one waits for it."""
+    """Threads of a scoring job; with a GPU one thread is enough."""
     backbone = run.settings.backbones[run.settings.methods[names["method"]].backbone]
     return NETWORK_THREADS if is_network(backbone) and not run.on_gpu else 1
 
 
 def train_method(run: Run, names: Mapping[str, str]) -> Estimate:
-    """What the scorer says of its training on all categories of the auxiliary data set together."""
+    """The scorer's own estimate of its training on all categories of the auxiliary data set."""
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
     tokens = _training_tokens(run, entry)
     if not isinstance(scorer, TrainedScorer):
-        raise ValueError(f"{entry.scorer} learns from no other data set")
+        raise ValueError(f"{entry.scorer} does not learn from another data set")
     tables = min(run.settings.scoring.memory_mb, scorer.training_bytes(tokens) / 1e6)
     largest = max((count.image_values for count in tokens.values()), default=0.0)
     operations = scorer.training_operations(tokens)
@@ -57,9 +57,9 @@ def train_method(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def _training_tokens(run: Run, entry: MethodEntry) -> dict[str, TokenCount]:
-    """What a method learns from by role, of all categories of the auxiliary data set; each image as the largest."""
+    """The training tokens of a method by role, over all auxiliary categories; each image counts as the largest."""
     if run.settings.auxiliary is None:
-        raise ValueError(f"{entry.name} is trained on nothing")
+        raise ValueError(f"{entry.name} has no training data")
     name, backbone = run.settings.auxiliary.name, run.settings.backbones[entry.backbone]
     layers = _layers(run, entry)
     together: dict[str, TokenCount] = {}
@@ -72,7 +72,7 @@ def _training_tokens(run: Run, entry: MethodEntry) -> dict[str, TokenCount]:
 
 
 def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
-    """A fit to all references, and one for each fold of them, by which the others are scored as they are, once each."""
+    """A fit to all references, and one per fold, with which the held-out references are scored once each."""
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
     tokens = scored_tokens(run, names)
@@ -87,10 +87,9 @@ def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """What the scorer says of its products, and of its tables as far as ``scoring.memory_mb`` lets them grow.
+    """The scorer's own estimate of its products, and of its tables within the limit ``scoring.memory_mb``.
 
-    By a model that is read, in place of the references that it was fitted to. The test images, or the examples of a
-    support.
+    With a fitted model, the references do not count. The images are the test images, or the examples of a support.
     """
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
@@ -102,20 +101,20 @@ def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def _untested(tokens: Mapping[str, TokenCount]) -> dict[str, TokenCount]:
-    """The same with no image to be scored."""
+    """The tokens without images to score."""
     return {**tokens, "test": tokens["test"]._replace(images=0)}
 
 
 def _compared(scorer: Scorer, tokens: Mapping[str, TokenCount]) -> float:
-    """Operations to score images by a model that is there."""
+    """Operations for scoring images with a fitted model."""
     return scorer.operations(tokens) - scorer.operations(_untested(tokens))
 
 
 def _computed(run: Run, name: str, scorer: Scorer, tokens: Mapping[str, TokenCount], operations: float) -> Estimate:
-    """So many operations of a scorer on what it reads; the maps of ``"test"`` are kept.
+    """Estimate for a scorer with this number of operations on its input; the maps of ``"test"`` are kept.
 
     Args:
-        name: of the scorer.
+        name: of the method.
     """
     tables = min(run.settings.scoring.memory_mb, scorer.working_bytes(tokens) / 1e6)
     largest = max(count.image_values for count in tokens.values())
@@ -130,15 +129,15 @@ def _computed(run: Run, name: str, scorer: Scorer, tokens: Mapping[str, TokenCou
 
 
 def fuse_scores(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The maps of all members, image by image."""
+    """Reads the maps of all members, image by image."""
     return _of_scores(run, names, members=len(run.settings.methods[names["method"]].members))
 
 
 def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
-    """What a method reads, by role; of the layers those that it names.
+    """The tokens that a method reads, by role; only the layers that it names.
 
     Args:
-        names: with a ``support``, the method scores its examples in place of the test images.
+        names: with a ``support``, the method scores its examples instead of the test images.
     """
     entry = run.settings.methods[names["method"]]
     backbone, layers = run.settings.backbones[entry.backbone], _layers(run, entry)
@@ -153,7 +152,7 @@ def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
 
 
 def _layers(run: Run, entry: MethodEntry) -> int:
-    """How many layers a method reads: those that it names, or all that hold what it looks at."""
+    """How many layers a method reads: those that it names, or all that contain its tokens."""
     if chosen := entry.params.get("layers"):
         return len(chosen)
     of_backbone = run.settings.backbones[entry.backbone].backbone.assumed_layout().layers or ()
@@ -161,7 +160,7 @@ def _layers(run: Run, entry: MethodEntry) -> int:
 
 
 def map_patches(run: Run, method: str, category: str) -> TokenCount:
-    """The tokens behind the maps of any method, one layer of one channel."""
+    """The tokens that correspond to the maps of any method, one layer of one channel."""
     count = tokens_of(run.settings.backbones[scorer_behind(run, method).backbone], run.workload(category).test)
     return count._replace(layers=1, channels=1)
 

@@ -1,4 +1,4 @@
-"""Rules that run a promptable segmentation model: rules/segmentation.smk, crops, prompted masks and the oracle."""
+"""Estimates of the rules with a promptable segmentation model: rules/segmentation.smk, crops, masks and the oracle."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from zsad.resources.workload import Images
 from zsad.segmentation.catalogue import facts_of
 
 UNKNOWN_WEIGHTS, USUAL_SIDE = 1300, 1024  # MB in float32: about a SAM ViT-L; pixels
-PATCH = 16  # pixels of the resized square for a token
-SQUARE_BYTES, OF_WEIGHTS = 800, 375  # a pixel of the square, for the activations of an image encoder of so many MB
-CPU_RATE = 5e10  # operations a second and core: attention with relative positions is slower than products alone
-PROMPT_SECONDS, PROMPT_SECONDS_ON_GPU = 0.2, 0.02  # decoding one, and looking at its candidates
-PROMPT_BYTES = 150  # a pixel of the square: candidates of the prompts that are decoded at a time
-MASK_BYTES = 60  # a pixel of an image: candidates brought to its size
-PART_PROMPTS, REGION_PROMPTS, TRUE_BOXES = 10, 4, 3  # an image: for the part, for a map's components, for defects
-CROPS = 3  # an image
+PATCH = 16  # pixels of the resized square per token
+SQUARE_BYTES, OF_WEIGHTS = 800, 375  # per pixel of the square, for activations of an encoder with this many MB
+CPU_RATE = 5e10  # operations per second and core: attention with relative positions is slower than plain products
+PROMPT_SECONDS, PROMPT_SECONDS_ON_GPU = 0.2, 0.02  # decoding one, and evaluating its candidates
+PROMPT_BYTES = 150  # per pixel of the square: candidates of the prompts decoded at a time
+MASK_BYTES = 60  # per pixel of an image: candidates resized to it
+PART_PROMPTS, REGION_PROMPTS, TRUE_BOXES = 10, 4, 3  # per image: for the object, for a map's components, for defects
+CROPS = 3  # per image
 DECODER_THREADS = 4
 
 
 def encoder_threads(run: Run, names: Mapping[str, str]) -> int:
-    """Threads of a job that embeds images: one that has a GPU reads images beside it."""
+    """Threads of a job that embeds images: with a GPU they read images at the same time."""
     if run.on_gpu:
         return GPU_THREADS
     return max(1, min(NETWORK_THREADS, run.images(names["category"], names.get("subset", "test")).number))
@@ -37,43 +37,43 @@ def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
 
 
 def embed_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The image encoder, once an image."""
+    """Runs the image encoder once per image."""
     images = run.images(names["category"], names["subset"])
     readers = readers_of(run, encoder_threads(run, names), images.number)
     return _encoded(run, names["segmenter"], images, squares=images.number).plus(WORKER_MEGABYTES * readers)
 
 
 def embed_crops(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The image encoder, for some windows an image."""
+    """Runs the image encoder for some windows per image."""
     images = run.workload(names["category"]).test
     segmenter = run.settings.refiners[names["refiner"]].segmenter
     return _encoded(run, segmenter, images, squares=CROPS * images.number)
 
 
 def segment_foreground(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The decoder, for a few prompts an image."""
+    """Runs the decoder for a few prompts per image."""
     return _decoded(run, names["segmenter"], run.images(names["category"], names["subset"]), PART_PROMPTS)
 
 
 def prompt_masks(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The decoder, for each component of a map."""
+    """Runs the decoder for each component of a map."""
     segmenter = run.settings.refiners[names["refiner"]].segmenter
     return _decoded(run, segmenter, run.workload(names["category"]).test, REGION_PROMPTS)
 
 
 def evaluate_oracle(run: Run, names: Mapping[str, str]) -> Estimate:
-    """The decoder, for a box around each defect."""
+    """Runs the decoder for a box around each defect."""
     return _decoded(run, names["segmenter"], run.workload(names["category"]).test, TRUE_BOXES)
 
 
 def loaded(megabytes: float, *, on_gpu: bool = False) -> Estimate:
-    """A segmentation model of so many MB of weights, loaded."""
+    """Loading a segmentation model with this many MB of weights."""
     estimate = TRANSFORMERS.plus(LOADED_COPIES * megabytes, megabytes / 500)  # read at 500 MB/s
     return estimate.plus(*CUDA) if on_gpu else estimate
 
 
 def encoding(megabytes: float, side: int, squares: int, *, batch: int = 1, on_gpu: bool = False) -> Estimate:
-    """So many squares of so many pixels through an image encoder, the model's loading left out."""
+    """Running squares of ``side`` pixels through an image encoder, without loading the model."""
     operations = squares * 2.0 * (megabytes * 1e6 / 4) * (side / PATCH) ** 2
     wider = (megabytes / OF_WEIGHTS) ** (1 / 3)  # weights grow with width and depth together
     activations = 0.0 if on_gpu else batch * wider * SQUARE_BYTES * side**2 / 1e6

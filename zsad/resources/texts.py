@@ -1,4 +1,4 @@
-"""Rule encode_texts of rules/texts.smk: sentences through the text tower of a model."""
+"""Estimate of the rule encode_texts in rules/texts.smk, which runs sentences through a model's text tower."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from zsad.workflow.entries import TextsEntry
 
 TEXT_THREADS = 4
 TOWER_SHARE = 0.5  # of a model's weights that belong to its text tower; conservative
-TEXT_TOKENS = 77  # as CLIP's tower computes for every sentence, however short
-BLOCK_MEGABYTES = 200  # inside the tower, for as many sentences as are encoded at a time
-LEARNED_SENTENCES = 2  # of learned prompts, one a state
+TEXT_TOKENS = 77  # CLIP's tower computes this many for every sentence
+BLOCK_MEGABYTES = 200  # inside the tower, for the sentences encoded at a time
+LEARNED_SENTENCES = 2  # of learned prompts, one per state
 
 
 def text_threads(run: Run, names: Mapping[str, str]) -> int:
-    """Threads of a job that encodes sentences; on a GPU those that feed it."""
+    """Threads of a job that encodes sentences; with a GPU those that feed it."""
     if not is_network(run.settings.backbones[names["backbone"]]):
         return 1
     return GPU_THREADS if run.on_gpu else TEXT_THREADS
 
 
 def encode_texts(run: Run, names: Mapping[str, str]) -> Estimate:
-    """A file of weights read whole at the most, the tower out of it, and that once a sentence."""
+    """Reads at most the whole weights file, loads the tower, and runs it once per sentence."""
     megabytes = run.settings.backbones[names["backbone"]].backbone.assumed_megabytes()
     sentences = _sentences(run.settings.asked_texts[names["backbone"], names["prompts"]])
     operations = 2.0 * TOWER_SHARE * (megabytes * 1e6 / 4) * TEXT_TOKENS * sentences

@@ -1,4 +1,4 @@
-"""The tokens of a backbone and what it costs, as it says itself, without loading it or importing torch."""
+"""The tokens of a backbone and its own cost estimates, without loading it or importing torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def is_network(entry: BackboneEntry) -> bool:
-    """Whether a backbone profits from several threads or a GPU; a joint if a member does."""
+    """Whether a backbone profits from several threads or a GPU; a joint backbone does if a member does."""
     return entry.backbone.is_network or any(map(is_network, entry.members))
 
 
 def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
-    """The tokens that a backbone makes of some images; each counts as the one with the largest grid does."""
+    """The tokens that a backbone computes for some images; each counts like the one with the largest grid."""
     layout = entry.backbone.assumed_layout()
     patches = max(patches_of(entry, size) for size in images.shapes)
     return TokenCount(images.number, patches, layout.depth, layout.channels)
@@ -32,7 +32,7 @@ def patches_of(entry: BackboneEntry, size: Size) -> int:
 
 
 def operations_of(entry: BackboneEntry, images: Images) -> float | None:
-    """Multiplications and additions for some images; None if they are not what takes the time."""
+    """Multiplications and additions for some images; None if they do not dominate the time."""
     total = 0.0
     for size in images.sizes:
         operations = entry.backbone.assumed_operations(size.height, size.width)
@@ -43,8 +43,8 @@ def operations_of(entry: BackboneEntry, images: Images) -> float | None:
 
 
 def working_bytes(entry: BackboneEntry, size: Size) -> float:
-    """Memory at the peak for one image of a size; what is usual, where the model is not as it should be."""
+    """Peak memory for one image of a size; a usual value if the model is invalid."""
     try:
         return entry.backbone.working_bytes(size.height, size.width)
-    except (ZsadError, OSError):  # the check and the job say so
+    except (ZsadError, OSError):  # the check and the job report the error
         return Backbone.working_bytes(entry.backbone, size.height, size.width)

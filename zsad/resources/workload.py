@@ -1,8 +1,8 @@
 """How many images a category has, and how large they are, before anything of it is computed.
 
-The list of images says it exactly. Before there is one, the layout lists them, and the headers of three of each split
-stand for their sizes; a demo category is what its options say; and a data set that is not downloaded yet is what its
-authors published of it.
+The list of images gives exact numbers. Before it exists, the layout lists the images, and the headers of three images
+per split represent their sizes; a demo category follows from its options; and a data set that is not downloaded yet
+from its published facts.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from zsad.features.views import variants
 if TYPE_CHECKING:
     from zsad.workflow.entries import SupportEntry
 
-USUAL_SIDE = 1024  # pixels, of an image of which nothing is known
-USUAL_COUNTS = {"train": 250, "test": 120}  # about a category of MVTec AD
+USUAL_SIDE = 1024  # pixels, for an image of unknown size
+USUAL_COUNTS = {"train": 250, "test": 120}  # approximately a category of MVTec AD
 SPLITS = ("train", "test")
 
 
 class Size(NamedTuple):
-    """How many images have a size; height and width in pixels, upright."""
+    """A size and the number of images with it; height and width in pixels, upright."""
 
     height: int
     width: int
@@ -36,7 +36,7 @@ class Size(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Of one of them."""
+        """Number of pixels of one image."""
         return self.height * self.width
 
 
@@ -44,8 +44,8 @@ class Images(NamedTuple):
     """Some images, by their sizes; the largest first.
 
     Attributes:
-        drawn_from: the sizes of all images that these are the largest of, any of which could be drawn in their place,
-            and have a larger patch grid; none if they are no draw.
+        drawn_from: the sizes of all images from which these largest ones were taken; a random sample may contain any of
+            them, with a larger patch grid. Empty if they are not a sample.
     """
 
     sizes: tuple[Size, ...]
@@ -53,18 +53,18 @@ class Images(NamedTuple):
 
     @classmethod
     def of(cls, sizes: Iterable[tuple[int, int]]) -> Images:
-        """Images of the given heights and widths, one an image."""
+        """Images with the given heights and widths, one entry per image."""
         counted = (Size(*size, images) for size, images in Counter(sizes).items())
         return cls(tuple(sorted(counted, key=lambda size: size.pixels, reverse=True)))
 
     @property
     def number(self) -> int:
-        """How many."""
+        """Number of images."""
         return sum(size.images for size in self.sizes)
 
     @property
     def pixels(self) -> int:
-        """Of all of them."""
+        """Number of pixels of all images."""
         return sum(size.images * size.pixels for size in self.sizes)
 
     @property
@@ -74,11 +74,11 @@ class Images(NamedTuple):
 
     @property
     def shapes(self) -> tuple[Size, ...]:
-        """The sizes that any of them may have; a single pixel if there are no images."""
+        """The sizes that any image may have; a single pixel if there are no images."""
         return self.drawn_from or self.sizes or (self.largest,)
 
     def first(self, count: int) -> Images:
-        """So many of them, the largest first: no more are needed in any draw of as many."""
+        """The ``count`` largest images: an upper limit for any sample of this size."""
         kept, left = [], count
         for size in self.sizes:
             kept.append(size._replace(images=min(size.images, left)))
@@ -86,7 +86,7 @@ class Images(NamedTuple):
         return Images(tuple(size for size in kept if size.images), self.shapes)
 
     def repeated(self, count: int) -> Images:
-        """So many images in all, made of these in turn; the largest first."""
+        """``count`` images, repeating these in turn; the largest first."""
         if not self.number:
             return self
         rounds, left = divmod(count, self.number)
@@ -123,10 +123,10 @@ class Workload(NamedTuple):
 def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
     """The images of a category, as far as they are known now.
 
-    Images that cannot be read or listed are not complained about here: the step that reads them does.
+    Images that cannot be read or listed raise no error here: the step that reads them reports them.
 
     Args:
-        listed: where the category's list of images is or will be.
+        listed: path of the category's list of images, which may not exist yet.
     """
     try:
         records = read_image_list(listed)
@@ -137,10 +137,10 @@ def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
 
 
 def examples_of(data: Dataset, support: SupportEntry, category: str, listed: Path) -> Images:
-    """The examples of a support that are for a category, as far as they are known now; see `workload_of`.
+    """The examples of a support for a category, as far as they are known now; see `workload_of`.
 
     Args:
-        listed: where the list of its images is or will be.
+        listed: path of the list of its images, which may not exist yet.
     """
     try:
         records = read_image_list(listed)
@@ -188,7 +188,7 @@ def _sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
 
 
 def _shared(count: int, sizes: Sequence[tuple[int, int]]) -> Images:
-    """So many images, equally many of each size."""
+    """``count`` images, equally many of each size."""
     return Images.of(sizes[index % len(sizes)] for index in range(count))
 
 

@@ -1,4 +1,4 @@
-"""Memory banks: the patches of reference images, in pieces that fit the memory, and the nearest of them to a patch."""
+"""Memory banks: the patches of reference images, in pieces that fit the memory, and nearest-neighbour search."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FOUND_SHARE = 0.2  # of the memory, for distances at different places of a windo
 BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest
 
 Selection = Callable[["torch.Tensor", int, Metric], "torch.Tensor"]
-"""Chooses the positions of so many of some right operands of a metric, as `greedy_coreset` does."""
+"""Chooses a given number of right operands of a metric and returns their positions, like `greedy_coreset`."""
 
 
 class Piece:
-    """Some of the references, in memory."""
+    """Base class of pieces of a bank: some of the references, in memory."""
 
     @abstractmethod
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
@@ -44,7 +44,7 @@ class Piece:
 
 
 class Bank:
-    """The patches of reference images.
+    """Base class of memory banks: the patches of reference images.
 
     Attributes:
         piece_count: how many pieces there are.
@@ -65,7 +65,7 @@ class Bank:
 
     @abstractmethod
     def store(self, writer: FittedWriter) -> None:
-        """Keep it in a model file."""
+        """Store the bank in a model file."""
 
 
 class ImageBank(Bank):
@@ -73,7 +73,7 @@ class ImageBank(Bank):
 
     Args:
         source: the references.
-        indices: which of its images.
+        indices: positions of its images.
         layers: positions of the layers.
     """
 
@@ -88,19 +88,19 @@ class ImageBank(Bank):
         return len(self._runs) if self._kept is None else 1
 
     def pieces(self) -> Iterator[Piece]:
-        """The bank piece by piece; what is one piece is kept, several are read anew each time."""
+        """The bank piece by piece; a single piece stays in memory, several are read again each time."""
         if self._kept is not None:
             yield self._kept
         else:
             yield from map(self._piece, self._runs)
 
     def store(self, writer: FittedWriter) -> None:
-        """Keep the tokens, image by image: half as much as what is compared, and the same when it is read again."""
+        """Store the tokens, image by image: half the size of the operands, which are equal when computed again."""
         store_tokens(writer, self.source, self.indices, self.layers)
 
     @abstractmethod
     def _piece(self, run: Sequence[int]) -> Piece:
-        """A piece of some of the images."""
+        """A piece with some of the images."""
 
     def _split(self, bytes_a_patch: int) -> list[list[int]]:
         """The images in runs that fit the memory, at least one image each."""
@@ -109,12 +109,12 @@ class ImageBank(Bank):
         return [self.indices[start : start + size] for start in range(0, len(self.indices), size)]
 
     def _vectors(self, index: int) -> torch.Tensor:
-        """What is compared of an image, float32 ``[layer, row, column, channel]``: unit tokens."""
+        """The vectors of an image that are compared, float32 ``[layer, row, column, channel]``: unit tokens."""
         return unit_tokens(self.source, index, self.layers, self.compute.device)
 
 
 class FreeBank(ImageBank):
-    """Patches wherever they lie.
+    """A bank of patches, compared at any position.
 
     Attributes:
         metrics: how distances are measured, one a layer.
@@ -132,7 +132,7 @@ class FreeBank(ImageBank):
             self._kept = self._piece(self._runs[0])
 
     def pieces(self) -> Iterator[FreePiece]:
-        """The bank piece by piece; what is one piece is kept, several are read anew each time."""
+        """The bank piece by piece; a single piece stays in memory, several are read again each time."""
         yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
 
     def least_candidates(self) -> int:
@@ -148,11 +148,11 @@ class FreeBank(ImageBank):
 
 
 class JoinedBank(FreeBank):
-    """Patches wherever they lie, as vectors of all layers side by side and of their own lengths, in a common unit.
+    """A bank of patches, compared at any position, as raw vectors of all layers side by side, in a common unit.
 
     Attributes:
-        unit: what all vectors are divided by: a power of two, so that nothing is rounded by it, near the length of
-            those of the first image about their mean. Squares of lengths then fit every number format.
+        unit: divisor of all vectors: a power of two, which causes no rounding, near the length of the vectors of the
+            first image about their mean. Squares of lengths then fit every number format.
     """
 
     def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
@@ -162,20 +162,20 @@ class JoinedBank(FreeBank):
         super().__init__(source, indices, layers, compute)
 
     def _vectors(self, index: int) -> torch.Tensor:
-        """What is compared of an image, float32 ``[1, row, column, layer * channel]``."""
+        """The vectors of an image that are compared, float32 ``[1, row, column, layer * channel]``."""
         return side_by_side(image_tokens(self.source, index, self.layers, self.compute.device))[None] / self.unit
 
     def _split(self, bytes_a_patch: int) -> list[list[int]]:
-        """The images in runs that fit the memory: the layers of a patch are one vector, whose bytes are all."""
+        """The images in runs that fit the memory: the layers of a patch are one vector."""
         return super()._split(math.ceil(bytes_a_patch / len(self.layers)))
 
 
 class Coreset(Bank):
-    """Patches wherever they lie, of which a few cover all.
+    """A coreset: a few patches that cover all, compared at any position.
 
     Args:
         metrics: how distances are measured, one a layer.
-        points: for each layer, right operands of its metric, ``[entry, width]``; as many in each.
+        points: for each layer, right operands of its metric, ``[entry, width]``; the same number in each.
     """
 
     piece_count = 1
@@ -185,7 +185,7 @@ class Coreset(Bank):
 
     @classmethod
     def of(cls, bank: FreeBank, share: float, choose: Selection = greedy_coreset) -> Self:
-        """The coresets of all pieces together: of each its share, so that one piece at a time is in memory."""
+        """Join the coresets of all pieces, a share of each, with one piece at a time in memory."""
         kept: list[list[torch.Tensor]] = [[] for _ in bank.metrics]
         for piece in bank.pieces():
             for layer, points in enumerate(piece.points):
@@ -195,7 +195,7 @@ class Coreset(Bank):
 
     @classmethod
     def restored(cls, reader: FittedReader, layers: int, compute: Compute, channels: int | None = None) -> Self:
-        """What `store` kept of so many layers; ``channels`` of each, where they are not those of a token."""
+        """Restore the coreset of so many layers; ``channels`` of each, if different from those of a token."""
         centres = reader.array("centres", np.float32, (layers, channels or reader.channels))
         metrics = [Metric(compute, as_tensor(centre, compute.device)) for centre in centres]
         number_format = metrics[0].format
@@ -215,18 +215,18 @@ class Coreset(Bank):
         yield self.only
 
     def least_candidates(self) -> int:
-        """All that are kept."""
+        """The size of the coreset."""
         return min(map(len, self._points))
 
     def store(self, writer: FittedWriter) -> None:
-        """Keep the points as they are compared."""
+        """Store the operands as they are compared."""
         writer.write("centres", as_array(torch.stack([metric.centre for metric in self._metrics])))
         for layer, points in enumerate(self._points):
             writer.write(f"points{layer}", as_array(points))
 
 
 class FreePiece(Piece):
-    """Patches of some references side by side.
+    """A piece of patches that are compared at any position.
 
     Attributes:
         metrics: how distances are measured, one a layer.
@@ -237,14 +237,14 @@ class FreePiece(Piece):
         self.metrics, self.points = metrics, points
 
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
-        """By matrix products, the nearest of all."""
+        """The nearest of all patches, by matrix products."""
         metric, points = self.metrics[layer], self.points[layer]
         nearest = metric.nearest(metric.queries(metric.points(tokens)), points, min(k, len(points)))
         return nearest.reshape(*tokens.shape[:2], -1)
 
 
 class AlignedBank(ImageBank):
-    """Patches that are compared with those at about the same place alone: up to ``window`` patches off."""
+    """A bank of patches that are compared only at about the same position, up to ``window`` patches off."""
 
     def __init__(
         self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
@@ -256,7 +256,7 @@ class AlignedBank(ImageBank):
             self._kept = self._piece(self._runs[0])
 
     def least_candidates(self) -> int:
-        """In a corner of the image, where fewest are."""
+        """The number in a corner of the image, where it is smallest."""
         grids = self.source.grid_sizes[self.indices].tolist()
         return sum(window_candidates(rows, columns, self._window) for rows, columns in grids)
 
@@ -271,7 +271,7 @@ class AlignedPiece(Piece):
         self._images, self._window, self._compute = images, window, compute
 
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
-        """The nearest at a patch's place and around it; grids of another size are laid over each other."""
+        """The nearest at the position of a patch and around it; grids of different sizes are aligned."""
         rows, columns, _ = tokens.shape
         nearest = tokens.new_empty(rows, columns, 0)
         for image in self._images:
@@ -298,20 +298,20 @@ class AlignedPiece(Piece):
 
 
 def _with(nearest: torch.Tensor, found: Sequence[torch.Tensor], k: int) -> torch.Tensor:
-    """The ``k`` nearest so far, ``[row, column, k or fewer]``, and further distances ``[row, column]``."""
+    """Merge the ``k`` nearest so far, ``[row, column, k or fewer]``, with further distances ``[row, column]``."""
     return smallest(torch.cat([nearest, torch.stack(list(found), dim=2)], dim=2), k)
 
 
 def window_candidates(rows: int, columns: int, window: int) -> int:
-    """Patches in the window of a corner of a grid, of which a quarter lies in the image."""
+    """Patches in the window of a corner of a grid, a quarter of which lies in the image."""
     return min(rows, window + 1) * min(columns, window + 1)
 
 
 def _power_of_two(length: float) -> float:
-    """The nearest to a length; 1 for none."""
+    """The power of two nearest to a length; 1 for length 0."""
     return float(2.0 ** round(math.log2(length))) if length > 0 else 1.0
 
 
 def _place(size: int, other: int, device: torch.device) -> torch.Tensor:
-    """Where the positions along a side of ``size`` patches lie along a side of ``other`` patches."""
+    """Map positions along a side of ``size`` patches to a side of ``other`` patches."""
     return ((2 * torch.arange(size, device=device) + 1) * other) // (2 * size)

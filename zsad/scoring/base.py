@@ -1,4 +1,4 @@
-"""What every method is: its parameters, what it needs, and how it scores the test images."""
+"""Interface of methods: parameters, required images, and scores of the test images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from zsad.scoring.compute import Compute
     from zsad.scoring.token_source import TokenSource
 
-SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
+SAM = "sam"  # the value of a scorer's ``foreground`` that uses masks of the foreground object
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """What a scorer says of one image.
+    """Result of a scorer for one image.
 
     Attributes:
         index: position of the image among the test images.
@@ -32,8 +32,8 @@ class ImageScore:
             between the images of a category (never normalised image by image). None from a scorer that does not
             localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
-        image_score: from a scorer that does not localise, or that looks at the whole image too, its score; otherwise
-            the map decides, and it is None until the map is summed up.
+        image_score: from a scorer that does not localise, or that also scores whole images; otherwise None until it is
+            computed from the map.
     """
 
     index: int
@@ -43,12 +43,12 @@ class ImageScore:
 
 
 class Shown(NamedTuple):
-    """The images of a role as far as they are known before they have features.
+    """Facts about the images of a role, known before features exist.
 
     Attributes:
-        image_ids: each view of an image counts.
+        image_ids: each view of an image counts separately.
         grids: rows and columns of the patch grid of each.
-        layers: names of those that the features have; None if they are not known.
+        layers: names of the layers of the features; None if unknown.
         channels: width of a token.
     """
 
@@ -59,7 +59,7 @@ class Shown(NamedTuple):
 
     @classmethod
     def of(cls, reader: TokenSource, indices: Sequence[int] | None = None) -> Self:
-        """Those of a file, or some of them."""
+        """The images of a file, or some of them."""
         indices = range(len(reader)) if indices is None else indices
         grids = reader.grid_sizes.tolist()
         return cls(
@@ -81,16 +81,16 @@ class Shown(NamedTuple):
         return sum(rows * columns for rows, columns in self.grids)
 
 
-FEWEST_COMPARED = 2  # test images of a method that compares them: one, and another
+FEWEST_COMPARED = 2  # fewest test images of a method that compares them
 
 
 class Needs(NamedTuple):
-    """How many images of a category a method cannot do without.
+    """The fewest images of a category that a method requires.
 
     Attributes:
         test: test images.
-        train: good training images, as it is configured.
-        least_train: those that would do if it were configured to take as few as it can; 0 without references.
+        train: normal training images, as it is configured.
+        least_train: training images for the smallest possible configuration; 0 without references.
     """
 
     test: int = 1
@@ -99,12 +99,11 @@ class Needs(NamedTuple):
 
 
 class Method(Choice):
-    """What stands under ``methods`` in the configuration: a `Scorer` of features, or a fusion of other methods.
+    """Base class of the entries of ``methods`` in the configuration: a `Scorer` of features, or a fusion of methods.
 
     Class attributes:
-        reference: where the method comes from (paper, section), or that it is this project's own.
-        blind_to: which defects it is bound to miss, by how it works; it completes "cannot see ...". Empty if nobody has
-            said it.
+        reference: source of the method (paper, section), or a note that it is this project's own.
+        blind_to: defects that it misses by its construction; completes "cannot see ...". Empty if not described.
     """
 
     reference: ClassVar[str]
@@ -112,11 +111,11 @@ class Method(Choice):
 
 
 class Scorer(Method):
-    """A training-free scorer. A subclass is one method in one file; its fields are the method's parameters.
+    """Base class of scorers. A subclass is one method in one file; its fields are the parameters.
 
     Class attributes:
-        localises: whether it gives anomaly maps, or a score for each image alone.
-        fitted_roles: the roles of `feature_sets` that a model stands for, which is fitted to them beforehand.
+        localises: whether it gives anomaly maps, or only image scores.
+        fitted_roles: the roles of `feature_sets` that are replaced by a model fitted to them.
         text_role: the role of `feature_sets` whose `TokenSource.texts` it reads, by its parameter ``text_prompts``;
             empty if it reads no texts.
         reads_windows: whether it reads the layers that hold windows of an image, see `zsad.grids.WINDOW`.
@@ -130,20 +129,20 @@ class Scorer(Method):
     @property
     @abstractmethod
     def setting(self) -> str:
-        """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K``, ...; see `zsad.names`."""
+        """The setting: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K``, ...; see `zsad.names`."""
 
     @property
     def wants_foreground(self) -> bool:
-        """Whether it reads masks of the part, made by a promptable segmentation model, for the images it scores."""
+        """Whether it reads masks of the foreground object from a promptable segmentation model."""
         return getattr(self, "foreground", None) == SAM
 
     @property
     def own_image_scores(self) -> bool:
-        """Whether it scores images itself, and not by what its maps sum up to."""
+        """Whether it computes image scores itself, not from its maps."""
         return not self.localises
 
     def learned_files(self) -> dict[str, str]:
-        """Files of weights that others have trained and that it reads while it scores, by their parameters."""
+        """Files of published weights that it reads for scoring, by their parameters."""
         return {}
 
     @abstractmethod
@@ -154,7 +153,7 @@ class Scorer(Method):
         """The fewest images of a category that it can score.
 
         Args:
-            scores_references: whether its threshold rule has it score the references too.
+            scores_references: whether its threshold rule needs scores of the references.
         """
         return Needs()
 
@@ -171,9 +170,9 @@ class Scorer(Method):
         """
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
-        """Why it cannot score images of such sizes, a sentence; empty if it can.
+        """A sentence on why it cannot score such images; empty if it can.
 
-        It is asked before any feature is computed, and asks itself in `score`.
+        It is called before any feature is computed, and again in `score`.
 
         Args:
             images: by the roles of `feature_sets`.
@@ -184,7 +183,7 @@ class Scorer(Method):
         return next(filter(None, (layer_refusal(layer, names) for names in known for layer in wanted)), "")
 
     def check(self, features: Mapping[str, TokenSource]) -> None:
-        """Refuse feature files that it cannot score.
+        """Reject feature files that it cannot score.
 
         Raises:
             DataError: see `refusal`.
@@ -193,24 +192,24 @@ class Scorer(Method):
             raise DataError(reason)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Multiplications and additions that scoring takes, about; see `zsad.scoring.cost`.
+        """Approximate number of multiplications and additions of scoring; see `zsad.scoring.cost`.
 
         Args:
-            tokens: what is read, by the roles of `feature_sets`.
+            tokens: tokens to read, by the roles of `feature_sets`.
         """
         return VALUE * sum(count.values for count in tokens.values())
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Bytes of tables and blocks, if there is memory without end; less of it makes them smaller."""
+        """Bytes of tables and blocks with unlimited memory; with less memory they are smaller."""
         return 0.0
 
     def rescored(self, image_scores: np.ndarray, features: Mapping[str, TokenSource]) -> np.ndarray:
-        """The image scores, float64 ``[image]``, after a look at all of them together; in the same unit."""
+        """Re-score the image scores, float64 ``[image]``, using all images together; in the same unit."""
         return image_scores
 
     def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield a score of every reference image, as if it were a test image that is none of the references.
+        """Yield a score of every reference image, as if it were a test image and not a reference.
 
-        Only scorers with references have it; see `zsad.scoring.references`.
+        Only scorers with references implement it; see `zsad.scoring.references`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no references")

@@ -1,4 +1,4 @@
-"""Batch neighbours: a patch is odd if few patches of all other test images, taken together, are like it."""
+"""Batch neighbours: a patch is anomalous if few patches of all other test images together are similar to it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
 
 BLOCK_SHARE, NEAREST_SHARE = 0.2, 0.3  # of the memory, for tokens and for the nearest so far
-NEAREST_BYTES = 3 * 4  # of a distance: the nearest, those that are found, and both together
+NEAREST_BYTES = 3 * 4  # of a distance: the nearest so far, the new ones, and both together
 
 
 class BatchNeighbours(Scorer):
@@ -31,32 +31,32 @@ class BatchNeighbours(Scorer):
         ``S(p) = mean of the smallest 1 - <f_p, f_q>``, those below the ``quantile`` of all ``M``,
 
     averaged over the layers: as published the ``int(quantile M) - 1`` smallest, and at least one. Unlike mutual scoring
-    it does not ask in how many images the neighbours are: one image that repeats a defect often enough vouches for it.
+    it does not count the images of the neighbours: one image that repeats a defect often enough makes it look normal.
     With ``foreground``, patches of the background score 0; the others are compared with whole images.
 
     The authors' code (``run_anomalydino_batched.py``) gives the same numbers, with two departures. Where distances tie
-    at the quantile, it averages the smaller ones alone, and where it is left with none, as always of fewer than
-    ``2 / quantile`` patches, it gives no number. And it cuts off what is left over of a whole patch at the right and
-    the bottom of an image, where the backbones here resize. The rest of its recipe is set elsewhere: the foreground by
+    at the quantile, it averages only the smaller ones, and if there are none, as always with fewer than
+    ``2 / quantile`` patches, the result is undefined. And it crops an image at the right and the bottom to whole
+    patches, while the backbones here resize it. The rest of its recipe is set elsewhere: the foreground by
     ``foreground``, the image score, the mean of the top 1 % of patches, by ``image_score``.
     """
 
     summary: ClassVar[str] = "A patch against the nearest patches of all other test images of the unlabelled batch."
     reference: ClassVar[str] = "AnomalyDINO, batched zero-shot: Damm et al., WACV 2025, section 4.4."
     blind_to: ClassVar[str] = (
-        "a defect that repeats in the batch, be it within one other image, a texture that has grown weaker, or a "
-        "sound part in a wrong place, as positions are not compared"
+        "a defect that repeats in the batch, even within one other image, a weakened texture, or a normal "
+        "component in a wrong place, as positions are not compared"
     )
 
     quantile: float = Field(
-        0.001, gt=0, le=1, description="Share of all patches of the other images, the nearest, that is averaged over."
+        0.001, gt=0, le=1, description="Share of the nearest patches of all other images whose distances are averaged."
     )
     foreground: Foreground = None
     layers: Layers = None
 
     @property
     def setting(self) -> str:
-        """The unlabelled test images together."""
+        """All unlabelled test images together."""
         return "zero-shot-batch"
 
     def feature_sets(self) -> dict[str, FeatureSet]:
@@ -64,7 +64,7 @@ class BatchNeighbours(Scorer):
         return {"test": FeatureSet("test")}
 
     def needs(self, *, scores_references: bool = False) -> Needs:
-        """Another image to be compared with."""
+        """Two images, to compare them with each other."""
         return Needs(test=FEWEST_COMPARED)
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
@@ -86,7 +86,7 @@ class BatchNeighbours(Scorer):
         return 4.0 * test.values / test.layers + NEAREST_BYTES * nearest
 
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, once all are compared.
+        """Yield ``S`` of each image, in order, after all are compared.
 
         Raises:
             DataError: there is only one image.
@@ -103,16 +103,16 @@ class BatchNeighbours(Scorer):
                     maps[part.image].view(-1)[part.patches] += nearest.mean(dim=1) / len(layers)
         for index, anomaly_map in enumerate(maps):
             tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
-            inside, note = find_part(test, index, tokens, self.foreground)
+            inside, note = find_foreground(test, index, tokens, self.foreground)
             yield ImageScore(index, torch.where(inside, anomaly_map, 0).cpu().numpy(), note)
 
     def _nearest(
         self, test: TokenSource, layer: int, compute: Compute, meter: Meter
-    ) -> Iterator[tuple[Part, torch.Tensor]]:
-        """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, part by part.
+    ) -> Iterator[tuple[PatchRun, torch.Tensor]]:
+        """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, run by run.
 
-        Every block of images is compared with all parts before the next one is read. Where the memory does not hold the
-        nearest of all, some parts after the other are compared with all blocks.
+        Every block of images is compared with all runs of patches before the next one is read. If the memory does not
+        hold the nearest of all, groups of runs are compared with all blocks, one group after the other.
         """
         patches = test.grid_sizes.prod(axis=1).tolist()
         wanted = [max(1, int(self.quantile * (sum(patches) - own)) - 1) for own in patches]
@@ -138,8 +138,8 @@ class BatchNeighbours(Scorer):
             yield from zip(parts, best, strict=True)
 
 
-class Part(NamedTuple):
-    """Some patches of an image."""
+class PatchRun(NamedTuple):
+    """A run of consecutive patches of one image."""
 
     image: int
     start: int
@@ -147,7 +147,7 @@ class Part(NamedTuple):
 
     @property
     def patches(self) -> slice:
-        """Their places among those of the image."""
+        """Their positions among those of the image."""
         return slice(self.start, self.stop)
 
     @property
@@ -156,14 +156,14 @@ class Part(NamedTuple):
         return self.stop - self.start
 
 
-def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[Part]]:
-    """All patches of all images, in groups that want so many neighbours together at most, at least one patch each.
+def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[PatchRun]]:
+    """Split all patches of all images into groups with a limited total number of neighbours, at least one patch each.
 
     Args:
-        patches: how many an image has.
-        wanted: how many neighbours each patch of an image wants.
+        patches: number of patches of each image.
+        wanted: number of neighbours of each patch of an image.
     """
-    group: list[Part] = []
+    group: list[PatchRun] = []
     left = most
     for index, (own, each) in enumerate(zip(patches, wanted, strict=True)):
         start = 0
@@ -172,7 +172,7 @@ def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterato
                 yield group
                 group, left = [], most
             stop = min(own, start + max(1, left // each))
-            group.append(Part(index, start, stop))
+            group.append(PatchRun(index, start, stop))
             left -= each * (stop - start)
             start = stop
     yield group

@@ -1,4 +1,4 @@
-"""Nearest class tokens: an image is odd if no reference image looks like it as a whole."""
+"""Nearest class tokens: an image is anomalous if no reference image is similar to it as a whole."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from zsad.scoring.tokens import Layers, kept_layers, layer_indices, normalise
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
 
-ROTATIONS = 8  # images that the view of that name makes of one
+ROTATIONS = 8  # images that this view makes from one image
 
 
 class Neighbours(NamedTuple):
-    """The references: how distances to them are measured, and their class tokens as its right operands."""
+    """The references: a metric, and their class tokens as its right operands."""
 
     metric: Metric
     points: torch.Tensor
@@ -38,30 +38,31 @@ class ClassTokenKnn(ReferenceScorer):
 
         ``d(x, y) = mean over l of (1 - <c_l(x), c_l(y)>)``,
 
-    the score is the mean of ``d(x, y)`` over the ``k`` references ``y`` nearest to ``x``. It sees the image as a whole:
-    a wrong or missing part rather than a scratch. With ``rotations`` each reference counts at eight angles.
+    the score is the mean of ``d(x, y)`` over the ``k`` references ``y`` nearest to ``x``. It compares whole images: it
+    detects a wrong or missing component rather than a scratch. With ``rotations`` each reference counts at eight
+    angles.
     """
 
     localises: ClassVar[bool] = False
-    summary: ClassVar[str] = "An image's class token against those of the most similar good references."
+    summary: ClassVar[str] = "An image's class token against those of the most similar normal references."
     reference: ClassVar[str] = (
         "k nearest neighbours in the full-shot runs of student projects with DINOv3; the first stage of methods that "
-        "choose references by their class tokens, such as VisionAD and RAD."
+        "choose references by their class tokens, e.g. VisionAD and RAD."
     )
     blind_to: ClassVar[str] = (
-        "a small defect, which hardly changes the image's class token, and never where a defect is"
+        "a small defect, which hardly changes the image's class token, and it never localises a defect"
     )
 
     k: int = Field(1, ge=1, description="Number of nearest references whose distances are averaged.")
-    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: bool = Field(False, description="Also rotate each reference by 0, 45, ... 315 degrees.")
     layers: Layers = None
 
     def fewest_references(self) -> int:
-        """As many as have ``k`` class tokens together."""
+        """The number of references with at least ``k`` class tokens."""
         return math.ceil(self.k / (ROTATIONS if self.rotations else 1))
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """The references are fewer than ``k``."""
+        """A sentence if there are fewer than ``k`` references."""
         if (count := len(references.image_ids)) >= self.k:
             return ""
         return (
@@ -81,7 +82,7 @@ class ClassTokenKnn(ReferenceScorer):
         return Neighbours(metric, metric.points(tokens))
 
     def store(self, model: Neighbours, writer: FittedWriter) -> None:
-        """Keep the class tokens as they are compared."""
+        """Store the class tokens as they are compared."""
         writer.write("centre", as_array(model.metric.centre))
         writer.write("points", as_array(model.points))
 

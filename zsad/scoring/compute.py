@@ -1,4 +1,4 @@
-"""What a scorer may use: the device, a budget of memory, and the number format of its matrix products."""
+"""Resources of a scorer: device, memory budget, and number format of matrix products."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ class ScoringOptions(Options):
     memory_mb: int = Field(
         1000,
         ge=16,
-        description="for tokens, distances and tables at a time; it changes the speed, and at most the last digits, so "
-        "that nothing is computed anew for it",
+        description="memory for tokens, distances and tables; it changes the speed and at most the last digits, so "
+        "that a change does not run jobs again",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="of matrix products: auto (which is float32, so that figures are the same on all machines), "
-        "float32, "
-        "bfloat16 or float16",
+        description="number format of matrix products: auto (which is float32, so that figures are the same on all "
+        "machines), float32, bfloat16 or float16",
     )
 
 
@@ -38,8 +37,8 @@ class Compute(NamedTuple):
         memory: bytes that the scorer's blocks of tokens, distances and tables may take together.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
 
-    Sums of float32 are rounded in another order where blocks, and so the memory, or the number of threads are others:
-    distances may then differ in their seventh digit, and no table shows it.
+    The rounding of float32 sums depends on the size of blocks, and so on the memory, and on the number of threads:
+    distances may then differ in their seventh digit, which no table shows.
     """
 
     device: str = "cpu"
@@ -51,8 +50,8 @@ class Compute(NamedTuple):
         """Number format of the operands of matrix products; ``"auto"`` is float32 on every device.
 
         Image scores from bfloat16 are off by up to 0.3 % and those from float16 by 0.04 %. That swaps images in a
-        ranking, moves thresholds, and lets refiners draw other outlines, so that every table would tell which machine
-        it was made on. Features are another matter: the same ones serve all methods, see `zsad.device.number_format`.
+        ranking, moves thresholds, and changes the outlines of refiners, so that every table would depend on the
+        machine. Features are different: the same ones serve all methods, see `zsad.device.number_format`.
 
         Raises:
             ConfigError: float16 on a CPU.
@@ -60,12 +59,12 @@ class Compute(NamedTuple):
         return number_format("float32" if self.precision == "auto" else self.precision, self.device)
 
     def count(self, bytes_each: int, share: float = 1.0) -> int:
-        """How many things of ``bytes_each`` fit into a share of the memory; at least one."""
+        """How many items of ``bytes_each`` fit into a share of the memory; at least one."""
         return max(1, int(share * self.memory) // max(1, bytes_each))
 
 
 def compute_of(*, device: str, memory_mb: str | int, precision: str) -> Compute:
-    """What a job's resources and parameters stand for; ``device`` may be ``"auto"``.
+    """The `Compute` of a job's resources and parameters; ``device`` may be ``"auto"``.
 
     Raises:
         ConfigError: the device does not exist.

@@ -1,4 +1,4 @@
-"""Patterns that repeat in a batch: which patches run out of neighbours, and their scores without these neighbours."""
+"""Patterns that repeat in a batch: patches whose distances jump after a few neighbours, and scores without these."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from zsad.lazy import torch
 
-REFERENCE_RANK = 0.75  # of the other images; beyond it, images that are unlike all others stretch the distances
+REFERENCE_RANK = 0.75  # of the other images; beyond it, images that differ from all others stretch the distances
 
 
 def suspicious_links(distances: torch.Tensor, false_alarms: float, least: float) -> torch.Tensor:
-    """Which other images a patch burns out on: bool ``[patch, other image]``, none for most patches.
+    """The images that share a repeated pattern with a patch: bool ``[patch, other image]``, none for most patches.
 
     With ``d_1 <= d_2 <= ...`` the sorted distances of a patch, each divided by the median that the patches of its image
     have to the same other image, similarity scaling says that the growths ``g_i = i ln(d_{i+1} / d_i)`` are independent
-    and alike exponential, whatever their mean. A patch is suspicious if one growth ``g_k`` is too great a part of all
-    up to the reference rank, by the bound of Fisher's test; its links are the ``k`` images before that jump. Only those
-    ``k`` are looked at by which the pattern is in at most half of the images.
+    with the same exponential distribution, of any mean. A patch is suspicious if one growth ``g_k`` is too great a
+    share of their sum up to the reference rank, by the bound of Fisher's test; its links are the ``k`` images before
+    that jump. Only those ``k`` count for which the pattern is in at most half of the images.
 
     Args:
-        distances: ``[patch, other image]`` of one image, of any unit; powers of them give the same links.
+        distances: ``[patch, other image]`` of one image, in any unit; powers of them give the same links.
         false_alarms: expected number of suspicious patches of an image if the law holds.
         least: distances below it are rounding noise and count as equal to it.
     """
@@ -48,7 +48,7 @@ def mean_of_the_rest(distances: np.ndarray, left_out: np.ndarray, interval: tupl
     Args:
         distances: ``[row, other image]``.
         left_out: bool, of the same shape; at least one of each row is not left out.
-        interval: the two shares, of those that are not left out; at least one value is taken.
+        interval: the two shares, of those that are not left out; at least one value is averaged.
     """
     ascending = np.sort(np.where(left_out, np.inf, distances.astype(np.float64)), axis=1)
     count = (~left_out).sum(axis=1)

@@ -1,4 +1,4 @@
-"""A few vectors that stand for many: the greedy coreset of PatchCore."""
+"""Coresets: a few vectors that represent many; the greedy coreset of PatchCore."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import numpy as np
 from zsad.lazy import torch
 from zsad.scoring.similarity import Metric
 
-SAME = 1e-6  # distance of equal vectors, but for rounding
-PROJECTED, STARTS = 128, 10  # of PatchCore's code: channels that vectors are projected to, and vectors drawn at first
-CANDIDATES = 1024  # vectors among which the next ones are looked for before the distances of all are renewed
+SAME = 1e-6  # greatest distance of equal vectors, due to rounding
+PROJECTED, STARTS = (
+    128,
+    10,
+)  # of PatchCore's code: channels of the projection, and number of random vectors at the start
+CANDIDATES = 1024  # candidates for the next choices before the distances of all are updated
 
 
 def greedy_coreset(points: torch.Tensor, count: int, metric: Metric, bound: torch.Tensor | None = None) -> torch.Tensor:
@@ -18,16 +21,16 @@ def greedy_coreset(points: torch.Tensor, count: int, metric: Metric, bound: torc
     Farthest-point selection (PatchCore: Roth et al., CVPR 2022, algorithm 1; Gonzalez 1985): the next vector is the one
     whose nearest chosen one is farthest away. The first is the one farthest from the centre of all.
 
-    Chosen one by one, each vector costs a pass over all others, which waits for memory. Distances to the nearest chosen
-    one only ever shrink, though: as long as the farthest of some candidates, with their distances kept up to date, is
-    no nearer than every other vector was at the last pass, it is the farthest of all. So many are chosen between two
-    passes, and a pass is a matrix product. The result is that of the plain algorithm.
+    The plain algorithm needs a pass over all vectors for each choice, which is limited by memory bandwidth. Distances
+    to the nearest chosen vector only shrink: as long as the farthest of some candidates, with current distances, is no
+    nearer than every other vector was at the last pass, it is the farthest of all. So several vectors are chosen
+    between two passes, and a pass is a matrix product. The result is that of the plain algorithm.
 
     Args:
         points: right operands of ``metric``, ``[vector, width]``.
-        count: at least 1; where fewer vectors differ, no more than these are chosen.
-        bound: ``[vector]``, what the ``h`` of each to its nearest chosen one counts as at most. The first is then the
-            one that may be farthest by it, and not the one farthest from the centre.
+        count: at least 1; if fewer vectors are different, only these are chosen.
+        bound: ``[vector]``, upper bound of the ``h`` of each vector to its nearest chosen one. The first choice is then
+            the vector with the greatest bound, not the one farthest from the centre.
 
     Returns:
         int64 ``[chosen]``, in the order of choice.
@@ -52,17 +55,17 @@ def greedy_coreset(points: torch.Tensor, count: int, metric: Metric, bound: torc
 
 
 def approximate_coreset(points: torch.Tensor, count: int, metric: Metric, seed: int) -> torch.Tensor:
-    """The same as the code of PatchCore does it, by which its published figures were made.
+    """The coreset of PatchCore's code, with which its published figures were made.
 
     Vectors are compared by a random projection to 128 channels (uniform weights; those of 128 channels are compared as
-    they are), and the distance to the nearest chosen one counts as no more than the mean distance to 10 vectors drawn
-    at random; the first is the one where that mean is greatest. The authors' draws cannot be had again, as they hang
-    on the state of a generator that their whole run shares.
+    they are), and the distance to the nearest chosen one counts as no more than the mean distance to 10 random vectors;
+    the first is the one with the greatest mean. The authors' random numbers cannot be reproduced, as they depend on the
+    state of a generator that their whole run shares.
 
     Args:
         points: right operands of ``metric``, ``[vector, width]``.
         count: at least 1.
-        seed: of the projection and of the draw.
+        seed: random seed of the projection and of the random vectors.
 
     Returns:
         int64 ``[chosen]``, in the order of choice.
@@ -84,9 +87,9 @@ def _farthest(gap: np.ndarray, between: np.ndarray, bound: float, count: int) ->
     """Farthest-point selection among candidates, as long as the farthest is beyond ``bound``; at least one if any is.
 
     Args:
-        gap: ``[candidate]``, distance to the nearest vector that is chosen already.
+        gap: ``[candidate]``, distance to the nearest chosen vector.
         between: ``[candidate, candidate]``, distances among them.
-        bound: what every other vector's distance is at most.
+        bound: upper bound of the distance of every other vector.
         count: greatest number to select.
     """
     picked: list[int] = []

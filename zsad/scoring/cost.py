@@ -1,7 +1,7 @@
-"""What scoring costs, counted before anything is read.
+"""Cost of scoring, estimated before anything is read.
 
-Everything is counted in multiplications and additions of a matrix product. What is not one is counted as what a CPU
-does of them in the same time.
+The unit is multiplications and additions of a matrix product. Other work counts as the number of these that a CPU does
+in the same time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class TokenCount(NamedTuple):
     """The tokens of some images.
 
     Attributes:
-        images: how many; each view of an image counts.
+        images: number; each view of an image counts.
         patches: of one image; of the largest where they differ.
-        layers: how many are scored.
+        layers: number of scored layers.
         channels: width of a token.
     """
 

@@ -1,4 +1,4 @@
-"""The name of a data set that something was trained on, as it stands in settings."""
+"""Names of data sets that weights were trained on, as part of settings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zsad.names import NAME_PATTERN
 
 
 def is_data_set_name(name: object) -> bool:
-    """Whether it can stand in a setting, and in the name of a folder."""
+    """Whether it can be part of a setting and of a folder name."""
     return isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def check_name(name: str) -> str:
-    """The name itself.
+    """Check a name and return it.
 
     Raises:
-        PydanticCustomError: it is none.
+        PydanticCustomError: it is not valid.
     """
     if not is_data_set_name(name):
         raise PydanticCustomError(NAME, "use letters, digits, '_' and '-'")

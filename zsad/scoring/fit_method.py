@@ -1,4 +1,4 @@
-"""The fitting stage: from the features of good references to the model of one method."""
+"""The fitting stage: from the features of normal references to the model of one method."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from zsad.files.provenance import inherited
 from zsad.files.texts import TextReader
 from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
-from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
+from zsad.scoring.extra_inputs import check_texts, describe_inputs
+from zsad.scoring.foreground_masks import check_masks, describe_masks
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import check_same
@@ -37,12 +37,12 @@ logger = logging.getLogger(__name__)
 
 
 class SyntheticFiles(NamedTuple):
-    """What there is of images that were made from references for training.
+    """Files of synthetic images made from references for training.
 
     Attributes:
-        features: of them.
+        features: of the images.
         manifest: with their masks.
-        origins: which references each is made from, see `zsad.adaptation.origins`.
+        origins: the references of each image, see `zsad.adaptation.origins`.
     """
 
     features: Path
@@ -51,7 +51,7 @@ class SyntheticFiles(NamedTuple):
 
 
 def synthetic_files(files: Any) -> SyntheticFiles | None:
-    """Those among the inputs of a job, whose list is asked by name and holds paths; None where there are none."""
+    """The files of synthetic images among the named inputs of a job; None if there are none."""
     if not files.get(SYNTHETIC):
         return None
     named = (SYNTHETIC, *(f"{SYNTHETIC}_{what}" for what in ("manifest", "origins")))
@@ -79,31 +79,29 @@ def fit_method(
 ) -> None:
     """Fit a method to the references of a category and write its model.
 
-    The model holds the fit, and the scores of the references, each by a fit to others: what a threshold rule may ask
-    for. Where there are too few references for that, the model does without and says why.
+    The model holds the fit, and the scores of the references, each by a fit to others, for threshold rules. If there
+    are too few references for that, the model has no such scores and records the reason.
 
     Args:
         references: their features.
         compute: device, memory and number format; scores by the model have its number format.
         output: the model file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
-        dataset, category, method: what it is fitted to, and the name of the method there.
-        backbone: ``name``, ``family`` and ``params`` of what makes the features, for whoever scores an image by the
-            model alone.
-        segmenter: the same of the model that outlines the part, where ``scorer.wants_foreground``.
-        segmentation: how it is asked, see `zsad.segmentation.foreground.ForegroundOptions`.
-        foregrounds: where ``scorer.wants_foreground``, the mask file of the part of the role ``"references"``; a single
-            reference needs none.
-        texts: what the scorer asks in words, where its ``text_role`` is ``"references"``.
-        synthetic: images made from the references with anomalies in them, where the scorer has the role
-            ``"synthetic"``.
-        trained: of a `TrainedScorer` without weights of its own, what it has learned from the auxiliary data set; see
+        provenance: facts about the job; the stage adds the rest.
+        dataset, category, method: data set and category of the references, and the name of the method.
+        backbone: ``name``, ``family`` and ``params`` of the backbone, for scoring images by the model alone.
+        segmenter: the same for the segmentation model of the foreground, if ``scorer.wants_foreground``.
+        segmentation: its options, see `zsad.segmentation.foreground.ForegroundOptions`.
+        foregrounds: if ``scorer.wants_foreground``, the mask file of the foreground for the role ``"references"``; not
+            needed for a single reference.
+        texts: the sentences of the scorer, if its ``text_role`` is ``"references"``.
+        synthetic: synthetic images made from the references, if the scorer has the role ``"synthetic"``.
+        trained: weights of a `TrainedScorer` without its own, learned from the auxiliary data set; see
             `zsad.scoring.train_method`.
 
     Raises:
         ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
-        DataError: too few references for the method, masks that do not belong to them, or weights that were learned
-            from other features.
+        DataError: too few references for the method, masks that do not belong to them, or weights learned from other
+            features.
     """
     fitting = with_weights(scorer, trained)
     with ExitStack() as stack:
@@ -132,7 +130,7 @@ def fit_method(
             "references": _described(reader),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
-            **described_asked(scorer, asked),
+            **describe_inputs(scorer, asked),
         }
         if scorer.wants_foreground:
             details |= {"segmenter": dict(segmenter or {}), "foreground": dict(segmentation or {})}
@@ -161,14 +159,14 @@ def fit_method(
 
 
 def _labelled(scorer: ReferenceScorer, synthetic: SyntheticFiles | None, stack: ExitStack) -> LabelledTokens | None:
-    """The features of images made for training and what is known of these, open as long as the stack is.
+    """The features and labels of synthetic images, open as long as the stack is.
 
     Raises:
-        ValueError: they are missing, or nothing that the scorer reads.
+        ValueError: they are missing, or given but not used.
         DataError: they do not belong together.
     """
     if (synthetic is not None) != (SYNTHETIC in scorer.feature_sets()):
-        raise ValueError(f"synthetic images are {'missing' if synthetic is None else 'nothing that the scorer reads'}")
+        raise ValueError(f"synthetic images are {'missing' if synthetic is None else 'not used by the scorer'}")
     if synthetic is None:
         return None
     reader = stack.enter_context(FeatureReader(synthetic.features))
@@ -176,10 +174,10 @@ def _labelled(scorer: ReferenceScorer, synthetic: SyntheticFiles | None, stack: 
 
 
 class _Evidence(NamedTuple):
-    """What the references score.
+    """The scores of the references.
 
     Attributes:
-        refusal: why there is none; empty if there is.
+        refusal: why there are none; empty if there are.
     """
 
     refusal: str
@@ -192,7 +190,7 @@ class _Evidence(NamedTuple):
 def _store_fit(
     scorer: ReferenceScorer, reader: FeatureReader, writer: FittedWriter, compute: Compute
 ) -> tuple[dict[str, Any], float]:
-    """Fit to all references and keep that; how it was trained, and how many seconds it took. No fit stays in memory."""
+    """Fit to all references and store the fit; return facts about its training, and the seconds."""
     start = time.perf_counter()
     model = scorer.fit(reader, range(len(reader)), compute)
     scorer.store(model, writer)
@@ -202,7 +200,7 @@ def _store_fit(
 def _evidence(
     scorer: ReferenceScorer, reader: FeatureReader, image_scoring: ImageScoring, compute: Compute
 ) -> _Evidence:
-    """The scores of the references by fits to others, or why there are none."""
+    """The scores of the references by fits to others, or the reason why there are none."""
     shown = Shown.of(reader)
     if reason := scorer.refusal({"test": shown, REFERENCES: shown}, scores_references=True):
         return _Evidence(reason, [], [], np.empty(0))
@@ -210,10 +208,10 @@ def _evidence(
     total = len(set(map(base_id, reader.image_ids)))
     try:
         asked = scorer.score_references({REFERENCES: reader}, compute)
-        scored = [image_scoring.summed_up(score) for score in progress(asked, total=total, label="scoring references")]
+        scored = [image_scoring.complete(score) for score in progress(asked, total=total, label="scoring references")]
     except (DamagedFileError, MemoryShortageError):
         raise
-    except DataError as error:  # what only a fit to some of them shows
+    except DataError as error:  # found only by a fit to some of them
         return _Evidence(str(error), [], [], np.empty(0))
     return _Evidence(
         "",
@@ -225,17 +223,17 @@ def _evidence(
 
 
 def _described(reader: FeatureReader) -> dict[str, Any]:
-    """Where the references come from; with the options of their backbone, which images to score must share."""
+    """The origin of the references, with the options of their backbone, which images to score must share."""
     kept: dict[str, Any] = {key: reader.provenance[key] for key in ("backbone", "white") if key in reader.provenance}
-    return {**inherited(reader.provenance), **kept, **described_masks(reader), "image_ids": reader.image_ids}
+    return {**inherited(reader.provenance), **kept, **describe_masks(reader), "image_ids": reader.image_ids}
 
 
 def _check_masks(scorer: ReferenceScorer, reader: FeatureReader, masks: Mapping[str, MaskReader]) -> None:
-    """Check that the masks are those of the references, if the scorer wants any.
+    """Check that the masks belong to the references, if the scorer uses masks.
 
     Raises:
-        ValueError: they are too many or missing.
-        DataError: they lack some.
+        ValueError: masks are missing, or given but not used.
+        DataError: masks of some references are missing.
     """
     is_single = len(set(map(base_id, reader.image_ids))) == 1  # it is not scored
     wanted = [REFERENCES] if scorer.wants_foreground else []

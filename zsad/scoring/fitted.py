@@ -1,4 +1,4 @@
-"""A model out of its file: what a method learnt from references, ready to score images."""
+"""A model from a file: a method fitted to references, ready to score images."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zsad.scoring.compute import Compute
     from zsad.scoring.token_source import TokenSource
 
-SHAPE = ("layers", "channels", "cls_source")  # of features, which must be those that the model is fitted to
-EXTRACTION = ("model", "backbone")  # of the provenance of features: what two files must share to be compared
+SHAPE = ("layers", "channels", "cls_source")  # of features, which must equal those that the model is fitted to
+EXTRACTION = ("model", "backbone")  # of the provenance of features: keys that two files must share to be compared
 
 
 class Fitted:
@@ -28,14 +28,14 @@ class Fitted:
     Attributes:
         path: of the file.
         scorer: the method, with its parameters.
-        image_scoring: how its maps are smoothed and summed up.
-        provenance: what made it: dataset, category, method, backbone, references, ...
+        image_scoring: how its maps are smoothed and image scores computed.
+        provenance: its origin: dataset, category, method, backbone, references, ...
         image_ids: of the references.
         layers: names of the layers of the features that it is fitted to.
-        channels: width of a token of theirs.
-        cls_source: what class tokens are.
+        channels: width of their tokens.
+        cls_source: meaning of the class tokens.
         has_evidence: whether its references were scored.
-        reference_ids: of the references that were.
+        reference_ids: of the scored references.
         reference_maps: float32 ``[row, column]`` of each, by a fit to others; empty if it does not localise.
         reference_scores: float64 ``[image]``.
     """
@@ -44,9 +44,8 @@ class Fitted:
         """Read a model.
 
         Raises:
-            DamagedFileError: it is not what this version writes.
-            DataError: it is of a method that this version does not have, or of a number format that is not for the
-                device.
+            DamagedFileError: it is not in the format of this version.
+            DataError: this version does not have its method, or the device does not have its number format.
         """
         self._reader = reader
         self.path, self.provenance, self.image_ids = reader.path, reader.provenance, reader.image_ids
@@ -60,26 +59,26 @@ class Fitted:
         try:
             self._model = self.scorer.restore(reader, self.compute)
         except ConfigError as error:
-            sentence = f"{self.path} is of no use here ({error}); use it where it was fitted, or fit it anew"
+            sentence = f"{self.path} cannot be used here ({error}); use it where it was fitted, or fit it again"
             raise DataError(sentence) from None
         except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
             raise reader.foreign(str(error)) from None
 
     def score(self, source: TokenSource, indices: Sequence[int] | None = None) -> Iterator[ImageScore]:
-        """Yield the scores of images, each once: maps smoothed and image scores summed up as the stage writes them.
+        """Yield the scores of images, each once, with maps and image scores as in a score file.
 
         Args:
-            source: features of the backbone that the model is of, see `check`.
-            indices: which of its images; None for all.
+            source: features of the model's backbone, see `check`.
+            indices: positions of its images; None for all.
         """
         chosen = range(len(source)) if indices is None else indices
         if not len(chosen):
             return
         for score in self.scorer.score_by(self._model, source, chosen, self.compute):
-            yield self.image_scoring.summed_up(score)
+            yield self.image_scoring.complete(score)
 
     def check(self, source: TokenSource) -> None:
-        """Refuse features of another backbone than those that the model is fitted to.
+        """Reject features of another backbone than that of the model.
 
         Raises:
             DataError: another model, options or layers made them.
@@ -88,10 +87,11 @@ class Fitted:
         for name in EXTRACTION:
             if name in self._references and name in source.provenance:
                 here[name], there[name] = self._references[name], source.provenance[name]
-        if odd := next((name for name in here if here[name] != there[name]), None):
+        if differing := next((name for name in here if here[name] != there[name]), None):
             raise DataError(
-                f"{source.path} and {self.path} come from different backbones ({odd}: {_short(there[odd])} and "
-                f"{_short(here[odd])}); score features of the model's own backbone, or delete both and run again"
+                f"{source.path} and {self.path} come from different backbones ({differing}: {_short(there[differing])} "
+                f"and {_short(here[differing])}); score features of the model's own backbone, or delete both and run "
+                "again"
             )
 
     def __enter__(self) -> Self:
@@ -112,9 +112,8 @@ def load_fitted(path: str | Path, compute: Compute) -> Fitted:
         compute: device and memory; the number format is that of the model.
 
     Raises:
-        DamagedFileError: damaged, foreign, or of another version.
-        DataError: absent, of a method that this version does not have, or of a number format that is not for the
-            device.
+        DamagedFileError: damaged, not a model, or of another version.
+        DataError: absent, or this version does not have its method, or the device does not have its number format.
     """
     reader = FittedReader(path)
     try:
@@ -125,7 +124,7 @@ def load_fitted(path: str | Path, compute: Compute) -> Fitted:
 
 
 def _parts(reader: FittedReader) -> tuple[ReferenceScorer, ImageScoring]:
-    """The method, and how its maps are summed up."""
+    """The method, and its image scoring."""
     described, image_score = (_mapping(reader, name) for name in ("scorer", "image_score"))
     try:
         scorer = SCORERS.build(str(described["name"]), described["params"])
@@ -134,10 +133,10 @@ def _parts(reader: FittedReader) -> tuple[ReferenceScorer, ImageScoring]:
         raise reader.foreign("its provenance names no method") from None
     except ConfigError as error:
         raise DataError(
-            f"{reader.path} is of a method that this version of zsad does not have ({error}); fit it anew"
+            f"{reader.path} is of a method that this version of zsad does not have ({error}); fit it again"
         ) from None
     if not isinstance(scorer, ReferenceScorer):
-        raise reader.foreign(f"scorer '{described['name']}' is fitted to nothing")
+        raise reader.foreign(f"scorer '{described['name']}' is not fitted to references")
     return scorer, image_scoring
 
 
@@ -156,6 +155,6 @@ def _precision(reader: FittedReader) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as part of a sentence."""
+    """A value as short text for a sentence."""
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""Flip consistency: how differently the backbone sees the same place in a mirror."""
+"""Flip consistency: the change of the backbone's feature of the same place in a mirrored image."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class FlipConsistency(Scorer):
         ``E(p) = 1 - <F(x)[p], (M F(Mx))[p]>``,
 
     averaged over the layers. Both features describe the same place, so that ``E`` is zero wherever the backbone is
-    equivariant to the mirror, whatever the object: it measures how firmly the backbone represents what it sees, not
-    whether the object is symmetric (that is `MirrorSymmetry`).
+    equivariant to the mirror, for any object: it measures how stable the representation of the backbone is, not whether
+    the object is symmetric (that is `MirrorSymmetry`).
     """
 
     summary: ClassVar[str] = "The change of a patch's feature when the image is mirrored: the same place seen twice."
     reference: ClassVar[str] = (
         'The "mirroring" of student projects with DINOv3, which flips the features of the flipped image back; '
-        "kin of anomaly scores from consistency under augmentation."
+        "related to anomaly scores from consistency under augmentation."
     )
     blind_to: ClassVar[str] = (
-        "a defect that the backbone describes as firmly as the rest, or a texture that has grown weaker: it "
-        "measures how features change in a mirror, which most defects do not alter"
+        "a defect whose representation is as stable as the rest, or a weakened texture: it measures how features "
+        "change in a mirrored image, which most defects do not alter"
     )
 
     layers: Layers = None

@@ -1,4 +1,4 @@
-"""Which patches show the part and which the background, from the features of the image or a segmentation of it."""
+"""Patches of the foreground object, from the features of the image or a segmentation of it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from zsad.scoring.token_source import TokenSource
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-BORDER = 0.2  # of a side, on each of which the part is not looked for
-LEAST_CENTRAL_SHARE = 0.35  # of the middle that the part must fill
+BORDER = 0.2  # of a side, at each border, where the object is not searched
+LEAST_CENTRAL_SHARE = 0.35  # of the middle that the object must fill
 
 OTSU = "otsu"
 
-LEAST_PATCH_SHARE = 0.5 - 1e-4  # of a patch that a mask must cover: half, less what float32 rounds
-TOO_SMALL = "the object is smaller than a patch, so that the whole image is the part"
+LEAST_PATCH_SHARE = 0.5 - 1e-4  # of a patch that a mask must cover: half, less the rounding of float32
+TOO_SMALL = "the object is smaller than a patch, so that the whole image counts as the object"
 
 
 def _rule(value: Any) -> Any:
-    """Read a threshold, a name or null, so that anything else gets one sentence and not one for each type."""
+    """Validate a threshold, a name or null, so that an invalid value gets one message and not one for each type."""
     if value is None or value in (OTSU, SAM):
         return value
     try:
@@ -44,58 +44,61 @@ Foreground = Annotated[
     float | Literal["otsu", "sam"] | None,
     BeforeValidator(_rule),
     Field(
-        description="Score the part alone, the background is 0: a threshold of the first principal component of the "
-        "tokens (AnomalyDINO: 10, for the last layer of DINOv2), 'otsu' to find one, 'sam' for the object that a "
-        "promptable segmentation model outlines, or null for the whole image."
+        description="Score only the foreground object, the background is 0: a threshold of the first principal "
+        "component of the tokens (AnomalyDINO: 10, for the last layer of DINOv2), 'otsu' for an automatic threshold, "
+        "'sam' for the mask of a promptable segmentation model, or null for the whole image."
     ),
 ]
 
 
-class FoundPart(NamedTuple):
-    """The part in an image.
+class ForegroundPatches(NamedTuple):
+    """The foreground object in an image.
 
     Attributes:
         patches: bool ``[row, column]``, never empty.
-        note: why it is the whole image where a segmentation was asked for; else empty.
+        note: why the whole image counts as the object despite a segmentation; else empty.
     """
 
     patches: torch.Tensor
     note: str = ""
 
 
-def find_part(features: TokenSource, index: int, tokens: torch.Tensor, foreground: float | str | None) -> FoundPart:
-    """The part in an image of a feature file.
+def find_foreground(
+    features: TokenSource, index: int, tokens: torch.Tensor, foreground: float | str | None
+) -> ForegroundPatches:
+    """Find the foreground object in an image of a feature file.
 
     Args:
         tokens: of one layer of that image, not normalised, ``[row, column, channel]``; the result is on their device.
-        foreground: ``"sam"`` for the mask that belongs to the feature file, see `segmented_part`; otherwise see
+        foreground: ``"sam"`` for the mask that belongs to the feature file, see `segmented_foreground`; otherwise see
             `foreground_mask`.
     """
     if foreground != SAM:
-        return FoundPart(foreground_mask(tokens, foreground))
-    patches, note = segmented_part(features, index)
-    return FoundPart(torch.from_numpy(patches).to(tokens.device), note)
+        return ForegroundPatches(foreground_mask(tokens, foreground))
+    patches, note = segmented_foreground(features, index)
+    return ForegroundPatches(torch.from_numpy(patches).to(tokens.device), note)
 
 
-def segmented_part(features: TokenSource, index: int) -> tuple[np.ndarray, str]:
-    """The patches of the part as a segmentation model outlined it, and why it is the whole image, if it is.
+def segmented_foreground(features: TokenSource, index: int) -> tuple[np.ndarray, str]:
+    """The patches of the object by a segmentation model, and the reason if the whole image counts as the object.
 
-    A patch is of the part if the mask covers at least half of it. Then the part is dilated and closed by 3 x 3 patches
-    as in `foreground_mask`: what is broken off shows the background where the part should be, next to its outline.
+    A patch belongs to the object if the mask covers at least half of it. Then the object is dilated and closed by 3 x 3
+    patches as in `foreground_mask`: where a piece of the object is broken off, the image shows background next to its
+    outline.
 
     Returns:
         bool ``[row, column]`` on the image's patch grid, never empty, and a note, usually empty.
 
     Raises:
-        DataError: the masks have none of the image.
-        ValueError: there are no masks, or the features do not show the image as it is.
+        DataError: there is no mask of the image.
+        ValueError: there are no masks, or the features are of a transformed image.
     """
     image_id, masks = features.image_ids[index], features.foreground
     if masks is None:
-        raise ValueError(f"foreground '{SAM}' needs masks of the part beside {features.path}")
+        raise ValueError(f"foreground '{SAM}' needs masks of the object for {features.path}")
     view = features.provenance.get("view", "original")
     if view not in ("original", *TURNS) or not is_upright(image_id):
-        raise ValueError(f"masks of the part are of images as they are, not of {image_id} in the view '{view}'")
+        raise ValueError(f"masks of the object do not fit {image_id} in the view '{view}'; use the original view")
     try:
         place = masks.image_ids.index(base_id(image_id))
     except ValueError:
@@ -120,13 +123,13 @@ def patch_shares(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def _overlaps(patches: int, pixels: int) -> csr_array:
-    """Share of each of the patches along a side that each of its pixels takes up, float32 ``[patch, pixel]``.
+    """Share of each patch along a side that each of its pixels covers, float32 ``[patch, pixel]``.
 
-    Sparse, as a patch has few of a long side's pixels.
+    Sparse, as a patch has few of the pixels of a long side.
     """
-    from scipy.sparse import csr_array  # takes a tenth of a second, which few methods need
+    from scipy.sparse import csr_array  # slow to import, and only some methods need it
 
-    # In units that are whole for both: a pixel is ``patches`` of them long, and a patch ``pixels``.
+    # In integer units: a pixel has the length ``patches``, and a patch ``pixels``.
     ends = np.union1d(np.arange(patches + 1) * pixels, np.arange(pixels + 1) * patches)
     starts, lengths = ends[:-1], np.diff(ends)
     shares = (lengths / pixels).astype(np.float32)
@@ -134,22 +137,22 @@ def _overlaps(patches: int, pixels: int) -> csr_array:
 
 
 def foreground_mask(tokens: torch.Tensor, foreground: float | str | None) -> torch.Tensor:
-    """The patches of the part by the tokens of the image: bool ``[row, column]``.
+    """Find the patches of the object by the tokens of the image: bool ``[row, column]``.
 
-    AnomalyDINO (Damm et al., WACV 2025, section 3.2): the first principal component of the image's tokens tells part
-    from background; of its two ends the part is the one that fills the middle of the image; the mask is dilated and
-    closed by 3 x 3 patches. ``"otsu"`` cuts at the threshold of Otsu's method instead of a number that suits one model.
-    Where nothing is left, or all patches are alike, the whole image is the part.
+    AnomalyDINO (Damm et al., WACV 2025, section 3.2): the first principal component of the image's tokens separates
+    object and background; the object is the end that fills the middle of the image; the mask is dilated and closed by 3
+    x 3 patches. ``"otsu"`` uses the threshold of Otsu's method instead of a number that fits one model. If nothing is
+    left, or all patches are equal, the whole image counts as the object.
 
     With a number the middle is that of the authors' code, the patches from ``int(0.2 n)`` to ``int(0.8 n)`` of ``n``,
-    which is 17 of 28 and half a patch off the middle; with ``"otsu"`` as much is left out on either side (18 of 28), so
-    that a mirrored image has the mirrored part. The component is exact, where the authors' is scikit-learn's randomised
-    one, and its sign is that of scikit-learn from 1.5 on: older versions may turn it, which matters only where both
-    ends fill the middle, or neither does.
+    which is 17 of 28 and half a patch off the middle; with ``"otsu"`` both margins are equal (18 of 28), so that a
+    mirrored image has the mirrored object. The component is exact, where the authors' is scikit-learn's randomised one,
+    and its sign is that of scikit-learn from 1.5 on: older versions may flip it, which matters only where both ends
+    fill the middle, or neither does.
 
-    The authors' code dilates and closes the mask before it is given back its shape, so that it grows along its rows
-    alone, and from the end of a row into the start of the next. That is a slip and not copied: on 41 photographs of
-    magnetic tiles (`embedded`, cut by Otsu's threshold) 7 % of the patches would be told otherwise, at most 13 %.
+    The authors' code dilates and closes the mask before reshaping it, so that it grows only along its rows, and from
+    the end of a row into the start of the next. That is an error and not copied: on 41 photographs of magnetic tiles
+    (`embedded`, cut by Otsu's threshold) 7 % of the patches would be classified differently, at most 13 %.
 
     Args:
         tokens: of one layer, not normalised, ``[row, column, channel]``.
@@ -203,14 +206,14 @@ def _split_by_otsu(component: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _middle(mask: np.ndarray) -> np.ndarray:
-    """The middle of an image, with as much left out on either side."""
+    """The middle of an image, with equal margins."""
     rows, columns = mask.shape
     top, left = int(rows * BORDER), int(columns * BORDER)
     return mask[top : rows - top, left : columns - left]
 
 
 def _published_middle(mask: np.ndarray) -> np.ndarray:
-    """The middle of an image as AnomalyDINO's code takes it; of an image of one patch that patch."""
+    """The middle of an image as in AnomalyDINO's code; for an image of one patch that patch."""
     rows, columns = mask.shape
     middle = mask[
         int(rows * BORDER) : int(rows * (1 - BORDER)) or 1, int(columns * BORDER) : int(columns * (1 - BORDER)) or 1

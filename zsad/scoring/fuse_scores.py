@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 def fuse_scores(*, scores: Sequence[Path], fusion: Fusion, output: Path, provenance: Mapping[str, Any]) -> None:
     """Write the score file of a fusion.
 
-    The seconds of an image are those of all members and of the fusion together.
+    The seconds of an image are the sum over all members and the fusion.
 
     Args:
         scores: score files of the members, in the order of ``fusion.methods``.
         output: the score file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
 
     Raises:
         DataError: the score files are not of the same images.
@@ -77,6 +77,6 @@ def _member(reader: ScoreReader) -> MemberScores:
 
 
 def _note(methods: Sequence[str], readers: Sequence[ScoreReader], index: int) -> str:
-    """What the members noted of an image."""
+    """The notes of the members on an image."""
     notes = [(name, reader.notes[index]) for name, reader in zip(methods, readers, strict=True)]
     return "; ".join(f"{name}: {note}" for name, note in notes if note)

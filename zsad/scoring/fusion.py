@@ -1,4 +1,4 @@
-"""Fusion: several methods' scores of the same images, brought to one scale without labels and combined."""
+"""Fusion: combine the scores of several methods on the same images, on one scale found without labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.maps import at_image_size, telling
+from zsad.maps import at_image_size, informative_maps
 from zsad.names import auxiliary_sets, setting_order, with_auxiliary, without_auxiliary
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
@@ -17,12 +17,12 @@ BATCH = "zero-shot-batch"
 
 
 class MemberScores(NamedTuple):
-    """The scores that one method gave the images of a category.
+    """The scores of one method for the images of a category.
 
     Attributes:
-        maps: float32 ``[row, column]``, one an image; empty from a method that does not localise.
+        maps: float32 ``[row, column]``, one for each image; empty if the method does not localise.
         image_scores: float ``[image]``.
-        own: whether the method scores images itself, so that these are not summed up from its maps.
+        own: whether the method computes image scores itself, not from its maps.
     """
 
     maps: Sequence[np.ndarray]
@@ -31,35 +31,35 @@ class MemberScores(NamedTuple):
 
 
 class FusedScores(NamedTuple):
-    """What comes of several methods together; the fields are those of `MemberScores`."""
+    """The scores of a fusion; the fields are those of `MemberScores`."""
 
     maps: list[np.ndarray]
     image_scores: np.ndarray
 
 
 class Fusion(Method):
-    """Combine the scores of other methods, on a scale that every method shares.
+    """Combine the scores of other methods on a common scale.
 
-    Each member's scores ``x`` are mapped by a rising function ``z`` that is found from the batch alone:
+    Each member's scores ``x`` are mapped by an increasing function ``z`` that is estimated only from the batch:
 
     - ``robust_z``: ``(x - median) / (upper deviation)``, of all patches of all test images, the deviation being that
-      from the median to the 84.13 % quantile; most patches are good, so that good ones have about mean 0 and deviation
-      1. Image scores, sums over a map's highest patches, are mapped by the same function; those of a member that looks
-      at the whole image too by one that is found from them.
+      from the median to the 84.13 % quantile; most patches are normal, so that normal ones have about mean 0 and
+      deviation 1. Image scores, which follow from the highest patches of a map, are mapped by the same function; those
+      of a member that also scores whole images by a function estimated from them.
     - ``rank``: the share of all patches of the batch with a smaller score; that of all images for image scores. Only
-      the order of a member's scores counts, not how far a defect stands out.
+      the order of a member's scores counts, not the size of differences.
 
-    A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. An image of which a member says
-    nothing (a constant map, as of an abstention, unless it looks at the whole image too) is judged by the others. Maps
-    have the finest grid of the members. Members that do not localise take part in image scores alone, on the scale of
-    their own image scores.
+    A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. A member with a constant map of
+    an image (e.g. an abstention, unless it also scores whole images) is left out for that image. Maps have the finest
+    grid of the members. Members that do not localise contribute only to image scores, on the scale of their own image
+    scores.
 
-    What is called defective is decided by the scores of the fusion, as of any method that sees a batch.
+    Threshold rules use the scores of the fusion, as of any method that compares a batch.
     """
 
     summary: ClassVar[str] = "The scores of other methods, on a common scale, averaged."
-    reference: ClassVar[str] = "This project's own arrangement of score normalisation and averaging."
-    blind_to: ClassVar[str] = "what none of its methods sees; one that ranks backwards spoils the mean of the others"
+    reference: ClassVar[str] = "This project's own combination of score normalisation and averaging."
+    blind_to: ClassVar[str] = "what none of its methods sees; a method with an inverted ranking worsens the mean"
 
     methods: tuple[str, ...] = Field(description="Names of the methods whose scores are combined, at least two.")
     weights: tuple[float, ...] | None = Field(
@@ -75,13 +75,13 @@ class Fusion(Method):
         if self.weights is not None and len(self.weights) != len(self.methods):
             raise ValueError(f"there are {len(self.methods)} methods but {len(self.weights)} weights")
         if self.weights is not None and (min(self.weights) < 0 or sum(self.weights) == 0 or self.combine == "max"):
-            raise ValueError("weights are for a mean, not negative, and not all zero")
+            raise ValueError("weights need combine: mean, and must not be negative or all zero")
         return self
 
     def setting_of(self, settings: Sequence[str]) -> str:
-        """How much the fusion sees: as much as the member that sees most, and the batch, which the scale is from.
+        """The setting of the fusion: that of the member that sees most, and the batch, which sets the scale.
 
-        The other data sets on which any member was trained are named whatever else is seen.
+        The auxiliary data sets of all members are always named.
         """
         own = [without_auxiliary(setting) or setting for setting in settings]
         names = [name for setting in settings for name in auxiliary_sets(setting)]
@@ -110,7 +110,7 @@ class Fusion(Method):
         make = robust_scale if self.scale == "robust_z" else share_scale
         if not member.maps:
             return None, make(member.image_scores)
-        informative = telling(member.maps)
+        informative = informative_maps(member.maps)
         of_maps = make(np.concatenate([anomaly_map.ravel() for anomaly_map in informative] or [np.zeros(1)]))
         is_of_maps = self.scale == "robust_z" and not member.own
         return of_maps, of_maps if is_of_maps else make(member.image_scores)
@@ -135,7 +135,7 @@ class Fusion(Method):
         return self._combined(maps, np.array([weight for _, weight in own])).astype(np.float32)
 
     def _combined(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Over the first axis, of the members with a weight; 0 where none has one."""
+        """Combine over the first axis the members with a weight; 0 if none has one."""
         if not weights.any():
             return np.zeros(values.shape[1:])
         if self.combine == "max":
@@ -146,7 +146,7 @@ class Fusion(Method):
 
 
 def _tells(member: MemberScores, count: int) -> list[bool]:
-    """For each image whether the member's map says anything of it; of a member without maps, that its score does."""
+    """For each image whether the member's map is not constant; always True for a member without maps."""
     if not member.maps:
         return [True] * count
     return [bool(anomaly_map.min() < anomaly_map.max()) for anomaly_map in member.maps]

@@ -1,4 +1,4 @@
-"""Gaussians of the patches of reference images, of all or by position, in pieces that fit the memory."""
+"""Gaussians of the patches of reference images, global or by position, in pieces that fit the memory."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Vectors(NamedTuple):
     """The patches of images as vectors, the layers side by side: ``x`` of `Mahalanobis`.
 
     Attributes:
-        channels: which of the channels of all layers side by side; None for all.
-        raw: whether each layer is as the backbone gave it, and not a unit vector.
+        channels: selected channels of all layers side by side; None for all.
+        raw: whether layers keep the length from the backbone instead of being unit vectors.
     """
 
     reader: TokenSource
@@ -50,7 +50,7 @@ class Vectors(NamedTuple):
         return joined if self.channels is None else joined[:, list(self.channels)]
 
 
-def drawn_vectors(
+def select_channels(
     reader: TokenSource,
     names: Sequence[str] | None,
     channels: int | None,
@@ -58,16 +58,16 @@ def drawn_vectors(
     *,
     raw: bool = False,
 ) -> Vectors:
-    """The patches of images as vectors of as many channels as a scorer asks for.
+    """Make vectors of the patches of images, with the number of channels that a scorer needs.
 
     Args:
-        names: of the layers; None for all.
-        channels: how many; None for all.
-        draw: the channels, of how many there are and how many are asked for.
+        names: names of the layers; None for all.
+        channels: number of channels; None for all.
+        draw: selects channels, given their total and the wanted number.
         raw: see `Vectors`.
 
     Raises:
-        ConfigError: more channels are asked for than there are.
+        ConfigError: more channels are wanted than there are.
     """
     layers = layer_indices(reader, names)
     if channels is None:
@@ -82,7 +82,7 @@ class Piece:
     """The Gaussians of some positions.
 
     Attributes:
-        positions: which patches, counted row by row.
+        positions: positions of patches, counted row by row.
     """
 
     positions: slice
@@ -93,7 +93,7 @@ class Piece:
 
 
 class Gaussians:
-    """What is fitted to the references.
+    """Base class of Gaussians fitted to the references.
 
     Attributes:
         piece_count: how many pieces there are.
@@ -107,13 +107,13 @@ class Gaussians:
 
     @abstractmethod
     def store(self, writer: FittedWriter) -> None:
-        """Keep them in a model file."""
+        """Store them in a model file."""
 
     def check(self, features: TokenSource, indices: Sequence[int]) -> None:
         """Check that images can be compared with the references.
 
         Raises:
-            DataError: they cannot.
+            DataError: they cannot be compared.
         """
 
 
@@ -139,10 +139,10 @@ class GlobalGaussian(Gaussians, Piece):
         epsilon: Callable[[float], float],
         compute: Compute,
     ) -> Self:
-        """That of the patches of some references.
+        """Fit the Gaussian to the patches of some references.
 
         Args:
-            epsilon: what is added to the diagonal, from the mean variance of a channel.
+            epsilon: function from the mean variance of a channel to the regularisation of the diagonal.
         """
         moments = Moments(vectors.width, compute)
         patches = references.grid_sizes.prod(axis=1)[list(indices)].tolist()
@@ -156,13 +156,13 @@ class GlobalGaussian(Gaussians, Piece):
 
     @classmethod
     def restored(cls, reader: FittedReader, width: int, compute: Compute) -> Self:
-        """What `store` kept of so many channels."""
+        """Restore the Gaussian of so many channels from a model file."""
         columns = reader.array("whitening_columns", np.float32, (width, width))
         mean = reader.array("mean", np.float32, (width,))
         return cls(as_tensor(mean, compute.device), as_tensor(columns, compute.device).T)
 
     def store(self, writer: FittedWriter) -> None:
-        """Keep both; ``W`` by its columns, as it lies in memory, which decides how products with it are rounded."""
+        """Store both; ``W`` in column order, as in memory, because the order affects the rounding of products."""
         writer.write("mean", as_array(self.mean))
         writer.write("whitening_columns", as_array(self._whitening.T))
 
@@ -181,7 +181,7 @@ class PositionGaussians(Gaussians):
 
     Args:
         grid: rows and columns of the patch grid.
-        reference: identifier of a reference, which messages name.
+        reference: identifier of a reference, for messages.
         count: number of references.
         width: number of channels.
         epsilon: see `PositionPiece`.
@@ -200,19 +200,19 @@ class PositionGaussians(Gaussians):
         self._kept = self._piece(self._runs[0]) if self.piece_count == 1 else None
 
     def pieces(self) -> Iterator[PositionPiece]:
-        """The Gaussians piece by piece; several are made anew each time."""
+        """The Gaussians piece by piece; several are computed again each time."""
         yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
 
     def check(self, features: TokenSource, indices: Sequence[int]) -> None:
         """Check that images have the grid of the references.
 
         Raises:
-            DataError: one has another; it is named, and both grids.
+            DataError: one has another grid; the message names the image and both grids.
         """
         _require_grid(features, indices, self._reference, self._grid)
 
     def store(self, writer: FittedWriter) -> None:
-        """Keep means, axes and variances, piece by piece."""
+        """Store means, axes and variances, piece by piece."""
         patches, axes = int(self._grid.prod()), min(self._count, self._width)
         writer.write("grid_size", self._grid.astype(np.int32))
         writer.write("epsilon", np.array([self._epsilon]))
@@ -229,7 +229,7 @@ class PositionGaussians(Gaussians):
 
 
 class FittedPositions(PositionGaussians):
-    """Those of some references, fitted as they are asked for.
+    """Gaussians by position of some references, fitted on demand.
 
     Raises:
         DataError: their grids differ.
@@ -244,7 +244,7 @@ class FittedPositions(PositionGaussians):
         super().__init__(grid, reference, len(self._indices), vectors.width, epsilon, compute)
 
     def _piece(self, positions: slice) -> PositionPiece:
-        """The Gaussians of some positions; on the CPU, as a GPU takes small decompositions one by one as well."""
+        """The Gaussians of some positions; on the CPU, as a GPU also computes small decompositions one by one."""
         count = positions.stop - positions.start
         samples = torch.empty(count, len(self._indices), self._vectors.width)  # [position, image, channel]
         for number, index in enumerate(self._indices):
@@ -255,7 +255,7 @@ class FittedPositions(PositionGaussians):
 
 
 class StoredPositions(PositionGaussians):
-    """Those of a model file, read as they are asked for."""
+    """Gaussians by position from a model file, read on demand."""
 
     def __init__(self, reader: FittedReader, width: int, compute: Compute) -> None:
         self._reader = reader
@@ -286,7 +286,7 @@ class PositionPiece(Piece):
         means: ``mu``, float32 ``[position, channel]``.
         axes: ``V^T``, float32 ``[position, axis, channel]``, orthonormal.
         variances: ``l``, float32 ``[position, axis]``; those along all other axes are zero.
-        epsilon: what is added to all of them.
+        epsilon: value added to all variances.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class PositionPiece(Piece):
         self.means, self.axes, self.variances, self.epsilon = means, axes, variances, epsilon
 
     def squared_distances(self, vectors: torch.Tensor, compute: Compute) -> torch.Tensor:
-        """By the axes, and what they leave."""
+        """Squared distances by the axes, and by the rest orthogonal to them."""
         y = (vectors - self.means)[:, None]  # rows: ten times as fast here as columns
         z = y @ self.axes.mT
         rest = y - z @ self.axes
@@ -305,7 +305,7 @@ class PositionPiece(Piece):
 
 
 def scored_by(model: Gaussians, vectors: Vectors, indices: Sequence[int], compute: Compute) -> Iterator[ImageScore]:
-    """The Mahalanobis distances of the patches of images, in order, once the last piece of a model is reached.
+    """Yield the Mahalanobis distances of the patches of images, in order, after the last piece of a model.
 
     Raises:
         DataError: by position, an image has another grid than the references.
@@ -322,19 +322,19 @@ def scored_by(model: Gaussians, vectors: Vectors, indices: Sequence[int], comput
 
 
 def by_position_operations(test: TokenCount, references: TokenCount, width: int) -> float:
-    """The axes of the few references at each place, and products with them."""
+    """Operations for the axes of the references at each position, and for products with them."""
     axes = min(width, references.images)
     products = 2.0 * test.images * test.patches * width * axes
     return DECOMPOSITION * references.patches * width * axes**2 + products
 
 
 def by_position_bytes(references: TokenCount, width: int) -> float:
-    """The axes of every place."""
+    """Bytes of the axes of every position."""
     return 8.0 * references.patches * width * min(width, references.images)
 
 
 def channels_refusal(shown: Shown, layers: Sequence[str] | None, channels: int | None) -> str:
-    """More channels are asked for than there are; empty if not, or if that is not known."""
+    """A sentence if more channels are wanted than there are; empty if not, or if unknown."""
     if shown.layers is None:
         return ""
     total = len(layers or patch_layers(shown.layers)) * shown.channels
@@ -342,15 +342,15 @@ def channels_refusal(shown: Shown, layers: Sequence[str] | None, channels: int |
 
 
 def grids_refusal(references: Shown, scored: Shown) -> str:
-    """The grids of images differ, so that they have no positions in common; empty if not."""
+    """A sentence if the grids of images differ, so that they have no common positions; empty if not."""
     (first, *_), (expected, *_) = references.image_ids, references.grids
     pairs = (pair for shown in (references, scored) for pair in zip(shown.image_ids, shown.grids, strict=True))
     return next((_other_grid(*pair, first, expected) for pair in pairs if pair[1] != expected), "")
 
 
 def too_few_channels(total: int, asked: int) -> str:
-    """Why so many channels cannot be drawn."""
-    return f"there are {total} channels, fewer than the {asked} asked for; lower 'channels'"
+    """The message that there are too few channels to sample."""
+    return f"there are {total} channels, fewer than the {asked} wanted; lower 'channels'"
 
 
 def _require_grid(features: TokenSource, indices: Sequence[int], reference: str, expected: np.ndarray) -> None:
@@ -363,8 +363,8 @@ def _require_grid(features: TokenSource, indices: Sequence[int], reference: str,
 def _other_grid(image_id: str, grid: Iterable[int], reference: str, expected: Iterable[int]) -> str:
     shown, wanted = (" x ".join(map(str, sizes)) for sizes in (grid, expected))
     return (
-        f"{image_id} has {shown} patches and the reference {reference} has {wanted}, so that they have no positions in "
-        "common; use images of one size, or 'mahalanobis' with 'per_position: false'"
+        f"{image_id} has {shown} patches and the reference {reference} has {wanted}, so that they have no common "
+        "positions; use images of one size, or 'mahalanobis' with 'per_position: false'"
     )
 
 

@@ -1,4 +1,4 @@
-"""Gaussian mixture: an image is odd if its pooled embedding is unlikely among those of the references."""
+"""Gaussian mixture: an image is anomalous if its pooled embedding is unlikely among those of the references."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from zsad.files.fitted import FittedReader, FittedWriter
 
-FEWEST_REFERENCES = 3  # two span an axis, and a third is off it
-SMALLEST_VARIANCE = 1e-6  # of an embedding of length one, on all axes together: references may be equal
+FEWEST_REFERENCES = 3  # two references span an axis, a third lies off it
+SMALLEST_VARIANCE = 1e-6  # of an embedding of length one, on all axes together: needed because references may be equal
 RESTARTS = 5  # of the search for the mixture
-STEPS = 1000  # of each, at most
-MIXTURE = ("weights", "means", "covariances", "precisions_cholesky")  # all that a fitted mixture is asked by
+STEPS = 1000  # iterations of each, at most
+MIXTURE = ("weights", "means", "covariances", "precisions_cholesky")  # all arrays of a fitted mixture that are used
 
 
 class Density(NamedTuple):
@@ -58,7 +58,7 @@ class Density(NamedTuple):
 
 
 class GMM(ReferenceScorer):
-    """Score each image by the negative log-likelihood of its pooled embedding, fitted to good references.
+    """Score each image by the negative log-likelihood of its pooled embedding, fitted to normal references.
 
     The embedding ``x``, of ``D`` numbers, is the mean patch token or the class token of each layer, scaled to length
     one and put side by side, the whole scaled to length one again. With ``m`` the mean and ``lambda_j`` the variances
@@ -67,28 +67,29 @@ class GMM(ReferenceScorer):
         ``x - m = sum over j <= d of sqrt(lambda_j) z_j u_j + r``,   ``-log p(x) = -log p(z) - log p(r) + const``.
 
     - ``p(z)`` is a mixture of ``components`` Gaussians in the whitened coordinates of the first ``d`` axes.
-    - ``p(r)`` is a spherical Gaussian, as in probabilistic PCA: without it, whatever is odd in a direction in which the
+    - ``p(r)`` is a spherical Gaussian, as in probabilistic PCA: without it, anomalies in a direction in which the
       references do not differ would be missed. Its variance ``s^2`` and its number of dimensions ``n`` follow from the
       references: ``n s^2`` is their mean ``|r|^2``, and ``n = (sum lambda_j)^2 / sum lambda_j^2`` over ``j > d``, the
-      number of equal variances that spread as theirs do.
+      number of equal variances with the same spread.
 
-    ``d`` is ``dimensions``, but at most ``(N - 1) / 2``: fewer references per axis cannot tell how far along it a new
-    image may lie. ``seed`` starts the search for the mixture as well. All of it runs on the CPU: embeddings are few.
+    ``d`` is ``dimensions``, but at most ``(N - 1) / 2``: fewer references per axis do not determine how far along it a
+    new image may lie. ``seed`` also starts the search for the mixture. All computations run on the CPU, since
+    embeddings are few.
 
     Departures. The student project fits one mixture to all categories; here each has its own. Probabilistic PCA has
-    ``n = D - d``, which takes thousands of axes with next to no variance for as many independent witnesses, so that
-    ``|r|`` would decide alone. The mean ``|r|^2`` is over ``N - 1 - d`` degrees of freedom and not ``N``, as few
-    references lie nearer to axes that are fitted to them than a new image does.
+    ``n = D - d``, which treats thousands of axes with almost no variance as independent evidence, so that ``|r|`` alone
+    would decide. The mean ``|r|^2`` is over ``N - 1 - d`` degrees of freedom and not ``N``, because few references lie
+    nearer to the axes fitted to them than a new image.
     """
 
     localises: ClassVar[bool] = False
-    summary: ClassVar[str] = "An image's pooled embedding against a Gaussian mixture of those of good references."
+    summary: ClassVar[str] = "An image's pooled embedding against a Gaussian mixture of those of normal references."
     reference: ClassVar[str] = (
         "The Gaussian mixture of student projects with DINOv3; residual as in probabilistic PCA: Tipping and Bishop, "
         "J. R. Stat. Soc. B 61, 1999."
     )
     blind_to: ClassVar[str] = (
-        "a small defect, which hardly moves the mean of an image's patches, and never where a defect is"
+        "a small defect, which hardly moves the mean of an image's patches, and it never localises a defect"
     )
 
     shots: Shots = ALL
@@ -98,33 +99,37 @@ class GMM(ReferenceScorer):
     dimensions: int = Field(
         16,
         ge=1,
-        description="Number of principal axes d that the mixture sees; at most half the references less one are used.",
+        description="Number of principal axes d that the mixture sees; at most half of the references less one are "
+        "used.",
     )
     components: int = Field(1, ge=1, description="Number of Gaussians of the mixture.")
     covariance: Literal["full", "diag", "tied", "spherical"] = Field(
-        "full", description="Covariances: one each, one each along the axes alone, one for all, or a variance each."
+        "full",
+        description="Covariances of the components: full, diagonal (diag), one for all (tied), or a single variance "
+        "(spherical).",
     )
     reg_covar: float = Field(
         0.01,
         ge=0,
-        description="Added to the variances of the mixture, as a share of the references' own along an axis.",
+        description="Regularisation added to the variances of the mixture, relative to the variance of the references "
+        "along an axis.",
     )
     layers: Layers = Field(
         None, description="Layers of the backbone whose embeddings are put side by side; null for all."
     )
 
     def fewest_references(self) -> int:
-        """Three, or as many as there are components."""
+        """The greater of three and the number of components."""
         return max(FEWEST_REFERENCES, self.components)
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """The references are too few."""
+        """A sentence if there are too few references."""
         count, fewest = len(references.image_ids), self.fewest_references()
         if count >= fewest:
             return ""
         return (
-            f"a Gaussian mixture with components = {self.components} needs at least {fewest} references to be "
-            f"fitted to, and there are {count}; raise 'shots' or add images to train/good"
+            f"a Gaussian mixture with components = {self.components} needs at least {fewest} references, but there are "
+            f"{count}; raise 'shots' or add images to train/good"
         )
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Density:
@@ -135,10 +140,10 @@ class GMM(ReferenceScorer):
         """
         self.check_fit(references, indices)
         embeddings = np.stack(list(self._embeddings(references, indices)))
-        return self._density(embeddings[np.lexsort(embeddings.T)])  # sorted: their order must not matter
+        return self._density(embeddings[np.lexsort(embeddings.T)])  # sorted, so that their order does not matter
 
     def store(self, model: Density, writer: FittedWriter) -> None:
-        """Keep the axes, and the mixture as arrays."""
+        """Store the axes, and the mixture as arrays."""
         writer.write("mean", model.mean)
         writer.write("axes", model.axes)
         writer.write("deviations", model.deviations)
@@ -157,7 +162,7 @@ class GMM(ReferenceScorer):
         }
         mixture = self._mixture()
         for name in MIXTURE:
-            # One matrix for all lies column by column, which decides how products with it are rounded.
+            # A tied matrix is in column order, which affects the rounding of products with it.
             order: Literal["C", "F"] = "F" if self.covariance == "tied" else "C"
             array = np.asarray(reader.array(name, np.float64, shapes[name]), order=order)
             setattr(mixture, f"{name}_", array)
@@ -171,7 +176,7 @@ class GMM(ReferenceScorer):
         )
 
     def _covariance_shape(self, axes: int) -> tuple[int, ...]:
-        """Of what the mixture has of each covariance."""
+        """Shape of the covariances of the mixture."""
         count = self.components
         shapes = {"full": (count, axes, axes), "tied": (axes, axes), "diag": (count, axes), "spherical": (count,)}
         return shapes[self.covariance]
@@ -203,7 +208,7 @@ class GMM(ReferenceScorer):
             yield unit.flatten().numpy() / math.sqrt(len(layers))
 
     def _pooled(self, features: TokenSource, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """The token that stands for each image, ``[layer, channel]``."""
+        """The token that represents each image, ``[layer, channel]``."""
         if self.pooling == "class":
             yield from features.cls_tokens()[list(indices)]
         else:

@@ -1,4 +1,4 @@
-"""What is known of the categories of an auxiliary data set, for methods that learn from their defects."""
+"""Categories of an auxiliary data set, for methods that learn from their defects."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class AuxiliaryCategory(NamedTuple):
-    """What is known of one category of an auxiliary data set.
+    """The labelled images and references of one category of an auxiliary data set.
 
     Attributes:
         name: of the category.
         images: its labelled images, those of its test split.
-        references: normal images of its training split, in the place of those of the part under test; None for a
-            method that asks for none.
+        references: normal images of its training split, used like the references of the object under test; None if the
+            method uses none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The images of an auxiliary data set, of all categories together, as what learns from them reads them."""
+"""The images of all categories of an auxiliary data set together, as input of methods that learn."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class LabelledImages:
-    """The images of all categories in one row, category by category.
+    """The images of all categories in one sequence, category by category.
 
     Args:
         categories: of the auxiliary data set, at least one; their features come from one backbone.
-        layers: names of those that are read; None for all that hold patches.
+        layers: names of the layers to read; None for all that hold patches.
 
     Attributes:
         layers: their names.
         channels: width of a token.
-        labels: 1 of an anomalous image and 0 of a normal one.
+        labels: 1 for an anomalous image and 0 for a normal one.
 
     Raises:
         ConfigError: there is no such layer.
@@ -49,14 +49,14 @@ class LabelledImages:
         return len(self._places)
 
     def name(self, number: int) -> str:
-        """What an image is called, the same whatever other categories there are."""
+        """The name of an image, which does not depend on other categories."""
         category, index = self._places[number]
         return f"{category.name}/{category.images.tokens.image_ids[index]}"
 
     def shares(self, number: int) -> np.ndarray | None:
-        """How much of each patch is anomalous, float32 ``[patch]``, row by row.
+        """The anomalous share of each patch, float32 ``[patch]``, row by row.
 
-        None of an anomalous image of which nobody knows where, see `zsad.adaptation.marks.Marks.shares`.
+        None for an anomalous image with unknown anomalous pixels, see `zsad.adaptation.marks.Marks.shares`.
         """
         if number not in self._shares:
             category, index = self._places[number]
@@ -66,7 +66,7 @@ class LabelledImages:
         return self._shares[number]
 
     def unmarked(self) -> list[int]:
-        """Positions of the anomalous images of which nobody knows where they are anomalous."""
+        """Positions of the anomalous images with unknown anomalous pixels."""
         return [number for number, label in enumerate(self.labels) if label and self.shares(number) is None]
 
     def class_tokens(self) -> torch.Tensor:
@@ -75,30 +75,30 @@ class LabelledImages:
         return normalise(torch.from_numpy(np.concatenate(tokens)))
 
     def half_tokens(self, number: int) -> np.ndarray:
-        """The patch tokens of one image as the backbone gave them, float16 ``[layer, patch, channel]``, row by row."""
+        """The patch tokens of one image from the backbone, float16 ``[layer, patch, channel]``, row by row."""
         category, index = self._places[number]
         tokens = category.images.tokens.half_tokens(index)[self._indices]
         return tokens.reshape(len(self.layers), -1, self.channels)
 
 
-class LearnedFrom(NamedTuple):
-    """What is to be told of the images that were learned from.
+class TrainingSummary(NamedTuple):
+    """Facts and notes about the images that a method learned from.
 
     Attributes:
-        facts: ``"layers"``; how many images there were, ``"images"``, ``"anomalous"`` and ``"unmarked"``, those of
-            which nobody knows where they are anomalous; and whether anything was learned about where, ``"localises"``.
-        notes: sentences about what could not be learned.
+        facts: ``"layers"``; the numbers of images, ``"images"``, ``"anomalous"`` and ``"unmarked"``, those with unknown
+            anomalous pixels; and whether localisation was learned, ``"localises"``.
+        notes: sentences about missing training data.
     """
 
     facts: dict[str, Any]
     notes: list[str]
 
 
-def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
-    """What is to be told of the images.
+def summarise_training_images(images: LabelledImages, consequence: str) -> TrainingSummary:
+    """Describe the images for the facts of the weights.
 
     Args:
-        consequence: what follows where no image says where it is anomalous; completes "..., so that".
+        consequence: consequence if no image has known anomalous pixels; completes "..., so that".
     """
     anomalous, unmarked = sum(images.labels), len(images.unmarked())
     facts = {
@@ -113,42 +113,42 @@ def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
         notes.append(f"no anomalous image of the auxiliary data set has a mask, so that {consequence}")
     elif unmarked:
         of_all = f"{unmarked} of {anomalous} anomalous images of the auxiliary data set"
-        notes.append(f"{of_all} have no mask: only what images look like as a whole was learned from them")
-    return LearnedFrom(facts, notes)
+        notes.append(f"{of_all} have no mask: they were used only as whole images")
+    return TrainingSummary(facts, notes)
 
 
 def learned_layers(
     features: TokenSource, asked: Sequence[str] | None, learned: Sequence[str]
 ) -> tuple[list[int], list[int]]:
-    """The places of the layers that are scored, in the features and in what was learned.
+    """The positions of the scored layers, in the features and in the weights.
 
     Raises:
         ConfigError: the features have no such layer.
-        DataError: nothing was learned about it.
+        DataError: the weights have no such layer.
     """
     places = layer_indices(features, asked)
     names = [features.layers[place] for place in places]
     if unknown := next((name for name in names if name not in learned), None):
         raise DataError(
-            f"the weights were trained on layers {', '.join(learned)}, and {features.path} has to be scored by layer "
-            f"'{unknown}'; train the method anew, or choose 'layers' among those"
+            f"the weights were trained on layers {', '.join(learned)}, but {features.path} must be scored by layer "
+            f"'{unknown}'; train the method again, or choose 'layers' among those"
         )
     return places, [list(learned).index(name) for name in names]
 
 
 class LabelledImagesScorer(TrainedScorer):
-    """Base of scorers that learn from `LabelledImages` what patches look like, and whole images."""
+    """Base class of scorers that learn from `LabelledImages` to score patches and whole images."""
 
     @property
     def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
+        """True: it also scores whole images."""
         return True
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """Also: weights that do not say which layers they were trained on."""
+        """Also rejects weights that do not name the layers they were trained on."""
         if reason := super().foreign_weights(facts):
             return reason
         layers, localises = facts.get("layers"), facts.get("localises")
         if isinstance(layers, list) and layers and isinstance(localises, bool):
             return ""
-        return "does not say which layers it was trained on"
+        return "does not name the layers it was trained on"

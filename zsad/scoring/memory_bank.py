@@ -1,4 +1,4 @@
-"""Memory bank: a patch is odd if no patch of a few reference images looks like it."""
+"""Memory bank: a patch is anomalous if no patch of a few reference images is similar to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zsad.scoring.bank import AlignedBank, Bank, Coreset, FreeBank, ImageBank, w
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.references import ReferenceScorer, Rotations
 from zsad.scoring.similarity import smallest
 from zsad.scoring.stored import StoredTokens
@@ -28,35 +28,36 @@ NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
 
 
 class MemoryBank(ReferenceScorer):
-    """Score each patch by its distance to the nearest patches of good images.
+    """Score each patch by its distance to the nearest patches of normal images.
 
     With unit patch features ``f_p`` of the test image and the bank ``B`` of all patch features of the references,
 
         ``S(p) = mean over the k nearest b in B of (1 - <f_p, b>)``,
 
-    averaged over the layers. With ``rotations``, the bank holds each reference at eight angles, so that a part may lie
-    at any angle. ``coreset`` keeps a share of the bank that covers it, chosen by PatchCore's greedy selection. With
-    ``window``, the bank of a patch is what lies at most so many patches from its place in the references, for aligned
-    parts. With ``foreground``, patches of the background score 0; the references stay whole, as published.
+    averaged over the layers. With ``rotations``, the bank holds each reference at eight angles, so that objects may
+    have any orientation. ``coreset`` keeps a share of the bank that covers it, chosen by PatchCore's greedy selection.
+    With ``window``, the bank of a patch has only reference patches at most so many patches from its position, for
+    aligned objects. With ``foreground``, patches of the background score 0; the references are not masked, as
+    published.
 
-    AnomalyDINO as its authors' code runs it is ``rotations: anomalydino`` (half a pixel off the middle) and ``draw:
+    AnomalyDINO as in its authors' code is ``rotations: anomalydino`` (half a pixel off the middle) and ``draw:
     consecutive`` (of seed ``s`` the files from ``s * shots`` on) with ``image_score: {rounding: down}``, and for its
-    masked categories ``foreground: 10``. The sizes of these are told in `zsad.features.views`,
-    `zsad.scoring.image_level` and `zsad.scoring.foreground.foreground_mask`; references that are drawn at random are
-    other images. PatchCore as published, by Euclidean distance of tokens as they are, is `patchcore`.
+    masked categories ``foreground: 10``. The effects of these are described in `zsad.features.views`,
+    `zsad.scoring.image_level` and `zsad.scoring.foreground.foreground_mask`; randomly sampled references are other
+    images. PatchCore as published, with Euclidean distances of raw tokens, is `patchcore`.
 
     A bank that does not fit the memory is read in pieces, each compared with all images; a coreset is then chosen from
     each piece.
     """
 
-    summary: ClassVar[str] = "A patch against all patches of a few good reference images."
+    summary: ClassVar[str] = "A patch against all patches of a few normal reference images."
     reference: ClassVar[str] = (
         "AnomalyDINO: Damm et al., WACV 2025, section 3; coreset of PatchCore: Roth et al., CVPR 2022, section 3.2; "
         "window of RAD: arXiv 2601.22763."
     )
     blind_to: ClassVar[str] = (
-        "what has its like in the references: a sound part that is missing or in a wrong place, unless 'window' "
-        "compares positions, or a texture that has grown weaker"
+        "what is similar to the references: a component that is missing or in a wrong place, unless 'window' compares "
+        "positions, or a weakened texture"
     )
 
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")
@@ -65,7 +66,7 @@ class MemoryBank(ReferenceScorer):
         None, gt=0, le=1, description="Share of the bank that is kept; PatchCore keeps 0.01 to 0.25; null for all."
     )
     window: int | None = Field(
-        None, ge=0, description="Greatest distance of a reference patch from the place of the patch; null for any."
+        None, ge=0, description="Greatest distance of a reference patch from the position of the patch; null for any."
     )
     foreground: Foreground = None
     layers: Layers = None
@@ -73,15 +74,15 @@ class MemoryBank(ReferenceScorer):
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
         if self.window is not None and self.rotations:
-            raise ValueError("a window needs parts that are aligned; set 'rotations: false' with it")
+            raise ValueError("a window needs aligned objects; set 'rotations: false' with it")
         if self.window is not None and self.coreset is not None:
-            raise ValueError("a coreset does not keep the places that a window is about; leave one of them out")
+            raise ValueError("a coreset does not keep the positions that a window needs; leave one of them out")
         return self
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All pairs of patches of test images and the bank at each layer; a coreset is chosen from pairs of the bank.
+        """Operations for all pairs of test patches and the bank at each layer, and for choosing a coreset.
 
-        In a window, each pair is a difference of two vectors and no product.
+        In a window, each pair is a difference of two vectors, not a product.
         """
         test, references = tokens["test"], tokens["references"]
         patches = float(references.images) * references.patches
@@ -96,15 +97,15 @@ class MemoryBank(ReferenceScorer):
         return super().operations(tokens) + choice + comparison
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The bank, or as much of it as a coreset is chosen from at a time."""
+        """Bytes of the bank, or of the piece from which a coreset is chosen at a time."""
         return 4.0 * tokens["references"].values
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """The references have fewer than ``k`` patches; of a coreset of vectors that are alike only `fit` knows."""
+        """A sentence if the references have fewer than ``k`` patches; only `fit` finds too small a coreset."""
         if self.window is not None:
             candidates = sum(window_candidates(*grid, self.window) for grid in references.grids)
         else:
-            # A coreset of each piece is rounded up, and a piece is an image at least.
+            # The coreset of each piece is rounded up, and a piece has at least one image.
             share, pieces = (1, 0) if self.coreset is None else (self.coreset, len(references.grids))
             candidates = math.floor(share * references.patches) + pieces
         return _too_few_patches(candidates, self.k)
@@ -131,11 +132,11 @@ class MemoryBank(ReferenceScorer):
         return AlignedBank(source, indices, layers, compute, self.window)
 
     def store(self, model: Bank, writer: FittedWriter) -> None:
-        """Keep the tokens of the references, or the coreset."""
+        """Store the tokens of the references, or the coreset."""
         model.store(writer)
 
     def restore(self, reader: FittedReader, compute: Compute) -> Bank:
-        """The bank; what does not fit the memory is read in pieces."""
+        """The bank, read in pieces if it does not fit the memory."""
         if self.coreset is not None:
             return Coreset.restored(reader, kept_layers(reader, self.layers), compute)
         tokens = StoredTokens(reader, kept_layers(reader, self.layers))
@@ -144,14 +145,14 @@ class MemoryBank(ReferenceScorer):
     def score_by(
         self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, some images after the other where the bank is in pieces."""
+        """Yield ``S`` of each image, in order, by groups of images if the bank is in pieces."""
         for some in self._groups(model, features, indices, compute):
             yield from self._scored(model, features, some, compute)
 
     def _groups(
         self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[list[int]]:
-        """Images of which the memory holds the nearest in some pieces until the last is reached; all if it is one."""
+        """Groups of images whose nearest distances fit the memory; all images if the bank is one piece."""
         layers = len(layer_indices(features, self.layers))
         patches = features.grid_sizes.prod(axis=1).tolist()
         most = compute.count(4 * layers * self.k, NEAREST_SHARE) if model.piece_count > 1 else math.inf
@@ -181,7 +182,7 @@ class MemoryBank(ReferenceScorer):
                 nearest[index] = smallest(found, self.k)
                 if number == model.piece_count:
                     scores = nearest.pop(index).mean(dim=(0, 3))
-                    part, note = find_part(features, index, tokens[-1], self.foreground)
+                    part, note = find_foreground(features, index, tokens[-1], self.foreground)
                     yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy(), note)
 
 

@@ -1,4 +1,4 @@
-"""Mirror symmetry: a patch of a symmetric part is odd if the place it is mirrored or turned to looks different."""
+"""Mirror symmetry: a patch of a symmetric object is anomalous if its mirrored or rotated counterpart differs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 NOT_SYMMETRIC = "not symmetric"
 RARITY_EXCLUSION_RADIUS = 2
-NOTED_TILT = 5  # degrees; tilts are rounded up to a multiple of it in notes, which are counted by their text
+NOTED_TILT = 5  # degrees; notes, which are counted by their text, round tilts up to a multiple of it
 
 Symmetry = Literal["horizontal", "vertical", "half_turn", "3_fold", "4_fold", "5_fold", "6_fold"]
 
@@ -36,64 +36,66 @@ VIEWS_OF: dict[Symmetry, tuple[str, ...]] = {
 
 
 class MirrorSymmetry(Scorer):
-    """Score each patch against the places that the symmetries of the part map it to, in transformed images.
+    """Score each patch against the positions that the symmetries of the object map it to, in transformed images.
 
-    With ``F(x)[p]`` the unit features of the image, ``g`` a mirror or a turn about the middle of the frame, and ``s``
-    the shift (rows and columns) that comes from the part's axis or centre lying elsewhere,
+    With ``F(x)[p]`` the unit features of the image, ``g`` a reflection or a rotation about the middle of the frame, and
+    ``s`` the shift (rows and columns) that results from another axis or centre of the object,
 
         ``S_g(p) = 1 - max over |d| <= window of <F(x)[p], F(gx)[p + s + d]>``.
 
-    ``F(gx)`` is not brought back by ``g``: at ``p`` it shows what lies at the place that ``g`` maps to ``p``. A pass of
-    its own for each ``gx``, and not one grid that is flipped, because a backbone need not be equivariant: for a
-    symmetric image ``gx = x``, and ``S_g`` is zero whatever the backbone. Several layers are joined as one vector.
+    ``F(gx)`` is not transformed back by ``g``: at ``p`` it shows the position that ``g`` maps to ``p``. Each ``gx`` has
+    its own pass through the backbone, because a flipped grid would require an equivariant backbone: for a symmetric
+    image ``gx = x``, and ``S_g`` is zero for any backbone. Several layers are joined as one vector.
 
-    Transforms: ``hflip``, ``vflip`` and the turn by 180 degrees; a k-fold rotation has two, the turns by ``360 / k``
-    degrees either way. Patches whose partner lies outside the image do not count: beyond a shift, or where a turned
-    image shows its corners. With two transforms, the partners of both must lie inside.
+    Transforms: ``hflip``, ``vflip`` and the rotation by 180 degrees; a k-fold rotation has two, by ``360 / k`` degrees
+    in both directions. Patches whose partner lies outside the image do not count: beyond a shift, or in the corners of
+    a rotated image. With two transforms, the partners of both must lie inside.
 
-    Shift: that of least asymmetry ``A_g``, the mean of ``1 - <F(x)[p], F(gx)[p + s]>`` over the patches that count,
-    divided by the mean over all pairs of them, matched or not. A mean and not a median, because a plain background can
-    fill more than half of an image, and any axis suits it. ``A_g`` is 0 for a symmetric image and about 1 where the
-    sides have nothing to do with each other. All shifts along both axes are tried; a mirror with a shift along its axis
-    is a glide reflection, as of the teeth of a zip.
+    Shift: the one of least asymmetry ``A_g``, the mean of ``1 - <F(x)[p], F(gx)[p + s]>`` over the patches that count,
+    divided by the mean over all pairs of them, matched or not. It is a mean, not a median, because a plain background
+    can fill more than half of an image, and fits any axis. ``A_g`` is 0 for a symmetric image and about 1 for unrelated
+    sides. All shifts along both axes are tried; a reflection with a shift along its axis is a glide reflection, e.g. of
+    the teeth of a zip.
 
-    Tilt: a mirror about an axis that is tilted by ``t`` is the upright mirror and then a turn by ``2 t``, so that
-    ``F(gx)`` is resampled, bilinearly, on a grid that is turned by ``2 t`` about the middle. The axis is tried every
-    2.5 degrees up to ``max_tilt``; the shift along it then is no longer than the tilt makes it, which leaves out glide
-    reflections. Resampled features are smoother and so nearer to everything. A tilt is therefore taken only if its
-    asymmetry is clearly below that of the upright axis, as it is and with the same smoothing: sampled as far between
-    patches as the tilt does, but at most half a patch from the place itself. Turns have no axis and no tilt.
+    Tilt: a reflection about an axis tilted by ``t`` is the upright reflection followed by a rotation by ``2 t``, so
+    that ``F(gx)`` is resampled, bilinearly, on a grid that is rotated by ``2 t`` about the middle. The axis is tested
+    every 2.5 degrees up to ``max_tilt``; the shift along it then is at most as long as the tilt causes, which excludes
+    glide reflections. Resampled features are smoother and so nearer to all others. A tilt is therefore used only if its
+    asymmetry is clearly below that of the upright axis, both without and with the same smoothing: sampled as far
+    between patches as with the tilt, but at most half a patch from the position itself. Rotations have no axis and no
+    tilt.
 
-    Gate: a transform with ``A_g > gate`` is not used, nor is a k-fold rotation without both of its transforms. Where
-    none is left, the map is zero with a note: the method abstains. Otherwise the note tells the symmetries.
+    Gate: a transform with ``A_g > gate`` is not used, nor is a k-fold rotation without both of its transforms. If none
+    is left, the map is zero with a note: the method abstains. Otherwise the note names the symmetries.
 
     Tie-break: a defect and its healthy partner ``q`` differ from each other equally. ``S_g(p)`` is therefore multiplied
     by ``R(p) / (R(p) + R(q))``, with ``R`` the cosine distance of a patch to its nearest neighbour elsewhere in the
-    image: the one that is odd by itself gets more of the score.
+    image: the one that is unusual within the image gets more of the score.
 
-    ``S(p)`` is the least of ``S_g(p)`` over all that is used. With two transforms and more this settles ties by itself:
+    ``S(p)`` is the least ``S_g(p)`` over all transforms used. With two or more transforms this resolves ties by itself:
     only the defect differs from all of its partners. Patches without a partner get the median of the others.
 
     With ``P`` patches of ``D`` channels and the default ``max_shift``, a transform costs ``P^2 D`` operations for the
-    shifts and half as many for chance, a tilt a tenth to a third of both, the tie-break ``2 P^2 D``. In memory are the
-    tokens of the image and of all transforms used.
+    shifts and half as many for the chance level, a tilt a tenth to a third of both, the tie-break ``2 P^2 D``. The
+    tokens of the image and of all transforms used are in memory.
     """
 
-    summary: ClassVar[str] = "A patch against the places that mirrors and turns of a symmetric part map it to."
+    summary: ClassVar[str] = "A patch against its counterparts under the reflections and rotations of a symmetric "
+    "object."
     reference: ClassVar[str] = (
-        "This project's own: the bilateral-symmetry reading of mirroring with foundation-model features; kin of "
-        "left-right comparison in medical imaging."
+        "This project's own: bilateral symmetry with foundation-model features; related to left-right comparison in "
+        "medical imaging."
     )
     blind_to: ClassVar[str] = (
-        "a defect that is as symmetric as the part or changes all of an image alike, and none at all where the part "
-        "is not symmetric and it abstains"
+        "a defect that is as symmetric as the object or changes the whole image equally; and any defect if the object "
+        "is not symmetric, where it abstains"
     )
 
     symmetries: tuple[Symmetry, ...] = Field(
         ("horizontal", "vertical", "half_turn"),
         min_length=1,
-        description="Symmetries that are tried: horizontal (left to right), vertical (top to bottom), half_turn, and "
-        "the rotations 3_fold to 6_fold.",
+        description="Symmetries to test: horizontal (left to right), vertical (top to bottom), half_turn, and the "
+        "rotations 3_fold to 6_fold.",
     )
     window: int = Field(1, ge=0, description="Partners up to this many patches off are searched (Chebyshev).")
     max_shift: float = Field(
@@ -104,19 +106,22 @@ class MirrorSymmetry(Scorer):
         "turn may lie half as far from the middle.",
     )
     max_tilt: float = Field(
-        10.0, ge=0, le=45, description="Greatest angle of a mirror axis off the upright or level, degrees; 0 for none."
+        10.0,
+        ge=0,
+        le=45,
+        description="Greatest angle of a mirror axis from the vertical or horizontal, degrees; 0 for none.",
     )
     gate: float = Field(
         0.2, gt=0, le=1, description="Asymmetry above which a symmetry is not used; 0 is perfect, 1 is chance."
     )
-    tie_break: bool = Field(True, description="Give more of the score to the odd side of an asymmetric pair.")
+    tie_break: bool = Field(True, description="Give more of the score to the more unusual side of an asymmetric pair.")
     layers: Layers = None
 
     @field_validator("symmetries")
     @classmethod
     def _once(cls, symmetries: tuple[Symmetry, ...]) -> tuple[Symmetry, ...]:
         if len(set(symmetries)) < len(symmetries):
-            raise ValueError("each symmetry may be named once")
+            raise ValueError("name each symmetry only once")
         return symmetries
 
     @property
@@ -125,12 +130,12 @@ class MirrorSymmetry(Scorer):
         return "zero-shot-single"
 
     def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images as they are and, under the name of the view, as each symmetry needs them."""
+        """The test images, and their transformed views for the symmetries by the name of the view."""
         views = [view for symmetry in self.symmetries for view in VIEWS_OF[symmetry]]
         return {"test": FeatureSet("test"), **{view: FeatureSet("test", view) for view in views}}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All pairs of patches of an image and each transformed image, at each tilt; once more for the tie-break."""
+        """Operations for all pairs of patches of an image and its transformed images, at each tilt, and for ties."""
         test = tokens["test"]
         aligned = (len(tokens) - 1) * (1 + len(tilts(self.max_tilt))) + self.tie_break
         pairs = float(test.images) * test.patches**2 * aligned
@@ -155,7 +160,7 @@ class MirrorSymmetry(Scorer):
             yield ImageScore(index, anomaly_map.cpu().numpy(), note)
 
     def _alignments(self, image: Image, views: Iterable[tuple[str, torch.Tensor]]) -> list[Alignment]:
-        """The transformed images of a symmetry, laid over the image; none where one of them does not pass the gate."""
+        """The aligned transformed images of a symmetry; none if one of them does not pass the gate."""
         alignments = []
         for view, tokens in views:
             alignment = aligned(image, view, tokens, self.max_shift, self.max_tilt)
@@ -165,12 +170,12 @@ class MirrorSymmetry(Scorer):
         return alignments
 
     def _scores(self, image: Image, rarity: torch.Tensor | None, alignments: Sequence[Alignment]) -> torch.Tensor:
-        """The least ``S_g`` with the tie-break, ``[row, column]``; infinite where a partner is missing."""
+        """The least ``S_g`` with the tie-break, ``[row, column]``; infinite if a partner is missing."""
         scores, missing = [], torch.zeros_like(alignments[0].valid)
         for alignment in alignments:
             residual = residuals(image, alignment, self.window)
             missing |= residual.isinf()
-            scores.append(residual if rarity is None else residual * _odd_side(rarity, alignment))
+            scores.append(residual if rarity is None else residual * _unusual_side(rarity, alignment))
         return torch.stack(scores).amin(dim=0).masked_fill(missing, torch.inf)
 
 
@@ -181,15 +186,15 @@ def _joint(reader: TokenSource, index: int, layers: Sequence[int], compute: Comp
 
 
 def _rarity(tokens: torch.Tensor, compute: Compute) -> torch.Tensor:
-    """``R``, float32 ``[row, column]``; alike for all patches of a grid too small to have a neighbour elsewhere."""
+    """``R``, float32 ``[row, column]``; equal for all patches of a grid too small for a neighbour elsewhere."""
     everywhere = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
     if fewest_candidates(everywhere, RARITY_EXCLUSION_RADIUS) < 1:
         return torch.ones_like(tokens[..., 0])
     return self_dissimilarity(tokens, 1, RARITY_EXCLUSION_RADIUS, compute)
 
 
-def _odd_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
-    """Share of its pair's difference that each patch answers for, ``[row, column]`` in [0, 1]."""
+def _unusual_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
+    """Share of its pair's difference that each patch gets, ``[row, column]`` in [0, 1]."""
     rows, columns = rarity.shape
     partner = at_partner(alignment.shown.round().long(), alignment.shift, 0)
     other = rarity[partner[..., 0].clamp(0, rows - 1), partner[..., 1].clamp(0, columns - 1)]
@@ -197,7 +202,7 @@ def _odd_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
 
 
 def _noted(symmetry: Symmetry, alignments: Sequence[Alignment]) -> str:
-    """The symmetry, and coarsely its tilt."""
+    """The symmetry and its coarse tilt, for the note."""
     tilt = max(abs(alignment.tilt) for alignment in alignments)
     most = NOTED_TILT * math.ceil(tilt / NOTED_TILT)
     return f"{symmetry} (tilted by up to {most} degrees)" if tilt else symmetry
@@ -207,7 +212,7 @@ def _least(scores: list[torch.Tensor]) -> torch.Tensor:
     """``S``, ``[row, column]``: the least of all symmetries; the median of the others where it is infinite for all.
 
     Args:
-        scores: ``[row, column]`` a symmetry, infinite where it says nothing.
+        scores: ``[row, column]`` for each symmetry, infinite where undefined.
     """
     least = torch.stack(scores).amin(dim=0)
     return torch.where(least.isinf(), least[least.isfinite()].median(), least)

@@ -1,4 +1,4 @@
-"""Mean and covariance of more vectors than memory holds, and of vectors that lie far from zero."""
+"""Streaming mean and covariance of many vectors, accurate also far from zero."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Moments:
         self._scatter = torch.zeros(channels, channels, dtype=torch.float64, device=self._device)
 
     def add(self, vectors: torch.Tensor) -> None:
-        """Take in vectors ``[vector, channel]`` of any float format."""
+        """Add vectors ``[vector, channel]`` of any float format."""
         for block in vectors.split(self._block):
             self._add(block.to(self._device, torch.float64))
 

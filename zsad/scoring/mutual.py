@@ -1,4 +1,4 @@
-"""Mutual scoring: a patch is odd if the other test images, unlabelled as they are, have nothing like it."""
+"""Mutual scoring: a patch is anomalous if the other unlabelled test images have nothing similar."""
 
 from __future__ import annotations
 
@@ -27,53 +27,52 @@ class Mutual(MutualScorer):
     1. local aggregation: ``f`` is the mean over the neighbourhood, normalised again;
     2. mutual scoring: ``a_p^i(j) = min over patches q of image j of |f_p^i - f_q^j|``, for each other image ``j``;
     3. ``S(p)``: the mean of the ``a_p^i(j)`` that lie in ``interval`` when they are sorted, as shares of the ``N - 1``
-       other images; bounds are rounded down as published, and at least one is taken (the published formula is
-       undefined for four images and fewer).
+       other images; bounds are rounded down as published, and at least one is averaged (the published formula is
+       undefined for four images or fewer).
 
-    ``S`` is averaged over layers and neighbourhoods. Step 3 rests on defects being rare: enough other images show the
-    same thing in good state.
+    ``S`` is averaged over layers and neighbourhoods. Step 3 assumes that defects are rare: enough other images show the
+    same region without a defect.
 
     4. Re-scoring: with ``W`` the cosines of the images' class tokens, the image scores become ``W_k s``, averaged over
        ``k`` in ``rescoring``, where ``W_k`` keeps the ``k`` greatest of each row (the image itself is one) and has rows
-       that sum to one. It is linear, so that the unit stays the maps' (the published min-max scaling of the scores
-       before it only shifts and stretches the result).
+       that sum to one. It is linear, so that the unit of the maps is kept (the published min-max scaling of the scores
+       before it only shifts and scales the result).
 
-    Departures from the authors' code, and what restores it:
+    Departures from the authors' code, and the options that restore it:
 
-    - ``aggregation: musc``. The code takes a layer norm over a whole feature map, channels and places together, and
-      averages *raw* tokens before they are normalised; its pooling of the neighbours to the width of a token is their
-      mean, channel by channel. ``unit`` averages directions, so that a long token does not count more than a short one.
-      Where tokens are of one length and of mean 0, both are the same. Rank correlation of the two maps of an image, on
-      average over 20 photographs of magnetic tiles: .9996 for EfficientNet-Lite0 (also as its maps come, lengths
-      deviating by 10 %), .957 for ``embedded``, whose tokens are of one length, but not of mean 0; .968 where tokens
-      of EfficientNet-Lite0 are given random lengths (log-normal, of deviation 1 in the logarithm).
-    - ``class_tokens: raw``. For CLIP the code takes the projected vector of the image, divided by its length, which is
+    - ``aggregation: musc``. The code takes a layer norm over a whole feature map, channels and positions together, and
+      averages *raw* tokens before they are normalised; its pooling of the neighbours is their mean, channel by channel.
+      ``unit`` averages directions, so that a long token does not count more than a short one. For tokens of equal
+      length and mean 0, both are the same. Rank correlation of the two maps of an image, on average over 20 photographs
+      of magnetic tiles: .9996 for EfficientNet-Lite0 (also for its raw maps, whose lengths vary by 10 %), .957 for
+      ``embedded``, whose tokens are of one length, but not of mean 0; .968 where tokens of EfficientNet-Lite0 get
+      random lengths (log-normal, of deviation 1 in the logarithm).
+    - ``class_tokens: raw``. For CLIP the code uses the projected vector of the image, divided by its length, which is
       ``unit`` (negative cosines aside); for DINO and DINOv2 the class token after the last LayerNorm as it is. Then a
-      long class token is nearest to many, and an image need not be among its own nearest. It is no matter of detail:
-      with mean tokens of the same photographs for class tokens, lengths deviating by 4 to 5 %, 40 to 60 % of the images
-      were not the nearest to themselves, and the image scores had a rank correlation of -.02 to .21 with those of
-      ``unit``.
-    - With ``batch``, images are re-scored by those of their batch, where the code takes all images of a category.
-    - Of four images and fewer at least one distance is averaged, where the code divides by zero.
+      long class token is nearest to many, and an image may not be its own nearest. This is not a detail: with mean
+      tokens of the same photographs as class tokens, whose lengths vary by 4 to 5 %, 40 to 60 % of the images were not
+      the nearest to themselves, and the image scores had a rank correlation of -.02 to .21 with those of ``unit``.
+    - With ``batch``, images are re-scored by those of their batch, where the code uses all images of a category.
+    - With four images or fewer at least one distance is averaged, where the code divides by zero.
 
-    ``batch`` splits large sets at random into parts that are scored by themselves: time and memory grow with the square
-    of a batch. ``online`` takes the images in a random order, as they would come from a line, and lets each see those
-    before it alone; the first has nothing to be compared with, and its map is zero with a note.
+    ``batch`` splits large sets at random into batches that are scored separately: time and memory grow with the square
+    of a batch. ``online`` processes the images in a random order, as from a production line, and compares each only
+    with those before it; the first has no image to compare with, and its map is zero with a note.
     """
 
     summary: ClassVar[str] = "A patch against each other test image of the unlabelled batch."
     reference: ClassVar[str] = "MuSc: Li et al., ICLR 2024, sections 3.1 to 3.3."
     blind_to: ClassVar[str] = (
-        "a defect that many of the other test images share, a texture that has grown weaker, or a sound part in a "
-        "wrong place, as positions are not compared"
+        "a defect that many of the other test images share, a weakened texture, or a normal component in a wrong "
+        "place, as positions are not compared"
     )
 
     online: bool = Field(
-        False, description="Whether an image sees those alone that came before it, in an order drawn with seed."
+        False, description="Whether an image is compared only with those before it, in a random order by seed."
     )
 
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, batch by batch, once all images of the batch are compared.
+        """Yield ``S`` of each image, batch by batch, after all images of the batch are compared.
 
         Raises:
             DataError: there is only one image.
@@ -107,7 +106,7 @@ class Mutual(MutualScorer):
                 yield ImageScore(index, scores[position].reshape(test.grid_sizes[index]), note)
 
     def batches(self, count: int) -> list[list[int]]:
-        """As for all mutual scoring; online, each batch in the order in which its images come."""
+        """See `MutualScorer.batches`; online, each batch in the order of arrival."""
         batches = super().batches(count)
         if not self.online:
             return batches
@@ -115,5 +114,5 @@ class Mutual(MutualScorer):
         return [generator.permutation(images).tolist() for images in batches]
 
     def visible(self, count: int) -> np.ndarray:
-        """Online, an image is re-scored by those before it."""
+        """See `MutualScorer.visible`; online, an image is re-scored only by those before it."""
         return np.tri(count, dtype=bool) if self.online else super().visible(count)

@@ -1,4 +1,4 @@
-"""What all kinds of mutual scoring share: parameters, batches, means of sorted distances, re-scoring of images."""
+"""Base class of mutual scoring: parameters, batches, means of sorted distances, re-scoring of images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ClassTokens = Literal["unit", "raw"]
 
 
 class MutualScorer(Scorer):
-    """Base of the methods that score the test images of a category against each other."""
+    """Base class of methods that score the test images of a category against each other."""
 
     interval: tuple[float, float] = Field(
         (0.0, 0.3),
@@ -37,8 +37,8 @@ class MutualScorer(Scorer):
     )
     aggregation: Aggregation = Field(
         "unit",
-        description="What is averaged over a neighbourhood: unit (directions of tokens) or musc (raw tokens of a "
-        "layer-normed map, as in MuSc's code).",
+        description="How tokens are averaged over a neighbourhood: unit (directions of tokens) or musc (raw tokens of "
+        "a layer-normed map, as in MuSc's code).",
     )
     distance: Distance = Field(
         "euclidean", description="Distance of two unit features; euclidean as published, or cosine (half its square)."
@@ -49,8 +49,8 @@ class MutualScorer(Scorer):
     )
     class_tokens: ClassTokens = Field(
         "unit",
-        description="By what images are near and weighed: unit (cosines of class tokens, negative ones as 0) or raw "
-        "(their products as they are, as MuSc's code has them for DINO).",
+        description="Similarity of images for re-scoring: unit (cosines of class tokens, negative ones as 0) or raw "
+        "(their raw products, as in MuSc's code for DINO).",
     )
     batch: int | None = Field(None, ge=2, description="Greatest number of images scored together; null for all.")
     seed: int = Field(0, ge=0, description="Seed of the split into batches.")
@@ -79,7 +79,7 @@ class MutualScorer(Scorer):
 
     @property
     def setting(self) -> str:
-        """The unlabelled test images together."""
+        """All unlabelled test images together."""
         return "zero-shot-batch"
 
     def feature_sets(self) -> dict[str, FeatureSet]:
@@ -87,7 +87,7 @@ class MutualScorer(Scorer):
         return {"test": FeatureSet("test")}
 
     def needs(self, *, scores_references: bool = False) -> Needs:
-        """Another image to be compared with."""
+        """Two images, to compare them with each other."""
         return Needs(test=FEWEST_COMPARED)
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
@@ -95,7 +95,7 @@ class MutualScorer(Scorer):
         return super().refusal(images) or _too_few(len(images["test"].image_ids))
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """One product for two images of a batch at each layer and neighbourhood, and a sort of each patch's row."""
+        """Operations for the pairs of images of a batch at each layer and neighbourhood, and for sorting."""
         test = tokens["test"]
         sides, patches = len(self.neighbourhoods), test.patches
         together = sum(len(batch) * (len(batch) - 1) for batch in self.batches(max(test.images, 2)))  # ordered pairs
@@ -103,13 +103,13 @@ class MutualScorer(Scorer):
         return super().operations(tokens) * sides + distances + SORTED * together * patches * test.layers * sides
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The table of distances ``[patch, image]`` of each image of a batch, and the batch's tokens of one layer."""
+        """Bytes of the distances ``[patch, image]`` of each image of a batch, and of its tokens of one layer."""
         test = tokens["test"]
         together = max(map(len, self.batches(max(test.images, 2))))
         return 4.0 * together * test.patches * (together + test.channels)
 
     def stages(self, test: TokenSource) -> list[Stage]:
-        """Every layer at every neighbourhood."""
+        """Every combination of layer and neighbourhood."""
         pairs = product(layer_indices(test, self.layers), self.neighbourhoods)
         return [Stage(layer, side, self.aggregation) for layer, side in pairs]
 
@@ -126,17 +126,17 @@ class MutualScorer(Scorer):
         return [sorted(part.tolist()) for part in np.array_split(order, parts)]
 
     def meter(self, test: TokenSource, stages: int) -> tuple[Meter, list[float]]:
-        """A meter for all distances, and how much of its work is a stage of each batch: pairs of patches."""
+        """A progress meter, and the work of each batch for one layer and neighbourhood, in pairs of patches."""
         patches = test.grid_sizes.prod(axis=1)
         work = [float(patches[images].sum()) ** 2 for images in self.batches(len(test))]
         return Meter("comparing patches", stages * sum(work)), work
 
     def visible(self, count: int) -> np.ndarray:
-        """Which images of a batch an image may see, bool ``[image, other image]``; itself is among them."""
+        """The images of a batch that each image is compared with, bool ``[image, other image]``, including itself."""
         return np.ones((count, count), dtype=bool)
 
     def rescored(self, image_scores: np.ndarray, features: Mapping[str, TokenSource]) -> np.ndarray:
-        """Image scores averaged over the images nearest by class token of the last layer, within each batch."""
+        """Average image scores over the nearest images by class token of the last layer, within each batch."""
         test = features["test"]
         cls_tokens = test.cls_tokens()[:, layer_indices(test, self.layers)[-1]]
         rescored = image_scores.copy()
@@ -148,7 +148,7 @@ class MutualScorer(Scorer):
 
 
 def adding(meter: Meter, share: float) -> Callable[[float], None]:
-    """What adds to a meter a share of what it is given."""
+    """A function that adds a share of its argument to a meter."""
     return lambda work: meter.add(work * share)
 
 
@@ -156,13 +156,13 @@ def _too_few(images: int) -> str:
     if images >= FEWEST_COMPARED:
         return ""
     return (
-        f"mutual scoring needs at least {FEWEST_COMPARED} test images, and there is {images}; add some or use another "
+        f"mutual scoring needs at least {FEWEST_COMPARED} test images, but there is {images}; add some or use another "
         "method"
     )
 
 
 def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> torch.Tensor:
-    """Mean of each row's sorted values from one share of them to another: ``[row]``, 0 where there are none.
+    """Mean of each row's sorted values from one share of them to another: ``[row]``, 0 if there are none.
 
     Args:
         distances: ``[row, other image]``.
@@ -177,7 +177,7 @@ def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> tor
 
 
 def cosines(cls_tokens: np.ndarray) -> np.ndarray:
-    """Of class tokens ``[image, channel]``, in ``[0, 1]``: float64 ``[image, image]``, each image being its nearest."""
+    """Cosines of class tokens ``[image, channel]``, in ``[0, 1]``: float64 ``[image, image]``, largest with itself."""
     unit = cls_tokens / np.maximum(np.linalg.norm(cls_tokens, axis=1, keepdims=True), 1e-12)
     similar: np.ndarray = np.clip(unit @ unit.T, 0, None).astype(np.float64)
     np.fill_diagonal(similar, 1)
@@ -197,14 +197,13 @@ SIMILARITIES: dict[ClassTokens, Callable[[np.ndarray], np.ndarray]] = {"unit": c
 def rescored_by_neighbours(
     scores: np.ndarray, similar: np.ndarray, numbers: Sequence[int], visible: np.ndarray
 ) -> np.ndarray:
-    """Scores averaged over the most similar images: MuSc, section 3.3.
+    """Average scores over the most similar images: MuSc, section 3.3.
 
     Args:
         scores: float64 ``[image]``.
-        similar: float64 ``[image, other image]``, the weights too; where those of an image add up to 0, it keeps its
-            score.
-        numbers: of neighbours, the image itself included; the results for each are averaged.
-        visible: bool ``[image, other image]``, what an image may see; itself always.
+        similar: float64 ``[image, other image]``, also the weights; an image whose weights add up to 0 keeps its score.
+        numbers: numbers of neighbours, including the image itself; the results for each are averaged.
+        visible: bool ``[image, other image]``, images that may be used; always including the image itself.
     """
     if not numbers:
         return scores

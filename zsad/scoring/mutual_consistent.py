@@ -1,4 +1,4 @@
-"""Mutual scoring for batches in which a defect repeats: copies of it do not vouch for each other."""
+"""Mutual scoring for batches in which a defect repeats: copies of a defect are not counted as normal neighbours."""
 
 from __future__ import annotations
 
@@ -19,54 +19,56 @@ from zsad.scoring.token_source import TokenSource
 
 SHARED_PATTERN = "shares a repeated pattern with other images"
 LEAST_DISTANCE = 0.01  # euclidean, of unit vectors; features rounded to 16 bits differ by less where they are equal
-LEAST_LINKS = 1  # in each direction, a layer and neighbourhood on average, that make two images a pair
-ASIDE_SHARE = 0.25  # of the memory, for what is put aside
+LEAST_LINKS = 1  # in each direction, on average over layers and neighbourhoods, for two images to be a pair
+ASIDE_SHARE = 0.25  # of the memory, for stored rows
 
 
 class MutualConsistent(MutualScorer):
     """Mutual scoring that leaves out of a patch's neighbours those that repeat its anomaly.
 
-    `Mutual` scores a patch by its nearest other images, so that a defect which looks the same in many images is normal
-    to it. With ``a_p^i(j)`` the distance of patch ``p`` of image ``i`` to image ``j``, and ``d_1 <= ... <= d_{N-1}``
-    these distances sorted, two things tell such a defect apart:
+    `Mutual` scores a patch by its nearest other images, so that a defect which looks the same in many images appears
+    normal. With ``a_p^i(j)`` the distance of patch ``p`` of image ``i`` to image ``j``, and ``d_1 <= ... <= d_{N-1}``
+    these distances sorted, two properties identify such a defect:
 
     1. *neighbour burnout*: the distances of a normal patch grow slowly and steadily (*similarity scaling*:
-       ``ln(d_{i+1} / d_i) ~ Exp(alpha i)``); those of a repeated anomaly jump once the copies are used up.
+       ``ln(d_{i+1} / d_i) ~ Exp(alpha i)``); those of a repeated anomaly jump after the copies.
        `zsad.scoring.consistency.suspicious_links` tests for the jump, and links ``p`` to the images before it;
     2. *a graph of images*: ``w_ij`` is the number of suspicious links from image ``i`` to ``j`` or from ``j`` to ``i``,
-       whichever is less, since copies vouch for each other; the mean over layers and neighbourhoods. Images with
-       ``w_ij >= 1`` are a pair.
+       whichever is less, since copies are neighbours of each other; the mean over layers and neighbourhoods. Images
+       with ``w_ij >= 1`` are a pair.
 
     ``S(p)`` is then as in `Mutual`, but without the images that ``p`` links to and its own image is paired with: fewer
-    than half, as a pattern that most images show is normal. All other patches keep the very score of `Mutual`; so do
-    all where nothing repeats, and in batches of fewer than five images (of a dozen, only plain repetition is found).
+    than half, as a pattern of most images is normal. All other patches keep exactly the score of `Mutual`; so do all
+    patches if nothing repeats, and in batches of fewer than five images (with a dozen, only clear repetition is found).
 
-    The method is this project's reading of CoDeGraph, whose code and parameters are not public. Departures: the
-    distances are first divided by their median over the image's patches, so that images which are alike as wholes (two
-    photographs of one part, two states of light) do not count, nor do anomalies that fill more than half of an image;
-    the endurance ratio ``d_i / d_omega`` became a test of one jump among all up to the rank ``omega``, whose only
-    parameter is the rate of false alarms; the pairs take the place of Leiden's communities, which depend on the order
-    of the images and put an image with two patterns into one of them; and only patches with links lose neighbours.
+    The method is this project's interpretation of CoDeGraph, whose code and parameters are not public. Departures: the
+    distances are first divided by their median over the image's patches, so that images which are similar as a whole
+    (two photographs of one object, two states of lighting) do not count, nor do anomalies that fill more than half of
+    an image; the endurance ratio ``d_i / d_omega`` is replaced by a test of one jump among all up to the rank
+    ``omega``, whose only parameter is the rate of false alarms; pairs replace Leiden's communities, which depend on the
+    order of the images and put an image with two patterns into one of them; and only patches with links lose
+    neighbours.
 
-    Rows of the table that have links are put aside, in a temporary file where they outgrow a quarter of the memory.
+    Rows of the table that have links are stored, in a temporary file if they exceed a quarter of the memory.
     """
 
-    summary: ClassVar[str] = "A patch against each other test image, but for those that repeat the same oddity."
-    reference: ClassVar[str] = "After CoDeGraph: Le-Gia and Ahn, TMLR 2025 (its idea, in this project's reading)."
+    summary: ClassVar[str] = "A patch against each other test image, except those that repeat the same anomaly."
+    reference: ClassVar[str] = "After CoDeGraph: Le-Gia and Ahn, TMLR 2025 (its idea, as interpreted by this project)."
     blind_to: ClassVar[str] = (
-        "a defect that half of the test images share, a texture that has grown weaker, or a sound part in a wrong "
-        "place, as positions are not compared"
+        "a defect that half of the test images share, a weakened texture, or a normal component in a wrong place, as "
+        "positions are not compared"
     )
 
     false_alarms: float = Field(
         0.1,
         gt=0,
         le=1,
-        description="Patches of a good image that pass for a repeated pattern by chance, on average; more finds more.",
+        description="Average number of patches of a normal image that count as a repeated pattern by chance; a higher "
+        "value finds more.",
     )
 
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, batch by batch, once all images of the batch are compared.
+        """Yield ``S`` of each image, batch by batch, after all images of the batch are compared.
 
         Raises:
             DataError: there is only one image.
@@ -111,7 +113,7 @@ class MutualConsistent(MutualScorer):
             yield ImageScore(index, scores[position].reshape(test.grid_sizes[index]), note)
 
     def _rise(self, distances: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-        """What leaving images out adds to the score of a patch: float64 ``[patch]``, 0 where none is left out."""
+        """The increase of the score of a patch by leaving images out: float64 ``[patch]``, 0 if none is left out."""
         nothing = np.zeros_like(left_out)
         rest = mean_of_the_rest(distances, left_out, self.interval)
         rise: np.ndarray = rest - mean_of_the_rest(distances, nothing, self.interval)
@@ -130,7 +132,7 @@ class Suspects(NamedTuple):
     """The patches of one image, in one layer and neighbourhood, that have suspicious links.
 
     Attributes:
-        position: which of the images of the batch.
+        position: position of the image in the batch.
         patches: ``[suspect]``, positions on the grid, counted row by row.
         distances: float32 ``[suspect, other image]``.
         links: bool ``[suspect, other image]``.
@@ -148,6 +150,6 @@ class Suspects(NamedTuple):
 
     @classmethod
     def load(cls, file: IO[bytes]) -> Self:
-        """Read what was appended, in the same order."""
+        """Read the next appended rows, in the same order."""
         position, *arrays = (np.load(file) for _ in cls._fields)
         return cls(int(position), *arrays)

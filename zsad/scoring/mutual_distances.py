@@ -1,13 +1,15 @@
-"""The distances of every patch to each other image of a batch: what all kinds of mutual scoring are made from."""
+"""The distances of every patch to each other image of a batch, the basis of all mutual scoring."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import accumulate, groupby, pairwise
 from typing import Literal, NamedTuple
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
+from zsad.scoring.side_by_side import ONE_BY_ONE, SideBySide, libraries_in_one_thread
 from zsad.scoring.similarity import Metric, euclidean
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import image_tokens, normalise
@@ -23,8 +25,8 @@ class Stage(NamedTuple):
     Attributes:
         layer: position of the layer in the feature file.
         side: side of the square of patches that features are averaged over; 1 for the patches themselves.
-        aggregation: of what the features are averaged: ``"unit"`` vectors or, as in MuSc's code, raw ones of a
-            normalised map; see `unit_means` and `musc_means`.
+        aggregation: vectors that are averaged: ``"unit"`` vectors or, as in MuSc's code, raw ones of a normalised map;
+            see `unit_means` and `musc_means`.
     """
 
     layer: int
@@ -36,9 +38,9 @@ class Rows(NamedTuple):
     """The distances of one image's patches.
 
     Attributes:
-        position: which of the images of the batch.
-        distances: float32 ``[patch, image of the batch]``; infinite for the image itself, and for images that it may
-            not see.
+        position: position of the image in the batch.
+        distances: float32 ``[patch, image of the batch]``; infinite for the image itself, and for images that it is not
+            compared with.
     """
 
     position: int
@@ -58,12 +60,12 @@ def distance_rows(
     """Yield ``a_p(j) = min over patches q of image j of |f_p - f_q|`` for every image of a batch, in order.
 
     One matrix product serves both images of a pair. The table of a group of images is in memory until the group is
-    done; only where the memory holds less than the whole batch do pairs of different groups take two products.
+    done; only if the memory holds less than the whole batch, pairs of different groups need two products.
 
     Args:
         images: positions in the feature file, at least two.
-        earlier_only: an image sees those alone that come before it in ``images``.
-        advance: is told each share of the distances, of 1 in all, that has been computed.
+        earlier_only: compare an image only with those before it in ``images``.
+        advance: called with each computed share of the distances, 1 in total.
     """
     patches = reader.grid_sizes.prod(axis=1)[list(images)].tolist()
     tokens = _Tokens(reader, images, stage, compute)
@@ -72,32 +74,39 @@ def distance_rows(
     distances = _distances(patches, groups, earlier_only=earlier_only)
     for group in groups:
         tables = {i: torch.full((len(images), patches[i]), torch.inf, device=compute.device) for i in group}
-        for block in blocks:
-            for computed in _fill(tables, block, patches, tokens, earlier_only=earlier_only):
-                advance(computed / distances)
+        with libraries_in_one_thread() if tokens.metric.is_by_numpy else nullcontext(ONE_BY_ONE) as side_by_side:
+            for block in blocks:
+                for computed in _fill(tables, block, patches, tokens, side_by_side, earlier_only=earlier_only):
+                    advance(computed / distances)
         for position, h in tables.items():
             yield Rows(position, (euclidean(h) if distance == "euclidean" else h).T.contiguous())
 
 
 def _distances(patches: Sequence[int], groups: Sequence[range], *, earlier_only: bool) -> int:
-    """How many pairs of patches are compared: those of two images once, or for the table of either group."""
+    """How many pairs of patches are compared: those of two images once, or once for the table of each group."""
     twice = 0 if earlier_only else _pairs([sum(patches[i] for i in group) for group in groups])
     return _pairs(patches) + twice
 
 
 def _pairs(counts: Sequence[int]) -> int:
-    """Pairs of things of different sets, from the sets' sizes."""
+    """Number of pairs of members of different sets, from the sizes of the sets."""
     return (sum(counts) ** 2 - sum(count**2 for count in counts)) // 2
 
 
 def _fill(
-    tables: dict[int, torch.Tensor], block: range, patches: Sequence[int], tokens: _Tokens, *, earlier_only: bool
+    tables: dict[int, torch.Tensor],
+    block: range,
+    patches: Sequence[int],
+    tokens: _Tokens,
+    side_by_side: SideBySide,
+    *,
+    earlier_only: bool,
 ) -> Iterator[int]:
-    """Enter the distances between a block of images and all that come after each of them, where a table is for them.
+    """Fill in the distances between a block of images and all later images, for those with a table.
 
-    Tables are ``[image of the batch, patch]``, so that what a product gives lies together.
+    Tables are ``[image of the batch, patch]``, so that the result of a product is contiguous.
 
-    The block is in memory; the others are read one by one. Yields how many pairs of patches each has been compared in.
+    The block is in memory; the others are read one by one. Yields the number of compared pairs of patches of each.
     """
     start = block[0]
     queries: torch.Tensor | None = None
@@ -112,9 +121,9 @@ def _fill(
         else:
             points = tokens.points(j)
         for _, alike in groupby(wanted, key=patches.__getitem__):
-            some = list(alike)  # one after another, as those are that have a table, or come before j
+            some = list(alike)  # consecutive, like those that have a table or come before j
             rows = queries[places[some[0] - start] : places[some[-1] - start + 1]]
-            of_some, of_j = tokens.metric.nearest_both_ways(rows, points, len(some))
+            of_some, of_j = tokens.metric.nearest_both_ways(rows, points, len(some), side_by_side)
             if not earlier_only:
                 for i, of_i in zip(some, of_some, strict=True):
                     if i in tables:
@@ -157,8 +166,9 @@ def unit_means(tokens: torch.Tensor, side: int) -> torch.Tensor:
 def musc_means(tokens: torch.Tensor, side: int) -> torch.Tensor:
     """Tokens ``[row, column, channel]`` as MuSc's code aggregates them: unit vectors of the same shape.
 
-    Its layer norm over the whole map, all channels and places together, takes one number off every value and divides
-    by another. The division changes no direction, and is left out; the mean of raw tokens is normalised at the end.
+    Its layer norm over the whole map, all channels and places together, subtracts one number from every value and
+    divides by another. The division does not change directions and is left out; the mean of raw tokens is normalised at
+    the end.
     """
     centred = tokens - tokens.mean()
     return normalise(centred if side == 1 else _means(centred, side))
@@ -170,14 +180,14 @@ AGGREGATIONS: dict[Aggregation, Callable[[torch.Tensor, int], torch.Tensor]] = {
 def _means(tokens: torch.Tensor, side: int) -> torch.Tensor:
     """Means over ``side x side`` patches.
 
-    At the border fewer patches are averaged: the zeros beyond it shorten the mean and do not turn it.
+    At the border fewer patches are averaged: the zeros beyond it shorten the mean and do not change its direction.
     """
     pooled = torch.nn.functional.avg_pool2d(tokens.permute(2, 0, 1)[None], side, stride=1, padding=side // 2)
     return pooled[0].permute(1, 2, 0)
 
 
 def _runs(count: int, size: int) -> list[range]:
-    """``range(count)`` in as few and as even runs as have at most ``size`` members."""
+    """``range(count)`` in the fewest and most even runs of at most ``size`` members."""
     number = -(-count // size)
     bounds = [count * index // number for index in range(number + 1)]
     return [range(start, end) for start, end in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""The patch of some references that is nearest to each patch of an image, and not its distance alone."""
+"""Search for the reference patch that is nearest to each patch of an image, not only its distance."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zsad.scoring.similarity import Metric
 from zsad.scoring.token_source import PatchSource
 from zsad.scoring.tokens import normalise, unit_tokens
 
-FOUND_SHARE = 0.25  # of the memory, for the images that are compared together
+FOUND_SHARE = 0.25  # of the memory, for the images compared together
 
 
 class Nearest(NamedTuple):
-    """Where the nearest patches of an image lie.
+    """Positions of the nearest patches of an image.
 
     Attributes:
         images: positions among the source's images, int64 ``[layer, patch]``.
-        places: of the patch in that image, row by row, int64 ``[layer, patch]``.
+        places: positions of the patch in that image, row by row, int64 ``[layer, patch]``.
     """
 
     images: torch.Tensor
@@ -28,15 +28,15 @@ class Nearest(NamedTuple):
 
 
 class NearestPatches:
-    """The patches of reference images, to be asked which of them is nearest.
+    """The patches of reference images, for nearest-neighbour search.
 
-    Of patches that are as near, that of the first image counts. What fits half of the memory is kept as operands;
-    other images are read anew for each group of images that is compared with them. All is computed in float32 whatever
-    the number format: what a training makes of neighbours would not survive another choice among like ones.
+    Of equally near patches, the one of the first image is used. Operands that fit half of the memory are kept; other
+    images are read again for each group of images that is compared with them. All computations are in float32, whatever
+    the number format: a training would give other results with another choice among similar neighbours.
 
     Args:
         source: the references.
-        indices: which of its images.
+        indices: positions of its images.
         layers: positions of the layers.
     """
 
@@ -48,29 +48,29 @@ class NearestPatches:
         self._metrics = [Metric(compute, centre) for centre in centres]
         self._kept: dict[int, list[torch.Tensor]] = {}
         bytes_a_patch = self._metrics[0].point_bytes * len(self._layers)
-        self._free = int(compute.memory * BANK_SHARE) // bytes_a_patch  # patches that may still be kept
+        self._free = int(compute.memory * BANK_SHARE) // bytes_a_patch  # patches that can still be kept
 
     def together(self, patches: int) -> int:
-        """How many images of so many patches are best compared at once: one, unless the references do not fit."""
+        """How many images of so many patches to compare at once: one, unless the references do not fit the memory."""
         total = sum(int(self._source.grid_sizes[index].prod()) for index in self.indices)
         if total <= self._free + sum(len(points[0]) for points in self._kept.values()):
             return 1
         return self._compute.count(2 * self._metrics[0].point_bytes * len(self._layers) * patches, FOUND_SHARE)
 
     def find(self, images: Sequence[torch.Tensor], without: Sequence[Collection[int]] | None = None) -> list[Nearest]:
-        """Where the nearest patches of images lie.
+        """Find the positions of the nearest patches of images.
 
         Args:
-            images: unit tokens ``[layer, row, column, channel]`` of the layers that were named, one tensor an image.
-            without: of each image, positions of those of the source that do not count; None for no such.
+            images: unit tokens ``[layer, row, column, channel]`` of the selected layers, one tensor for each image.
+            without: for each image, positions of source images to leave out; None for none.
 
         Raises:
-            ValueError: nothing is left to compare an image with.
+            ValueError: no reference is left to compare an image with.
         """
         left_out = without or [()] * len(images)
         if any(set(self.indices) <= set(some) for some in left_out):
             raise ValueError("no reference is left to compare an image with")
-        # float32 [layer, patch] and the places there, of each image
+        # float32 [layer, patch] and positions, for each image
         best = [image.new_full((len(image), image[0, ..., 0].numel()), torch.inf) for image in images]
         found = [Nearest(*(torch.zeros(each.shape, dtype=torch.int64, device=each.device),) * 2) for each in best]
         queries = [
@@ -95,7 +95,7 @@ class NearestPatches:
         """The nearest patches themselves, unit vectors float32 ``[patch, channel]``.
 
         Args:
-            layer: which of the layers that were named, counted from 0.
+            layer: which of the selected layers, counted from 0.
         """
         images, places = nearest.images[layer], nearest.places[layer]
         metric = self._metrics[layer]
@@ -106,7 +106,7 @@ class NearestPatches:
         return tokens
 
     def _points(self, index: int) -> list[torch.Tensor]:
-        """Right operands of one image, a tensor ``[patch, width]`` a layer; kept as long as there is room."""
+        """Right operands of one image, a tensor ``[patch, width]`` for each layer; kept while there is memory."""
         if index not in self._kept:
             unit = unit_tokens(self._source, index, self._layers, self._compute.device)
             points = [metric.points(tokens) for metric, tokens in zip(self._metrics, unit, strict=True)]

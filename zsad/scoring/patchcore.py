@@ -1,4 +1,4 @@
-"""PatchCore: a patch is odd if none of a few patches that stand for all good ones looks like it."""
+"""PatchCore: a patch is anomalous if none of a few patches that represent all normal ones is similar to it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """The patches that stand for all.
+    """The coreset: patches that represent all.
 
     Attributes:
-        coreset: them, as vectors in a unit of their own.
-        unit: in units of the tokens.
+        coreset: the patches, as vectors in their own unit.
+        unit: that unit, in units of the tokens.
     """
 
     coreset: Coreset
@@ -37,43 +37,43 @@ class Chosen(NamedTuple):
 
 
 class PatchCore(ReferenceScorer):
-    """Score each patch by its Euclidean distance to the nearest of a few patches that cover all good ones.
+    """Score each patch by its Euclidean distance to the nearest of a few patches that cover all normal ones.
 
-    With ``f_p`` the tokens of a patch as they are (not unit vectors), the layers side by side, and ``M`` a coreset of
-    those of all references, a share ``coreset`` of them chosen by greedy farthest-point selection,
+    With ``f_p`` the raw tokens of a patch (not unit vectors), the layers side by side, and ``M`` a coreset of those of
+    all references, a share ``coreset`` of them chosen by greedy farthest-point selection,
 
         ``S(p) = min over m in M of |f_p - m|``.
 
     The image score is that of the patch ``q`` with the greatest ``S`` and its nearest ``m*``, times a weight that is
     small where ``m*`` is itself far from the rest of ``M`` (equation 7 of the paper): with ``N`` the ``neighbours``
-    vectors of ``M`` nearest to ``m*``, itself among them, or all if ``M`` has fewer,
+    vectors of ``M`` nearest to ``m*``, including itself, or all if ``M`` has fewer,
 
         ``s = (1 - exp |f_q - m*| / sum over m in N of exp |f_q - m|) S(q)``.
 
-    It is computed in float64 with the greatest distance taken out of all exponents. Where ``N`` has one vector, the
-    weight would be 0 for every image, and ``s = S(q)``. It depends on the unit of the tokens: where distances
-    are much below 1, the weight is ``1 - 1 / N`` for every image.
+    It is computed in float64 with the greatest distance subtracted in all exponents. Where ``N`` has one vector, the
+    weight would be 0 for every image, and ``s = S(q)``. It depends on the unit of the tokens: where distances are much
+    below 1, the weight is ``1 - 1 / N`` for every image.
 
-    The authors' code, by which their published figures were made, departs from their paper, and has its own names here:
+    The authors' code, which made their published figures, departs from their paper; these options follow the code:
 
     * ``image_score: max``: ``s = S(q)``. On 41 photographs of magnetic tiles (`embedded`, whose tokens are unit
-      vectors, 8 references) the weight is 0.895 to 0.906, and the ranks of either correlate by .9995.
-    * ``distance: squared``: ``S`` is squared, which changes a map only once it is smoothed or enlarged.
-      There, enlarged 8 times and smoothed with sigma 4, the ranks of pixels correlate by .9988.
-    * ``selection: approximate``: see `approximate_coreset`. There, with 16 references, image scores by either selection
-      have a rank correlation of .94 and patches of .54: the same as with two seeds of it (.94 and .53).
+      vectors, 8 references) the weight is 0.895 to 0.906, and the ranks with and without it correlate by .9995.
+    * ``distance: squared``: ``S`` is squared, which changes a map only if it is smoothed or enlarged. On the same
+      images, enlarged 8 times and smoothed with sigma 4, the ranks of pixels correlate by .9988.
+    * ``selection: approximate``: see `approximate_coreset`. On the same images, with 16 references, image scores of the
+    two selections
+      have a rank correlation of .94 and patches of .54: about the same as two seeds of it (.94 and .53).
 
-    The code rounds the size of the coreset down, here it is rounded up: one vector more. It chooses from all patches at
-    once; here too, if they fit half of ``scoring.memory_mb``, and otherwise piece by piece (209 images of 28 x 28
-    patches with 1024 channels take 680 MB, and so ``memory_mb: 1400``). Maps are smoothed (sigma 4
-    pixels) by the evaluation.
+    The code rounds the size of the coreset down, here it is rounded up: one more vector. It chooses from all patches at
+    once; so does this method if they fit half of ``scoring.memory_mb``, and otherwise piece by piece (209 images of 28
+    x 28 patches with 1024 channels take 680 MB, and so ``memory_mb: 1400``). Maps are smoothed (sigma 4 pixels) by the
+    evaluation.
     """
 
-    summary: ClassVar[str] = "A patch against a coreset of good patches by Euclidean distance."
+    summary: ClassVar[str] = "A patch against a coreset of normal patches by Euclidean distance."
     reference: ClassVar[str] = "PatchCore: Roth et al., CVPR 2022, sections 3.1 to 3.3."
     blind_to: ClassVar[str] = (
-        "what has its like in the references: a sound part that is missing or in a wrong place, or a texture that has "
-        "grown weaker"
+        "what is similar to the references: a component that is missing or in a wrong place, or a weakened texture"
     )
 
     shots: Shots = "all"
@@ -85,7 +85,7 @@ class PatchCore(ReferenceScorer):
         description="How the coreset is chosen: greedy, exactly, or approximate, by a random projection to 128 "
         "channels as in the authors' code.",
     )
-    selection_seed: int = Field(0, ge=0, description="Seed of what approximate selection draws at random.")
+    selection_seed: int = Field(0, ge=0, description="Random seed of the approximate selection.")
     distance: Literal["euclidean", "squared"] = Field(
         "euclidean", description="Distance of two patches: euclidean (paper) or its square (authors' code)."
     )
@@ -93,7 +93,9 @@ class PatchCore(ReferenceScorer):
         "reweighted", description="Image score: reweighted (paper, equation 7) or max of the map (authors' code)."
     )
     neighbours: int = Field(
-        9, ge=1, description="Vectors of the coreset, nearest to the nearest of a patch, that re-weight its score."
+        9,
+        ge=1,
+        description="Number of coreset vectors, nearest to the nearest one of a patch, that re-weight its score.",
     )
     layers: Layers = Field(
         None, description="Layers of the backbone to set side by side; null for all that were extracted."
@@ -101,13 +103,13 @@ class PatchCore(ReferenceScorer):
 
     @property
     def own_image_scores(self) -> bool:
-        """It scores images itself, whatever ``image_score`` of the configuration says of maps."""
+        """True: it computes image scores itself, whatever ``image_score`` of the configuration."""
         return True
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All pairs of patches of the references and the coreset, to choose it, and of patches of test images and it.
+        """Operations for all pairs of the coreset with reference patches, to choose it, and with test patches.
 
-        With one patch of each test image, the coreset is compared once more.
+        One patch of each test image is compared with the coreset once more.
         """
         test, references = tokens["test"], tokens["references"]
         width = test.layers * test.channels
@@ -119,7 +121,7 @@ class PatchCore(ReferenceScorer):
         return super().operations(tokens) + choice + pair_operations(queries * kept, width)
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All patches of the references, or as many as a coreset is chosen from at a time."""
+        """Bytes of all patches of the references, or of those from which a coreset is chosen at a time."""
         return 4.0 * tokens["references"].values
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Chosen:
@@ -128,7 +130,7 @@ class PatchCore(ReferenceScorer):
         return Chosen(Coreset.of(bank, self.coreset, self._choose), bank.unit)
 
     def _choose(self, points: torch.Tensor, count: int, metric: Metric) -> torch.Tensor:
-        """Positions of the vectors that are kept."""
+        """Positions of the vectors in the coreset."""
         if count == len(points):
             return torch.arange(count, device=points.device)
         select: Selection = greedy_coreset
@@ -138,7 +140,7 @@ class PatchCore(ReferenceScorer):
         return chosen
 
     def store(self, model: Chosen, writer: FittedWriter) -> None:
-        """Keep the coreset and its unit."""
+        """Store the coreset and its unit."""
         writer.write("unit", np.array([model.unit]))
         model.coreset.store(writer)
 
@@ -164,18 +166,20 @@ class PatchCore(ReferenceScorer):
             some = compute.count(3 * 8 * metric.channels)
             pairs = zip(patches.split(some), places.split(some), strict=True)
             distances = torch.cat([_distances(those, points[there], metric) for those, there in pairs])
-            odd = int(distances.argmax())
+            highest = int(distances.argmax())
             weight = 1.0
             if self.image_score == "reweighted":
-                weight = _weight(patches[odd : odd + 1], points, int(places[odd]), self.neighbours, metric, model.unit)
+                weight = _weight(
+                    patches[highest : highest + 1], points, int(places[highest]), self.neighbours, metric, model.unit
+                )
             power = 2 if self.distance == "squared" else 1
             scores = (distances * model.unit) ** power
             anomaly_map = scores.reshape(tokens.shape[:2]).float().cpu().numpy()
-            yield ImageScore(index, anomaly_map, image_score=weight * float(scores[odd]))
+            yield ImageScore(index, anomaly_map, image_score=weight * float(scores[highest]))
 
 
 def _distances(points: torch.Tensor, others: torch.Tensor, metric: Metric) -> torch.Tensor:
-    """Euclidean distances of right operands, pair by pair or of one to all, from differences, which lose no digits.
+    """Euclidean distances of right operands, pair by pair or of one to all, from differences, which keep all digits.
 
     Returns:
         float64 ``[pair]``.
@@ -192,15 +196,15 @@ def _weight(
 
     Args:
         patch: right operand of the patch, ``[1, width]``.
-        points: those of the coreset.
-        nearest: which of them is the nearest to the patch.
-        neighbours: how many of the nearest to that one count.
+        points: right operands of the coreset.
+        nearest: position of the one nearest to the patch.
+        neighbours: number of vectors nearest to that one.
         unit: of lengths.
     """
     if min(neighbours, len(points)) == 1:
         return 1.0
     apart = metric.product(metric.queries(points[nearest : nearest + 1]), points)[0].float()
-    apart[nearest] = -torch.inf  # before its equals
+    apart[nearest] = -torch.inf  # before equal vectors
     near = apart.topk(min(neighbours, len(points)), largest=False).indices
     exponents = _distances(patch, points[near], metric) * unit
     shares = torch.softmax(exponents, dim=0)

@@ -1,4 +1,4 @@
-"""Prompt memory: tokens of labelled images of another data set vote on what is anomalous; nothing is trained."""
+"""Prompt memory: tokens of labelled images of another data set vote on each patch and image; no training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, summarise_training_images
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
     from zsad.scoring.token_source import TokenSource
 
-HIGHEST = 0.01  # share of a map's patches that the image score looks at
-PATCH_BYTES = 24.0  # of what is known of a patch before it is drawn
+HIGHEST = 0.01  # share of a map's patches that the image score averages
+PATCH_BYTES = 24.0  # of the data of a patch before sampling
 VOTES_SHARE = 0.25  # of the memory, for a block of votes
 
 
 class Memory(NamedTuple):
-    """What votes, in each layer.
+    """The entries that vote, in each layer.
 
     Attributes:
         keys: unit vectors, float32 ``[layer, entry, channel]``.
-        weights: ``[entry, 2]``, how much each says for normal and for anomalous; either sums to one.
+        weights: ``[entry, 2]``, vote of each for normal and for anomalous; each column sums to one.
     """
 
     keys: torch.Tensor
@@ -42,79 +42,79 @@ class Memory(NamedTuple):
 class PromptMemory(LabelledImagesScorer):
     """Score patches, and the image as a whole, by a vote of labelled tokens of another data set (MRAD-TF).
 
-    The memory has keys ``k_i``, unit class tokens of the data set's images, and values ``y_i``, 1 of an anomalous
-    image and 0 of a normal one. A class token ``v`` of a test image has the score
+    The memory has keys ``k_i``, unit class tokens of the data set's images, and values ``y_i``, 1 for an anomalous
+    image and 0 for a normal one. A class token ``v`` of a test image has the score
 
         ``p(v) = sum_i e_i y_i / n_1 / (sum_i e_i y_i / n_1 + sum_i e_i (1 - y_i) / n_0)``, with
         ``e_i = exp(cos(v, k_i) / temperature)``, ``n_1 = sum_i y_i`` and ``n_0 = sum_i (1 - y_i)``,
 
-    averaged over the layers. Patch tokens are scored likewise by a memory of their own. Of each image it has as keys
-    the mean of its anomalous patches and the mean of its others (``keys: regions``, as the authors' code), or patches
-    themselves with the share of their pixels that is anomalous as values (``keys: patches``). The image score is
-    ``image_weight`` of the vote on the class token, and for the rest the mean of the highest 1 % of the map.
+    averaged over the layers. Patch tokens are scored likewise by their own memory. For each image its keys are the mean
+    of the anomalous patches and the mean of the others (``keys: regions``, as the authors' code), or single patches
+    with the anomalous share of their pixels as values (``keys: patches``). The image score is the weighted mean of the
+    vote on the class token, with weight ``image_weight``, and the mean of the highest 1 % of the map.
 
-    Nothing is trained: the file of weights holds the memory. It has up to ``entries`` keys of either kind, drawn by the
-    seed, ``anomalous_share`` of them of anomalous images or patches where there are so many.
+    Nothing is trained: the file of weights holds the memory. It has up to ``entries`` keys of each kind, a random
+    sample by the seed, with a share ``anomalous_share`` of anomalous images or patches if there are so many.
 
     Departures from the authors' code (CROVO1026/MRAD):
 
-    - Both classes weigh the same: votes are divided by ``n_1`` and ``n_0``. That moves all scores of a layer along one
-      rising curve and changes no ranking of one layer.
-    - All layers are averaged unless ``layers`` names some; the code scores by the last one, with class tokens in the
-      space of CLIP's texts.
-    - Patches weigh as much in the mean of an image's anomalous patches as they are anomalous, so that a defect smaller
-      than a patch has a key; the code takes patches that are anomalous throughout. Patches are not averaged with their
+    - Both classes have equal weight: votes are divided by ``n_1`` and ``n_0``. That changes all scores of a layer by
+      one increasing function, and no ranking within a layer.
+    - All layers are averaged unless ``layers`` names some; the code uses the last one, with class tokens in the space
+      of CLIP's texts.
+    - In the mean of an image's anomalous patches, a patch has its anomalous share as weight, so that a defect smaller
+      than a patch has a key; the code uses only wholly anomalous patches. Patches are not averaged with their
       neighbours, and the map is not smoothed (`image_score.smoothing` does it).
-    - Images without a mask are keys of the class tokens alone. Where no anomalous image has one, patches are compared
-      with the class tokens, and the image score is the vote on the class token; the facts of the weights say so.
+    - Images without a mask are keys only for class tokens. If no anomalous image has a mask, patches are compared with
+      the class tokens, and the image score is the vote on the class token; the facts of the weights record this.
     """
 
     of_training: ClassVar[tuple[str, ...]] = ("keys", "entries", "anomalous_share", "seed")
     summary: ClassVar[str] = "A patch, and the image as a whole, by a vote of labelled tokens of another data set."
     reference: ClassVar[str] = "MRAD-TF: Xu et al., ICLR 2026, arXiv 2602.00522."
     blind_to: ClassVar[str] = (
-        "a defect unlike those of the data set that it remembers, such as a part that is missing or in a wrong place; "
-        "and what looks like those by nature, such as a rough surface, scores high throughout"
+        "a defect unlike those of its memory, such as a component that is missing or in a wrong place; and normal "
+        "regions that look like those, such as a rough surface, get high scores everywhere"
     )
 
     keys: Literal["regions", "patches"] = Field(
         "regions",
-        description="What is remembered of an image's patches: the mean of its anomalous ones and that of the others "
-        "(regions), or patches one by one (patches).",
+        description="Keys from the patches of an image: the mean of its anomalous ones and that of the others "
+        "(regions), or single patches (patches).",
     )
-    entries: int = Field(8192, ge=2, description="Keys of images, and of patches, at most in each layer.")
+    entries: int = Field(8192, ge=2, description="Greatest number of keys of images, and of patches, in each layer.")
     anomalous_share: float = Field(
-        0.5, gt=0, lt=1, description="Share of anomalous ones, where there are more keys than entries."
+        0.5, gt=0, lt=1, description="Share of anomalous keys, if there are more keys than entries."
     )
-    temperature: float = Field(1.0, gt=0, description="Of the softmax over the cosines to all keys.")
+    temperature: float = Field(1.0, gt=0, description="Temperature of the softmax over the cosines to all keys.")
     image_weight: float = Field(
         0.7, ge=0, le=1, description="Weight of the vote on the class token in the image score; the map has the rest."
     )
-    seed: int = Field(0, ge=0, description="Seed of the draw of keys.")
+    seed: int = Field(0, ge=0, description="Random seed of the sample of keys.")
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """A cosine and its power for each patch and key, as if there were all keys."""
+        """Operations for a cosine and its exponential for each patch and key, with the greatest number of keys."""
         test = tokens["test"]
         pairs = float(test.images) * (test.patches + 1) * test.layers * self.entries
         return super().operations(tokens) + pair_operations(pairs, test.channels, LEAST)
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Both memories, and the votes on the patches of an image."""
+        """Bytes of both memories, and of the votes on the patches of an image."""
         test = tokens["test"]
         return 4.0 * self.entries * (2 * test.layers * test.channels + test.patches)
 
     def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All tokens are read once."""
+        """Operations for reading all tokens once."""
         return VALUE * tokens[IMAGES].values
 
     def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Both memories, and how much of each patch is anomalous."""
+        """Bytes of both memories, and of the anomalous share of each patch."""
         count = tokens[IMAGES]
         return 4.0 * self.entries * count.layers * count.channels + PATCH_BYTES * count.images * count.patches
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
-        """Remember images and patches.
+        """Store keys of images and patches.
 
         Returns:
             ``"image_keys"`` and ``"patch_keys"``, unit vectors, float16 ``[layer, entry, channel]``, and
@@ -124,25 +124,25 @@ class PromptMemory(LabelledImagesScorer):
             ConfigError: the features have no such layer.
         """
         images = LabelledImages(categories, self.layers)
-        told = told_of(images, "patches are compared with what is remembered of whole images")
+        summary = summarise_training_images(images, "patches are compared with the keys of whole images")
         numbers = self._some(np.array(images.labels), "images")
         tensors = {
             "image_keys": images.class_tokens()[torch.from_numpy(numbers)].transpose(0, 1).half().numpy(),
             "image_values": np.array(images.labels, dtype=np.float32)[numbers],
         }
-        if not told.facts["localises"]:
+        if not summary.facts["localises"]:
             tensors |= {"patch_keys": tensors["image_keys"].copy(), "patch_values": tensors["image_values"].copy()}
         else:
             remembered = self._regions(images) if self.keys == "regions" else self._patches(images)
             tensors["patch_keys"], tensors["patch_values"] = remembered
         facts = {
-            **told.facts,
+            **summary.facts,
             "keys": self.keys,
             "seed": self.seed,
             "entries": {"images": len(tensors["image_values"]), "patches": len(tensors["patch_values"])},
             "steps": 0,
             "parameters": 0,
-            "notes": told.notes,
+            "notes": summary.notes,
         }
         return Learned(tensors, facts)
 
@@ -183,10 +183,10 @@ class PromptMemory(LabelledImagesScorer):
         return anomalous / (normal + anomalous)
 
     def _some(self, values: np.ndarray, what: str) -> np.ndarray:
-        """Positions of those to be remembered, in order.
+        """Sample the positions of the keys to store, in order.
 
         Args:
-            values: of all that could be; more than 0 of what is anomalous.
+            values: of all candidates; above 0 for anomalous ones.
         """
         from zsad.adaptation.training import generator
 
@@ -223,7 +223,7 @@ class PromptMemory(LabelledImagesScorer):
         return keys, np.array(values, dtype=np.float32)[chosen]
 
     def _patches(self, images: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
-        """Patches one by one: unit vectors, and how much of each is anomalous."""
+        """Single patches: unit vectors, and the anomalous share of each."""
         known = {number: shares for number in range(len(images)) if (shares := images.shares(number)) is not None}
         sizes = [len(shares) for shares in known.values()]
         values = np.concatenate(list(known.values()))
@@ -241,7 +241,7 @@ class PromptMemory(LabelledImagesScorer):
         """Some layers of a memory.
 
         Raises:
-            DataError: it is for tokens of another width.
+            DataError: it has tokens of another width.
         """
         entries = learned.tensors.get(f"{name}_values", np.empty(0)).size
         shape = (len(learned.facts["layers"]), entries, test.channels)

@@ -1,4 +1,4 @@
-"""Scorers that fit something to good reference images, and score each test image by it alone."""
+"""Base class of scorers that are fitted to normal reference images, and score each test image only by the fit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
 
 ALL: Final = "all"
-REFERENCES: Final = "references"  # the role of the images that it is fitted to
-SYNTHETIC: Final = "synthetic"  # that of images made from these, with anomalies in them
-FOLDS = 5  # of cross-fitting, where there are that many references and a fit is cheap
+REFERENCES: Final = "references"  # the role of the reference images
+SYNTHETIC: Final = "synthetic"  # the role of synthetic images made from these
+FOLDS = 5  # of cross-fitting, if there are that many references and a fit is fast
 
 
 def _shots(value: Any) -> Any:
-    """Read a number of references or ``all``, so that anything else gets one sentence and not one for each type."""
+    """Validate a number of references or ``all``, with one message for an invalid value, not one for each type."""
     if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
@@ -37,15 +37,15 @@ def _shots(value: Any) -> Any:
 Shots = Annotated[
     int | Literal["all"],
     BeforeValidator(_shots),
-    Field(description="Number of reference images, drawn from the training images; 'all' takes every one."),
+    Field(description="Number of reference images, sampled from the training images; 'all' uses all of them."),
 ]
 
 
-PUBLISHED_TURNS = ("anomalydino", "subspacead")  # papers whose code turns references in a way of its own
+PUBLISHED_TURNS = ("anomalydino", "subspacead")  # papers whose code rotates references in its own way
 
 
 def _rotations(value: Any) -> Any:
-    """Read a yes, a no or a paper's name, so that anything else gets one sentence and not one for each type."""
+    """Validate true, false or the name of a paper, with one message for an invalid value, not one for each type."""
     if isinstance(value, bool) or value in PUBLISHED_TURNS:
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -57,32 +57,31 @@ Rotations = Annotated[
     bool | Literal["anomalydino", "subspacead"],
     BeforeValidator(_rotations),
     Field(
-        description="Turn each reference by 0, 45, ... 315 degrees as well: true; 'anomalydino' for turns half a pixel "
-        "off the middle, as in its code; 'subspacead' for 30 random angles with black corners, as in its code."
+        description="Also rotate each reference by 0, 45, ... 315 degrees: true; 'anomalydino' for rotations half a "
+        "pixel off the middle, as in its code; 'subspacead' for 30 random angles with black corners, as in its code."
     ),
 ]
 
 
 class ReferenceScorer(Scorer):
-    """Base of few-shot and full-shot scorers; a subclass says what is fitted, and how an image is scored by it.
+    """Base class of few-shot and full-shot scorers; a subclass implements the fit and the scoring.
 
-    A subclass with a field ``rotations`` that is true gets each reference at eight angles, or as the paper that it
-    names, see `Rotations`.
+    A subclass with a field ``rotations`` that is true gets each reference at eight angles, or as in the named paper,
+    see `Rotations`.
 
     Class attributes:
-        folds: of cross-fitting, by which the references are scored: so many more fits, where there are as many
-            references.
+        folds: number of folds of the cross-fitting that scores the references, if there are as many references.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
     folds: ClassVar[int] = FOLDS
 
     shots: Shots = 1
-    seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
+    seed: int = Field(0, ge=0, description="Random seed of the sample of references; samples of one seed are nested.")
     draw: Literal["random", "consecutive"] = Field(
         "random",
-        description="How references are drawn: at random; or, as AnomalyDINO's code, the files by name from number "
-        "seed * shots on, consecutive.",
+        description="How references are sampled: random; or consecutive, as AnomalyDINO's code: files in order of "
+        "their names from number seed * shots on.",
     )
 
     @property
@@ -102,9 +101,9 @@ class ReferenceScorer(Scorer):
         return 1
 
     def needs(self, *, scores_references: bool = False) -> Needs:
-        """As many training images as references are drawn, and no fewer than `fit` takes.
+        """As many training images as there are references, and at least as many as `fit` needs.
 
-        To score the references, it is fitted without some of them.
+        To score the references, the method is fitted without some of them.
         """
         least = self.fewest_references()
         if scores_references:
@@ -119,7 +118,7 @@ class ReferenceScorer(Scorer):
         return self.draw == "consecutive"
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
-        """The references are too few, or what `fit_refusal` says of all of them and of every fold."""
+        """A sentence if there are too few references, or that of `fit_refusal` for all of them and every fold."""
         if reason := super().refusal(images):
             return reason
         test, shown = images["test"], images["references"]
@@ -133,11 +132,11 @@ class ReferenceScorer(Scorer):
         return next(filter(None, (self.fit_refusal(fitted, scored) for fitted, scored in asked)), "")
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """Why it cannot be fitted to some of the references, or not score images by it; empty if it can."""
+        """A sentence on why it cannot be fitted to some references, or not score images by the fit; empty if it can."""
         return ""
 
     def check_fit(self, references: TokenSource, indices: Sequence[int]) -> None:
-        """Refuse references that it cannot be fitted to.
+        """Reject references that it cannot be fitted to.
 
         Raises:
             DataError: see `fit_refusal`.
@@ -148,14 +147,14 @@ class ReferenceScorer(Scorer):
 
     @abstractmethod
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Any:
-        """What is learnt from some of the references.
+        """Fit the method to some of the references.
 
         Args:
             references: the open feature file of all references.
-            indices: positions of those to learn from; with rotations, each reference stands there at every angle.
+            indices: positions of those to fit to; with rotations, all angles of each reference.
 
         Raises:
-            DataError: they are too few.
+            DataError: there are too few.
         """
 
     @abstractmethod
@@ -166,23 +165,23 @@ class ReferenceScorer(Scorer):
 
     @abstractmethod
     def store(self, model: Any, writer: FittedWriter) -> None:
-        """Keep what `fit` returned in a model file, array by array."""
+        """Store the result of `fit` in a model file, array by array."""
 
     @abstractmethod
     def restore(self, reader: FittedReader, compute: Compute) -> Any:
-        """What `store` kept, for `score_by`: the scores are those of what was stored.
+        """Restore the result of `fit` for `score_by`; the scores are equal.
 
         Args:
-            reader: stays open as long as the result is used: what does not fit the memory is read from it in pieces.
+            reader: open as long as the result is used, since large models are read in pieces.
 
         Raises:
-            DamagedFileError: it holds something else.
+            DamagedFileError: the file holds something else.
         """
 
     def training(self, model: Any) -> dict[str, Any]:
-        """What is to be told of how a model was trained: ``"seed"``, ``"steps"``, ``"weights_sha256"``, ...
+        """Facts about the training of a model: ``"seed"``, ``"steps"``, ``"weights_sha256"``, ...
 
-        Empty of what is computed and not trained.
+        Empty if the model is computed and not trained.
         """
         return {}
 
@@ -193,7 +192,7 @@ class ReferenceScorer(Scorer):
         yield from self.score_by(model, test, range(len(test)), compute)
 
     def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in `folds` folds if more.
+        """Yield a score of each upright reference by a fit to others: leave-one-out, or in `folds` folds if more.
 
         Raises:
             DataError: there is only one reference.
@@ -206,7 +205,7 @@ class ReferenceScorer(Scorer):
 
 
 def _owners(image_ids: Sequence[str]) -> list[str]:
-    """The images that are shown, each once however often it is turned."""
+    """The distinct images, each once for all its rotations."""
     return list(dict.fromkeys(map(base_id, image_ids)))
 
 
@@ -214,13 +213,13 @@ def _too_few_to_score(references: Sequence[str]) -> str:
     if len(references) >= 2:
         return ""
     return (
-        f"a threshold from references needs at least 2 of them, and there is {len(references)}; raise 'shots' or "
+        f"a threshold from references needs at least 2 of them, but there is {len(references)}; raise 'shots' or "
         "choose another threshold rule"
     )
 
 
 def _folds(image_ids: Sequence[str], most: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Positions of what is fitted to, and of what is scored by that, upright alone: of each image once."""
+    """Positions of images to fit to, and of images to score by the fit; only upright ones, each image once."""
     owners = list(map(base_id, image_ids))
     names = _owners(image_ids)
     folds = min(most, len(names))
@@ -233,5 +232,5 @@ def _folds(image_ids: Sequence[str], most: int) -> Iterator[tuple[list[int], lis
 
 
 def _fewest_in_a_fit(references: int, folds: int) -> int:
-    """How many of at least two references `ReferenceScorer.score_references` fits to where it leaves most out."""
+    """The smallest number of references that a fit of `ReferenceScorer.score_references` has, of at least two."""
     return references - math.ceil(references / min(folds, references))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zsad.registry import Registry
 from zsad.scoring.base import Scorer
 
-if TYPE_CHECKING:  # a scorer's result does not depend on how scores are fused
+if TYPE_CHECKING:  # so that scoring does not depend on the code of fusions
     from zsad.scoring.fusion import Fusion
 
 SCORERS: Registry[Scorer] = Registry(

@@ -1,4 +1,4 @@
-"""What the residual head learns from: labelled images, each beside the normal patches that are nearest to its own."""
+"""Training examples of the residual head: labelled images with their nearest normal patches."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Example(NamedTuple):
     """One image.
 
     Attributes:
-        tokens: that it is one of.
-        place: its position there.
+        tokens: source of its tokens.
+        place: position in that source.
         label: 1 if anomalous.
-        known: the references that it is compared with.
-        without: positions of those that it is not compared with.
-        marks: where it is anomalous, and its position among them; None of a normal image.
+        known: patches of the references that it is compared with.
+        without: positions of references that are left out.
+        marks: source of its mask, and its position there; None for a normal image.
     """
 
     tokens: TokenSource
@@ -44,8 +44,7 @@ class Example(NamedTuple):
 class ResidualExamples:
     """Labelled images and the normal patches nearest to theirs, an `zsad.adaptation.residual_head.Examples`.
 
-    Which patches are nearest is found once for each image, and kept as numbers; tokens are read when they are asked
-    for.
+    The nearest patches are found once for each image and stored as positions; tokens are read on demand.
 
     Args:
         examples: of one backbone.
@@ -65,12 +64,12 @@ class ResidualExamples:
 
     @property
     def are_marked(self) -> bool:
-        """Whether it is known of any anomalous image where it is."""
+        """Whether the anomalous pixels of any anomalous image are known."""
         marks = [example.marks for example in self._examples if example.label == 1 and example.marks is not None]
         return any(each.shares(place, 1, 1) is not None for each, place in marks)
 
     def pair(self, index: int, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit tokens of one image and layer and the normal ones nearest to them, ``[row, column, channel]`` each."""
+        """Unit tokens of one image and layer and their nearest normal tokens, ``[row, column, channel]`` each."""
         example = self._examples[index]
         if index not in self._nearest:
             unit = unit_tokens(example.tokens, example.place, self._positions, self._device)
@@ -79,7 +78,7 @@ class ResidualExamples:
         return tokens, example.known.tokens(self._nearest[index], layer).reshape(tokens.shape)
 
     def cells(self, index: int) -> torch.Tensor:
-        """int64 ``[finer row, finer column]``: 1 of an anomalous cell, 0 of a normal one, -1 of what is neither."""
+        """int64 ``[finer row, finer column]``: 1 for an anomalous cell, 0 for a normal one, -1 for neither."""
         example, (rows, columns) = self._examples[index], self.grids[index]
         shape = (self._finer * rows, self._finer * columns)
         if example.marks is None:
@@ -89,30 +88,30 @@ class ResidualExamples:
 
 
 def cell_marks(shares: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
-    """int64 of cells: 1 where more than half is anomalous, 0 where nothing is, else -1; all -1 of unknown shares."""
+    """int64 of cells: 1 if more than half is anomalous, 0 if nothing is, else -1; all -1 if shares are unknown."""
     if shares is None:
         return np.full(shape, -1, dtype=np.int64)
     return np.where(shares > ANOMALOUS_SHARE, 1, np.where(shares == 0, 0, -1)).astype(np.int64)
 
 
 def synthetic_examples(
-    references: TokenSource, indices: Sequence[int], known: NearestPatches, draws: torch.Generator
+    references: TokenSource, indices: Sequence[int], known: NearestPatches, rng: torch.Generator
 ) -> list[Example]:
-    """Images made of references, each beside those that it was not made from, and references beside all others.
+    """Synthetic images with the references that they were not made from, and references with all others.
 
-    Of a fit to some of the references, what is made from others does not count. Of many references, as many are drawn
-    as there are images made of them.
+    For a fit to some of the references, synthetic images made from others are not used. From many references, as many
+    are sampled as there are synthetic images.
 
     Args:
-        indices: of the references that are fitted to.
+        indices: of the references to fit to.
         known: their patches.
-        draws: of references.
+        rng: random number generator for the sample of references.
 
     Raises:
-        DataError: the references come without such images, or none of them can be compared with another reference.
+        DataError: there are no synthetic images, or none of them can be compared with another reference.
     """
     if references.synthetic is None:
-        raise DataError(f"{references.path} comes without synthetic anomalies, from which the method learns; make some")
+        raise DataError(f"{references.path} has no synthetic anomalies, which the method learns from; make some")
     tokens, marks = references.synthetic
     owners = {index: base_id(references.image_ids[index]) for index in indices}
     found = []
@@ -123,10 +122,10 @@ def synthetic_examples(
             found.append(Example(tokens, place, int(marks.labels[place]), known, without, (marks, place)))
     if not any(example.label for example in found):
         raise DataError(
-            f"none of the {len(marks.made_from)} synthetic images of {tokens.path} is made from some of {len(owners)} "
+            f"none of the {len(marks.made_from)} synthetic images of {tokens.path} is made from one of {len(owners)} "
             "references and can be compared with another of them; raise 'synthetic_images' or 'shots'"
         )
-    order = torch.randperm(len(indices), generator=draws)[: len(found)].tolist()
+    order = torch.randperm(len(indices), generator=rng)[: len(found)].tolist()
     chosen = [indices[place] for place in sorted(order)]
     return found + [
         Example(references, index, 0, known, {other for other, name in owners.items() if name == owners[index]})
@@ -135,7 +134,7 @@ def synthetic_examples(
 
 
 def auxiliary_examples(categories: Sequence[AuxiliaryCategory], known: Sequence[NearestPatches]) -> list[Example]:
-    """The labelled images of an auxiliary data set, each beside the references of its category.
+    """The labelled images of an auxiliary data set, each compared with the references of its category.
 
     Args:
         known: the patches of the references of each category.

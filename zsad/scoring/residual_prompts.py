@@ -1,4 +1,4 @@
-"""Residual prompts: a patch is anomalous if a small head, shown how it differs from normal ones, has learned so."""
+"""Residual prompts: a small trained head scores each patch by its difference from the nearest normal patch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zsad.names import with_auxiliary
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, told_of
+from zsad.scoring.labelled_images import LabelledImages, summarise_training_images
 from zsad.scoring.nearest_patches import NearestPatches
 from zsad.scoring.references import ALL, REFERENCES, SYNTHETIC, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
@@ -28,7 +28,7 @@ from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer, trained_otherwise
+from zsad.scoring.trained import IMAGES, TrainedScorer, other_value
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
@@ -40,13 +40,13 @@ ALL_RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
 
 class HeadAndReferences(NamedTuple):
-    """What scores an image.
+    """A fitted model.
 
     Attributes:
-        learned: the weights of the head, and their facts.
-        head: with these weights.
+        learned: weights of the head, and their facts.
+        head: the head with these weights.
         source: the references.
-        indices: which of its images.
+        indices: positions of its images.
         layers: positions of the layers.
         known: their patches.
     """
@@ -60,32 +60,32 @@ class HeadAndReferences(NamedTuple):
 
 
 class ResidualPrompts(ReferenceScorer, TrainedScorer):
-    """Score each patch by what a trained head makes of its difference from the nearest normal patch.
+    """Score each patch by a trained head from its difference to the nearest normal patch.
 
     At each layer, with ``q`` a unit patch token of the image and ``n`` the one that is nearest to it of all patches of
-    the references, a head sees ``|q - n|``, channel by channel (``input: residual``), ``q`` and ``|q - n|`` one behind
-    the other (``concatenated``), or ``q + |q - n|`` (``sum``, as the paper). It says how likely each cell of a grid
-    four times as fine is anomalous, and how likely the image is, see `zsad.adaptation.residual_head.ResidualHead`;
-    one head serves all layers, as in the authors' release. With ``P`` the mean over layers and the cells of a patch,
-    ``P_0`` that of the image, and ``d`` the mean over layers of ``1 - <q, n>``,
+    the references, a head sees ``|q - n|``, channel by channel (``input: residual``), the concatenation of ``q`` and
+    ``|q - n|`` (``concatenated``), or ``q + |q - n|`` (``sum``, as the paper). It gives the anomaly probability of each
+    cell of a grid four times as fine, and of the image, see `zsad.adaptation.residual_head.ResidualHead`; one head
+    serves all layers, as in the authors' release. With ``P`` the mean over layers and the cells of a patch, ``P_0``
+    that of the image, and ``d`` the mean over layers of ``1 - <q, n>``,
 
         ``S = 2 P d / (P + d)`` (``combine: harmonic``, as the paper) or ``S = P`` (``head``),
 
     and the image score is the harmonic mean of ``P_0`` and the largest ``S``.
 
-    ``learns_from: synthetic`` needs nothing but the references: the head learns from images made of them with anomalies
-    pasted in. Each is compared with those references that it was not made from, and each reference, as a normal image,
-    with all others, so that at least two are needed. ``learns_from: auxiliary`` learns from the labelled images of
-    another data set, each compared with as many references of its own category, and then one reference will do.
+    ``learns_from: synthetic`` needs only the references: the head learns from synthetic images made from them. Each is
+    compared with the references that it was not made from, and each reference, as a normal image, with all others, so
+    that at least two are needed. ``learns_from: auxiliary`` learns from the labelled images of another data set, each
+    compared with the same number of references of its own category; then one reference is enough.
 
-    A number of steps that is fixed beforehand, AdamW; each step looks at four images of one size, two anomalous and
-    two normal, by one layer. The loss is the focal and the Dice loss of the cells (anomalous where the mask covers
-    more than half of a cell, normal where it covers nothing, ignored between) and the cross-entropy of the images.
+    The training has a fixed number of steps with AdamW; each step uses four images of one size, two anomalous and two
+    normal, and one layer. The loss is the focal and the Dice loss of the cells (anomalous where the mask covers more
+    than half of a cell, normal where it covers nothing, ignored between) and the cross-entropy of the images.
 
-    Departures: AdaptCLIP adds a textual and a visual prompt, which need a text tower; here is its third part alone. It
-    trains on the test split of another data set, and not on synthetic anomalies, which are an option that it does not
-    have. Its map is as fine as the image; here it is a value a patch. With synthetic training an image is compared with
-    fewer references while the head learns than later, when none is left out.
+    Departures: AdaptCLIP adds a textual and a visual prompt, which need a text tower; this method has only its third
+    component. AdaptCLIP trains on the test split of another data set; it has no option for synthetic anomalies. Its map
+    has the resolution of the image, here of the patches. With synthetic training an image is compared with fewer
+    references in training than later, when none is left out.
 
     The rule for the default of ``input``, fixed before anything was measured: the best mean of image AUROC and pixel
     AUROC over the four categories of the demo set with the filter bank ``embedded``, eight references and three seeds,
@@ -94,35 +94,39 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES, SYNTHETIC)
     folds: ClassVar[int] = 2
-    of_training: ClassVar[tuple[str, ...]] = ("input", "steps", "rate")  # the seed draws references too
-    summary: ClassVar[str] = "A head trained to see defects in how a patch differs from the nearest normal one."
+    of_training: ClassVar[tuple[str, ...]] = (
+        "input",
+        "steps",
+        "rate",
+    )  # the seed is not among them: it also samples references
+    summary: ClassVar[str] = "A trained head scores each patch by its difference from the nearest normal one."
     reference: ClassVar[str] = "AdaptCLIP: Gao et al., arXiv 2505.09926, prompt-query adapter."
     blind_to: ClassVar[str] = (
-        "what has its like in the references, such as a sound part in a wrong place, and what differs from them in a "
-        "way that the anomalies of its training did not show"
+        "what is similar to the references, such as a normal component in a wrong place, and what differs from them "
+        "in another way than the anomalies of its training"
     )
 
     shots: Shots = 4
     seed: int = Field(
-        0, ge=0, description="Seed of the draw of references, of synthetic anomalies and of all draws of the training."
+        0, ge=0, description="Random seed of the sample of references, of synthetic anomalies and of the training."
     )
     learns_from: Literal["synthetic", "auxiliary"] = Field(
         SYNTHETIC,
-        description="synthetic for anomalies that are made on the references, auxiliary for those of another data set, "
-        "see section 'auxiliary'.",
+        description="synthetic: anomalies made from the references; auxiliary: those of another data set, see section "
+        "'auxiliary'.",
     )
     input: Input = Field(
         "residual",
-        description="What the head sees of a patch q and the nearest normal one n: residual for |q - n|, concatenated "
+        description="Input of the head for a patch q and the nearest normal one n: residual for |q - n|, concatenated "
         "for q and |q - n|, sum for q + |q - n| (AdaptCLIP).",
     )
     combine: Literal["harmonic", "head"] = Field(
         "harmonic",
-        description="The map: harmonic mean of what the head says and the distance to the nearest patch (AdaptCLIP), "
-        "or what the head says alone.",
+        description="The map: harmonic mean of the output of the head and the distance to the nearest patch "
+        "(AdaptCLIP), or the output of the head alone.",
     )
     steps: int = Field(100, ge=1, description="Number of steps of the training, of four images each.")
-    rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate; it falls to nothing as a cosine.")
+    rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate; it falls to zero along a cosine.")
     synthetic_images: int = Field(
         40, ge=1, description="Number of images with synthetic anomalies, with 'learns_from: synthetic'."
     )
@@ -137,16 +141,16 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     def _weights_fit(self) -> Self:
         given = next((name for name in ("weights", "trained_on") if getattr(self, name) is not None), None)
         if given and not self.learns_elsewhere:
-            raise ValueError(f"'{given}' is of a training on an auxiliary data set; set 'learns_from: auxiliary' too")
-        if self.draw != "random" and not self.learns_elsewhere:
             raise ValueError(
-                f"synthetic anomalies are made on references drawn at random; leave 'draw: {self.draw}' out"
+                f"'{given}' is only for training on an auxiliary data set; also set 'learns_from: auxiliary'"
             )
+        if self.draw != "random" and not self.learns_elsewhere:
+            raise ValueError(f"synthetic anomalies need randomly sampled references; leave 'draw: {self.draw}' out")
         return self
 
     @property
     def setting(self) -> str:
-        """``few-shot-K`` or ``full-shot``, and on which other data set it was trained."""
+        """``few-shot-K`` or ``full-shot``, and the auxiliary data set of the training."""
         own = super().setting
         if not self.learns_elsewhere:
             return own
@@ -159,11 +163,11 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     @property
     def own_image_scores(self) -> bool:
-        """It has a head for images."""
+        """True: it has an image head."""
         return True
 
     def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images, the references, and the images made of them where it learns from such."""
+        """The test images, the references, and the synthetic images if it learns from them."""
         sets = ReferenceScorer.feature_sets(self)
         if self.learns_elsewhere:
             return sets
@@ -171,35 +175,35 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return {**sets, SYNTHETIC: FeatureSet(made)}
 
     def training_sets(self) -> dict[str, FeatureSet]:
-        """Labelled images, and as many references as there are of the part; nothing where it learns from these."""
+        """Labelled images, and the same number of references; nothing if it learns from synthetic images."""
         if not self.learns_elsewhere:
             return {}
         return {**TrainedScorer.training_sets(self), REFERENCES: ReferenceScorer.feature_sets(self)[REFERENCES]}
 
     def fewest_references(self) -> int:
-        """One; two where each image made of a reference needs another to be compared with."""
+        """One; two if a synthetic image needs another reference to be compared with."""
         return 1 if self.learns_elsewhere else 2
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """There is a single reference, and the anomalies are made of it."""
+        """A sentence if there is a single reference and the anomalies are synthetic."""
         found = len(set(map(base_id, references.image_ids)))
         if found >= self.fewest_references():
             return ""
         return (
-            "anomalies that are made on references need at least 2 of them, one to make them of and one to compare "
-            f"with, and there is {found}; raise 'shots', or set 'learns_from: auxiliary'"
+            "synthetic anomalies need at least 2 references, one to make them from and one to compare with, but there "
+            f"is {found}; raise 'shots', or set 'learns_from: auxiliary'"
         )
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """Also: weights of a head that saw another ``input``."""
+        """Also rejects weights of a head with another ``input``."""
         if (reason := TrainedScorer.foreign_weights(self, facts)) or facts.get("input") == self.input:
             return reason
-        return trained_otherwise("input", facts.get("input"), self.input)
+        return other_value("input", facts.get("input"), self.input)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All pairs of patches of test images and references, and the head at each layer of each image.
+        """Operations for all pairs of test and reference patches, and for the head at each layer of each image.
 
-        With a training, also the pairs of the images that it looks at, and the head there and back at each step.
+        With a training, also for the pairs of its images, and for the head, forwards and backwards, at each step.
         """
         test, references = tokens["test"], tokens[REFERENCES]
         known = float(references.images) * references.patches * references.layers
@@ -214,61 +218,63 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return self._learning(made, made.images + min(made.images, tokens[REFERENCES].images), known)
 
     def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """What is read, the pairs of the images that are drawn, and the head there and back at each step."""
+        """Operations for reading, for the pairs of the sampled images, and for the head at each step."""
         images, references = tokens[IMAGES], tokens[REFERENCES]
         beside = references.images if self.shots == ALL else min(self.shots, references.images)
         known = float(beside) * references.patches * references.layers
         return super().training_operations(tokens) + self._learning(images, images.images, known)
 
     def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The patches of all references, and what a step keeps."""
+        """Bytes of the patches of all references, and of a step."""
         return 4.0 * (tokens[REFERENCES].values + self._kept(tokens[IMAGES], BATCH))
 
     def _learning(self, shown: TokenCount, images: int, known: float) -> float:
-        """Operations for comparing so many images, or as many as are drawn, and for all steps."""
+        """Operations for comparing so many images, or as many as are sampled, and for all steps."""
         drawn = min(images, BATCH * self.steps)
         compared = pair_operations(float(drawn) * shown.patches * known, shown.channels)
         there_and_back = 3 * head_operations(input_channels(shown.channels, self.input))
         return compared + there_and_back * shown.patches * BATCH * self.steps
 
     def _kept(self, shown: TokenCount, images: int) -> float:
-        """Numbers that the head keeps of so many images at a time."""
+        """Numbers that the head stores for so many images at a time."""
         return float(images) * shown.patches * head_values(input_channels(shown.channels, self.input))
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The patches of the references, and what a step of the training, or the head on an image, keeps."""
+        """Bytes of the patches of the references, and of a training step or of the head on an image."""
         largest = max((count for count in tokens.values()), key=lambda count: count.patches)
         return 4.0 * (tokens[REFERENCES].values + self._kept(largest, BATCH if SYNTHETIC in tokens else 1))
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
-        """Learn from the labelled images of an auxiliary data set, each beside the references of its category."""
+        """Learn from the labelled images of an auxiliary data set and the references of their categories."""
         known, layers = [], []
         for category in categories:
             if category.references is None:
-                raise DataError(f"category '{category.name}' of the auxiliary data set comes without references")
+                raise DataError(f"category '{category.name}' of the auxiliary data set has no references")
             layers = layer_indices(category.references, self.layers)
             share = compute._replace(memory=compute.memory // len(categories))
             known.append(NearestPatches(category.references, range(len(category.references)), layers, share))
-        told = told_of(LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch")
-        return self._learned(auxiliary_examples(categories, known), layers, told.notes, compute)
+        summary = summarise_training_images(
+            LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch"
+        )
+        return self._learned(auxiliary_examples(categories, known), layers, summary.notes, compute)
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> HeadAndReferences:
-        """The head, trained on images made of the references or elsewhere, and the patches of the references."""
+        """The head, trained on synthetic images or elsewhere, and the patches of the references."""
         self.check_fit(references, indices)
         layers = layer_indices(references, self.layers)
         known = NearestPatches(references, indices, layers, compute)
         if self.learns_elsewhere:
             learned = self.learned_for(references)
         else:
-            draws = generator(self.seed, "references as normal images")
-            examples = synthetic_examples(references, indices, known, draws)
+            rng = generator(self.seed, "references as normal images")
+            examples = synthetic_examples(references, indices, known, rng)
             learned = self._learned(examples, layers, [], compute)
         return HeadAndReferences(learned, _head(learned, compute.device), references, indices, layers, known)
 
     def _learned(
         self, examples: Sequence[Example], layers: Sequence[int], notes: Sequence[str], compute: Compute
     ) -> Learned:
-        """What the head learns from examples."""
+        """Train the head on examples."""
         from zsad.adaptation.residual_head import train_head
 
         channels = examples[0].tokens.channels
@@ -294,15 +300,15 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return training_of(model.learned)
 
     def store(self, model: HeadAndReferences, writer: FittedWriter) -> None:
-        """Keep the weights of the head, and the tokens of the references."""
+        """Store the weights of the head, and the tokens of the references."""
         store_weights(writer, model.learned)
         store_tokens(writer, model.source, model.indices, model.layers)
 
     def restore(self, reader: FittedReader, compute: Compute) -> HeadAndReferences:
-        """The head and the patches of the references; what does not fit the memory is read in pieces."""
+        """The head and the patches of the references, read in pieces if they do not fit the memory."""
         learned = stored_weights(reader)
         if learned.facts.get("channels") != reader.channels or (reason := self.foreign_weights(learned.facts)):
-            raise reader.foreign(reason or "its weights are of other tokens")
+            raise reader.foreign(reason or "its weights do not fit its tokens")
         tokens = StoredTokens(reader, kept_layers(reader, self.layers))
         indices, layers = range(len(tokens)), range(tokens.layer_count)
         known = NearestPatches(tokens, indices, layers, compute)
@@ -311,7 +317,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     def score_by(
         self, model: HeadAndReferences, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, and its score; some together where the references do not fit."""
+        """Yield ``S`` of each image, in order, and its score; in groups if the references do not fit the memory."""
         layers = layer_indices(features, self.layers)
         largest = int(features.grid_sizes.prod(axis=1)[list(indices)].max())
         together = model.known.together(largest)
@@ -326,19 +332,19 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         """The score of one image.
 
         Args:
-            tokens, normal: its unit tokens and those nearest to them, ``[layer, row, column, channel]``.
+            tokens, normal: its unit tokens and the nearest normal ones, ``[layer, row, column, channel]``.
         """
         from zsad.adaptation.residual_head import answer, head_input
 
         distance = ((tokens - normal).square().sum(dim=3) / 2).mean(dim=0)
         inputs = [head_input(*pair, self.input) for pair in zip(tokens, normal, strict=True)]
-        told = answer(model.head, inputs)
-        likely = torch.nn.functional.avg_pool2d(told.cells[None], FINER)[0]
+        output = answer(model.head, inputs)
+        likely = torch.nn.functional.avg_pool2d(output.cells[None], FINER)[0]
         if not model.learned.facts["localises"]:
             likely = distance
         anomaly_map = likely if self.combine == "head" else harmonic_mean(likely, distance)
         largest = anomaly_map.max().double()
-        image = harmonic_mean(torch.tensor(told.image, dtype=torch.float64), largest.cpu())
+        image = harmonic_mean(torch.tensor(output.image, dtype=torch.float64), largest.cpu())
         return ImageScore(index, anomaly_map.cpu().numpy(), image_score=float(image))
 
 
@@ -349,7 +355,7 @@ def harmonic_mean(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 def _head(learned: Learned, device: str) -> ResidualHead:
-    """The head with some weights."""
+    """A head with given weights."""
     from zsad.adaptation.residual_head import ResidualHead
 
     head = ResidualHead(input_channels(int(learned.facts["channels"]), learned.facts["input"]))

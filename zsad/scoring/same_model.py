@@ -1,4 +1,4 @@
-"""Whether features and texts are of one model, as far as their provenance says."""
+"""Checks that features and texts come from one model, by their provenance."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zsad.scoring.token_source import Texts, TokenSource
 
-DIGESTS = "weights_sha256"  # of the files of a model's weights, by their names
+DIGESTS = "weights_sha256"  # key of the hashes of the files of weights, by name
 
 
 def model_difference(texts: Texts, features: TokenSource) -> str:
-    """In what the models of texts and of features differ; empty if they seem to be one, or one says nothing of it.
+    """The difference between the models of texts and of features; empty if they seem equal, or one is unknown.
 
-    Either may have files of weights that the other has no need of.
+    Each may have files of weights that the other does not need.
     """
     own, other = (_part(source.provenance, "model") for source in (texts, features))
     if not own or not other:
@@ -30,6 +30,6 @@ def model_difference(texts: Texts, features: TokenSource) -> str:
 
 
 def _part(provenance: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """An entry with keys of its own; empty where it is none."""
+    """An entry as a mapping; empty if it is not one."""
     part = provenance.get(key)
     return part if isinstance(part, Mapping) else {}

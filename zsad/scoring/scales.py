@@ -1,4 +1,4 @@
-"""Scales without a unit, found from scores alone: rising functions of a score."""
+"""Scales without a unit, estimated from scores alone: increasing functions of a score."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def upper_deviation(values: np.ndarray) -> tuple[float, float]:
 
 
 def robust_scale(values: np.ndarray) -> Scale:
-    """``(x - median) / (upper deviation)``; where most values are equal, their standard deviation takes its place."""
+    """``(x - median) / (upper deviation)``; if most values are equal, their standard deviation is used instead."""
     median, deviation = upper_deviation(values)
     deviation = deviation or float(np.std(np.asarray(values, dtype=np.float64))) or 1.0
     return lambda scores: (np.asarray(scores, dtype=np.float64) - median) / deviation
 
 
 def share_scale(values: np.ndarray) -> Scale:
-    """The share of ``values`` that lie below a score, equal ones counted by half."""
+    """The share of ``values`` that lie below a score, equal ones count half."""
     ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
 
     def share(scores: np.ndarray) -> np.ndarray:

@@ -19,14 +19,14 @@ from zsad.files.scores import ScoreWriter
 from zsad.files.texts import TextReader
 from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
-from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.extra_inputs import check_texts, describe_inputs
 from zsad.scoring.fitted import Fitted, load_fitted
+from zsad.scoring.foreground_masks import check_masks, describe_masks
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES
-from zsad.scoring.trained import told_training, with_weights
+from zsad.scoring.trained import facts_of_weights, with_weights
 
 TEST = "test"  # the role of the images that are scored
 
@@ -46,21 +46,20 @@ def score_images(
     texts: Path | None = None,
     trained: Path | None = None,
 ) -> None:
-    """Score the test images of a category by one method and write the score file.
+    """Score the test images of a category with one method and write the score file.
 
-    The seconds of an image are the scoring time of the whole category divided by its images, whatever the method; a
-    model is fitted before.
+    The seconds of an image are the scoring time of the whole category divided by its images, for every method; the time
+    of fitting a model is not included.
 
     Args:
-        features: feature files by the roles that ``scorer.feature_sets()`` names, but for those that a model stands
-            for.
+        features: feature files by the roles that ``scorer.feature_sets()`` names, except those that a model replaces.
         compute: device, memory and number format.
         output: the score file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
-        foregrounds: the mask file of the part in the ``"test"`` images, where ``scorer.wants_foreground``.
-        model: of a `ReferenceScorer`, what it learnt from the references; see `zsad.scoring.fit_method`.
-        texts: what the scorer asks in words, where its ``text_role`` is among ``features``.
-        trained: of a `TrainedScorer` without weights of its own, what it has learned from the auxiliary data set; see
+        provenance: facts about the job; the stage adds the rest.
+        foregrounds: the mask file of the foreground in the ``"test"`` images, if ``scorer.wants_foreground``.
+        model: the fitted model of a `ReferenceScorer`; see `zsad.scoring.fit_method`.
+        texts: the sentences of the scorer, if its ``text_role`` is among ``features``.
+        trained: weights of a `TrainedScorer` without its own, learned from the auxiliary data set; see
             `zsad.scoring.train_method`.
 
     Raises:
@@ -83,10 +82,10 @@ def score_images(
         if fitted is not None:
             _check_model(fitted, scorer, image_scoring, compute)
             fitted.check(test)
-        of_words = described_asked(scorer, asked)
+        of_words = describe_inputs(scorer, asked)
         if fitted is not None and "texts" in fitted.provenance:
             of_words["texts"] = fitted.provenance["texts"]
-        training = told_training(applied) if fitted is None else fitted.provenance.get(TRAINING)
+        training = facts_of_weights(applied) if fitted is None else fitted.provenance.get(TRAINING)
         start = time.perf_counter()
         patches = test.grid_sizes.prod(axis=1).tolist()
         scores = _scores(applied, readers, image_scoring, compute, fitted)
@@ -128,19 +127,19 @@ def _scores(
     compute: Compute,
     fitted: Fitted | None,
 ) -> Iterator[ImageScore]:
-    """The scores of the test images, by the model or by the features alone."""
+    """The scores of the test images, with the model or with the features alone."""
     if fitted is not None:
         return fitted.score(readers[TEST])
-    return map(image_scoring.summed_up, scorer.score(readers, compute))
+    return map(image_scoring.complete, scorer.score(readers, compute))
 
 
 def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> None:
-    """Check that the files are those that the scorer needs, of one backbone, and show the same test images."""
+    """Check that the scorer has the files that it needs, from one backbone and of the same test images."""
     wanted = {name: each for name, each in scorer.feature_sets().items() if name not in scorer.fitted_roles}
     if readers.keys() != wanted.keys():
         raise ValueError(f"the scorer reads {sorted(wanted)}, but {sorted(readers)} were given")
     if (fitted is not None) != bool(scorer.fitted_roles):
-        raise ValueError(f"a model is {'missing' if fitted is None else 'none of the scorer'}")
+        raise ValueError(f"a model is {'missing' if fitted is None else 'not used by the scorer'}")
     test = readers[TEST]
     for role, reader in readers.items():
         if (reader.layers, reader.channels) != (test.layers, test.channels):
@@ -152,19 +151,19 @@ def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted
 
 
 def _check_model(fitted: Fitted, scorer: Scorer, image_scoring: ImageScoring, compute: Compute) -> None:
-    """Check that a model is of the method as it is asked for.
+    """Check that a model belongs to the method as configured.
 
     Raises:
         DamagedFileError: another scorer, other parameters, or another number format.
     """
     asked = {"scorer": scorer, "image_score": image_scoring, "precision": compute.format}
     found = {"scorer": fitted.scorer, "image_score": fitted.image_scoring, "precision": fitted.compute.format}
-    if odd := next((name for name in asked if asked[name] != found[name]), None):
-        raise DamagedFileError(fitted.path, f"is the model of another method, as its {odd} is another")
+    if different := next((name for name in asked if asked[name] != found[name]), None):
+        raise DamagedFileError(fitted.path, f"is the model of another method: its {different} differs")
 
 
 def _check_foregrounds(scorer: Scorer, readers: Mapping[str, FeatureReader], masks: Mapping[str, MaskReader]) -> None:
-    """Check that the masks are those that the scorer needs, and that no image that is scored lacks one."""
+    """Check that the scorer has the masks that it needs, one for each image to score."""
     wanted = [TEST] if scorer.wants_foreground else []
     if sorted(masks) != wanted:
         raise ValueError(f"the scorer reads masks of {wanted}, but those of {sorted(masks)} were given")
@@ -176,7 +175,7 @@ def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageS
     """The scores in the order of the images.
 
     Raises:
-        ValueError: the scorer gave an image twice, or none of an image.
+        ValueError: the scorer gave two scores for an image, or none.
     """
     found: dict[int, ImageScore] = {}
     for score in scores:
@@ -193,11 +192,11 @@ def _described(part: Scorer | ImageScoring) -> dict[str, Any]:
 
 
 def _origins(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> dict[str, dict[str, Any]]:
-    """Where the features of each role come from; with the ids of the images where they are not the test images."""
+    """The origins of the features of each role; with the ids of images that are not test images."""
     sets = scorer.feature_sets()
     origins = {}
     for role, reader in readers.items():
-        origins[role] = {**inherited(reader.provenance), **sets[role]._asdict(), **described_masks(reader)}
+        origins[role] = {**inherited(reader.provenance), **sets[role]._asdict(), **describe_masks(reader)}
         if sets[role].subset != sets[TEST].subset:
             origins[role]["image_ids"] = reader.image_ids
     if fitted is not None:

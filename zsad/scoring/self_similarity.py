@@ -1,4 +1,4 @@
-"""Self-similarity: a patch is odd if few patches of its own image look like it."""
+"""Self-similarity: a patch is anomalous if few patches of its own image are similar to it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 
-PART_TOO_SMALL = "the part is too small for its patches to be compared, so that the whole image is the part"
+OBJECT_TOO_SMALL = "the object is too small to compare its patches, so that the whole image counts as the object"
 
 
 class SelfSimilarity(Scorer):
@@ -29,11 +29,11 @@ class SelfSimilarity(Scorer):
 
         ``S(p) = 1 - mean over q in N(p) of <f_p, f_q>``,
 
-    averaged over the layers. It needs a surface that repeats itself; whatever occurs once is odd, be it a defect or a
-    part's only screw. ``N(p)`` is a share of the image, not one patch, so that a defect that occurs a few times, or
-    spreads over several patches, does not vouch for itself. With ``foreground``, only patches of the part are scored
-    and compared; the background is 0. Where the part is so small that some patch has too few others, the whole image
-    is the part, with a note.
+    averaged over the layers. It needs a repetitive surface; everything that occurs once looks anomalous, a defect as
+    well as the only screw of an object. ``N(p)`` is a share of the image, not one patch, so that a defect that occurs a
+    few times, or spreads over several patches, does not make itself look normal. With ``foreground``, only patches of
+    the object are scored and compared; the background is 0. If the object is so small that some patch has too few
+    others, the whole image counts as the object, with a note.
     """
 
     summary: ClassVar[str] = "A patch against the most similar other patches of the same image."
@@ -42,8 +42,8 @@ class SelfSimilarity(Scorer):
         "here with an exclusion radius and cosine distance."
     )
     blind_to: ClassVar[str] = (
-        "a defect that changes all of an image alike or repeats in it, whose patches vouch for each other; and it "
-        "takes whatever occurs once, a busbar or a screw, for odd"
+        "a defect that changes the whole image equally, or repeats in it, so that its patches are similar to each "
+        "other; and whatever occurs once, a busbar or a screw, looks anomalous to it"
     )
 
     k: int | None = Field(
@@ -53,7 +53,7 @@ class SelfSimilarity(Scorer):
         0.02,
         gt=0,
         le=1,
-        description="Share of the other patches to average over where k is null; more than a defect covers.",
+        description="Share of the other patches to average over if k is null; more than a defect covers.",
     )
     exclusion_radius: int = Field(
         2, ge=0, description="Patches up to this far away (Chebyshev, in patches) do not count: they overlap the patch."
@@ -71,13 +71,13 @@ class SelfSimilarity(Scorer):
         return {"test": FeatureSet("test")}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All pairs of patches of an image at each layer, and the smallest few for each patch."""
+        """Operations for all pairs of patches of an image at each layer, and for the smallest distances."""
         test = tokens["test"]
         pairs = float(test.images) * test.patches**2 * test.layers
         return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
-        """An image has too few patches for the exclusion radius, or for ``k``."""
+        """A sentence if an image has too few patches for the exclusion radius, or for ``k``."""
         test = images["test"]
         reasons = (self._too_small(image_id, *grid) for image_id, grid in zip(test.image_ids, test.grids, strict=True))
         return super().refusal(images) or next(filter(None, reasons), "")
@@ -93,10 +93,10 @@ class SelfSimilarity(Scorer):
         self.check(features)
         for index in range(len(test)):
             tokens = image_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
-            part, note = find_part(test, index, tokens[-1], self.foreground)
+            part, note = find_foreground(test, index, tokens[-1], self.foreground)
             candidates = fewest_candidates(part, self.exclusion_radius)
             if candidates < self._least:
-                part, note = torch.ones_like(part), PART_TOO_SMALL
+                part, note = torch.ones_like(part), OBJECT_TOO_SMALL
                 candidates = fewest_candidates(part, self.exclusion_radius)
             k = self.k or math.ceil(self.fraction * candidates)
             maps = [self_dissimilarity(unit, k, self.exclusion_radius, compute, part) for unit in normalise(tokens)]
@@ -108,7 +108,7 @@ class SelfSimilarity(Scorer):
         return self.k or 1
 
     def _too_small(self, image_id: str, rows: int, columns: int) -> str:
-        """Why an image has too few patches; empty if it has enough."""
+        """A sentence on why an image has too few patches; empty if it has enough."""
         side = 2 * self.exclusion_radius + 1
         candidates = rows * columns - min(rows, side) * min(columns, side)
         if candidates < 1:

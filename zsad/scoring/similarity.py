@@ -1,41 +1,44 @@
-"""Distances between unit vectors as blocked matrix products, in any number format, and the nearest as they come.
+"""Distances between unit vectors as blocked matrix products in any number format, and nearest-neighbour search.
 
-Everything here is about ``h(f, g) = |f - g|^2 / 2``, which for unit vectors is the cosine distance ``1 - <f, g>``; the
+All functions use ``h(f, g) = |f - g|^2 / 2``, which for unit vectors is the cosine distance ``1 - <f, g>``; the
 Euclidean distance is ``sqrt(2 h)``. With any centre ``m``, and ``f' = f - m``, ``g' = g - m``,
 
     ``h(f, g) = |f'|^2 / 2 + |g'|^2 / 2 - <f', g'>``
 
-is a single product of two longer vectors, ``(-f', |f'|^2 / 2, 1)`` and ``(g', 1, |g'|^2 / 2)``. That is what makes
-16-bit formats safe: the cosines of like patches lie near 1, where bfloat16 has steps of 1/256, while their ``h`` lies
-near 0 and is rounded in proportion to itself. The squared lengths are those of the rounded vectors and are split into
-as many 16-bit parts as float32 needs, so that ``h`` is exact for the rounded vectors but for its own last rounding,
-and zero for equal ones. Products are summed in float32 by the hardware.
+is a single product of two longer vectors, ``(-f', |f'|^2 / 2, 1)`` and ``(g', 1, |g'|^2 / 2)``. That makes 16-bit
+formats safe: the cosines of like patches lie near 1, where bfloat16 has steps of 1/256, while their ``h`` lies near 0
+and is rounded in proportion to itself. The squared lengths are those of the rounded vectors and are split into as many
+16-bit parts as float32 needs, so that ``h`` is exact for the rounded vectors except for its own last rounding, and zero
+for equal ones. Products are summed in float32 by the hardware.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
+from zsad.scoring.side_by_side import ONE_BY_ONE, SideBySide
 
-ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
+ALIGNMENT = 8  # operands are padded to a multiple of it, for the speed of matrix units
 CACHED_BYTES = 4 << 20  # larger blocks of distances leave the processor's cache and are slower
+SHARES = 8  # least number of products for several small images; the same for any number of threads, for equal results
 LEAST_HEIGHT = 16  # rows of a block of distances, below which it is narrowed
-GATHERED = 4  # a row that is copied to be looked through takes as long as so many that lie in their place
-SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
+GATHERED = 4  # copying a row takes as long as searching so many rows in place
+SMALL = 1e-3  # below it, cancellation in float32 loses digits that a Euclidean distance would show
 
 
 def cosine_distance(cosine: torch.Tensor) -> torch.Tensor:
-    """``1 - cosine``, in ``[0, 2]``: what rounding puts below zero is zero."""
+    """``1 - cosine``, in ``[0, 2]``: values below zero by rounding become zero."""
     return (1 - cosine).clamp(0, 2)
 
 
 def euclidean(h: torch.Tensor) -> torch.Tensor:
-    """Distance of two unit vectors from ``h``: ``sqrt(2 h)``, in ``[0, 2]``."""
+    """Euclidean distance of two unit vectors from ``h``: ``sqrt(2 h)``, in ``[0, 2]``."""
     return (2 * h).sqrt()
 
 
@@ -44,7 +47,7 @@ class Metric:
 
     Args:
         compute: device, number format and memory.
-        centre: ``[channel]``, any vector that lies among the tokens, such as their mean; the same for both operands.
+        centre: ``[channel]``, any vector near the tokens, such as their mean; the same for both operands.
 
     Attributes:
         width: of an operand.
@@ -56,11 +59,16 @@ class Metric:
         self.channels = len(centre)
         self.centre = centre
         self._parts = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}[self.format]
-        self._space: torch.Tensor | None = None
+        self._spaces = threading.local()
         self._vector = slice(0, self.channels)
         self._ones = slice(self.channels, self.channels + self._parts)
         self._halves = slice(self._ones.stop, self._ones.stop + self._parts)
         self.width = self._halves.stop + -self._halves.stop % ALIGNMENT
+
+    @property
+    def is_by_numpy(self) -> bool:
+        """Whether numpy makes the products and looks for the least of them: in float32 on a CPU."""
+        return self.format == torch.float32 and self.compute.device == "cpu"
 
     @property
     def point_bytes(self) -> int:
@@ -72,7 +80,7 @@ class Metric:
         return self.points_of(tokens.reshape(-1, self.channels) - self.centre)
 
     def points_of(self, centred: torch.Tensor) -> torch.Tensor:
-        """Right operands of ``g'``, vectors ``[vector, channel]`` less the centre."""
+        """Right operands of ``g'``, vectors ``[vector, channel]`` minus the centre."""
         points = torch.zeros(len(centred), self.width, dtype=self.format, device=centred.device)
         points[:, self._vector] = centred
         points[:, self._ones] = 1
@@ -80,7 +88,7 @@ class Metric:
         return points
 
     def queries(self, points: torch.Tensor) -> torch.Tensor:
-        """The same vectors as left operands, ``(-f', |f'|^2 / 2, 1)``; of left operands the right ones."""
+        """The same vectors as left operands, ``(-f', |f'|^2 / 2, 1)``; also from left operands to right ones."""
         queries = torch.neg(points)
         queries[:, self._ones] = points[:, self._halves]
         queries[:, self._halves] = points[:, self._ones]
@@ -103,7 +111,7 @@ class Metric:
         return torch.cat(nearest)
 
     def nearest_place(self, queries: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``h`` of each query and its nearest point, and which that is; of equals the first.
+        """``h`` of each query and its nearest point, and the position of that point; the first of equal ones.
 
         Args:
             queries: left operands ``[query, width]``.
@@ -126,20 +134,21 @@ class Metric:
         return torch.cat(nearest), torch.cat(places)
 
     def vectors(self, points: torch.Tensor) -> torch.Tensor:
-        """The vectors behind right operands, float32 ``[vector, channel]``: as `points` has rounded them."""
+        """The vectors behind right operands, float32 ``[vector, channel]``: as rounded by `points`."""
         return points[:, self._vector].float() + self.centre
 
     def nearest_both_ways(
-        self, queries: torch.Tensor, points: torch.Tensor, images: int = 1
+        self, queries: torch.Tensor, points: torch.Tensor, images: int = 1, side_by_side: SideBySide = ONE_BY_ONE
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """``h`` of each vector of some images and the nearest of another, and the other way round, from one product.
 
-        Very near ones are measured again from the difference of the vectors, which loses no digits.
+        Very small ones are computed again from the difference of the vectors, which keeps all digits.
 
         Args:
-            queries: left operands ``[vector, width]`` of the images, of all of one the same number, one after another.
-            points: right operands ``[other vector, width]`` of the other.
-            images: how many they are; several small ones share a product.
+            queries: left operands ``[vector, width]`` of the images, the same number for each, one image after another.
+            points: right operands ``[other vector, width]`` of the other image.
+            images: number of images; several small ones share a product.
+            side_by_side: shares out the products among threads.
 
         Returns:
             float32 ``[image, vector]`` and ``[image, other vector]``.
@@ -147,17 +156,20 @@ class Metric:
         patches = len(queries) // images
         height, _ = self.block(len(queries), len(points), 1, whole_width=True)
         if height < patches:
-            parts = [self._image_both_ways(image, points, height) for image in queries.split(patches)]
+            parts = side_by_side.map(lambda image: self._image_both_ways(image, points, height), queries.split(patches))
         else:
-            together = queries.split(height // patches * patches)
-            parts = [self._block_both_ways(rows, points, len(rows) // patches) for rows in together]
+            together = min(height // patches, math.ceil(images / SHARES))
+            parts = side_by_side.map(
+                lambda rows: self._block_both_ways(rows, points, len(rows) // patches),
+                queries.split(together * patches),
+            )
         of_queries, of_points = zip(*parts, strict=True)
         return torch.cat(of_queries), torch.cat(of_points)
 
     def _image_both_ways(
         self, queries: torch.Tensor, points: torch.Tensor, height: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`nearest_both_ways` of one image of which a product takes ``height`` patches."""
+        """`nearest_both_ways` of one image, with ``height`` patches for each product."""
         of_queries, of_points = [], queries.new_full((1, len(points)), torch.inf, dtype=torch.float32)
         for rows in queries.split(height):
             of_rows, nearest = self._block_both_ways(rows, points, 1)
@@ -188,18 +200,19 @@ class Metric:
         return (queries[:, self._vector] + points[:, self._vector]).square().sum(dim=1) / 2
 
     def product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-        """``h`` of all pairs, ``[query, point]``, valid until the next call.
+        """``h`` of all pairs, ``[query, point]``, valid until the next call of the same thread.
 
-        The memory is used again: fresh pages cost a CPU as much as a tenth of the product. In float32 a CPU multiplies
-        by numpy's library, OpenBLAS, which on AMD's processors is a tenth to a fifth faster than torch's, MKL.
+        The memory is reused: new pages cost a CPU as much as a tenth of the product. In float32 on a CPU, numpy's
+        OpenBLAS is used, which on AMD processors is a tenth to a fifth faster than torch's MKL.
         """
         size = len(queries) * len(points)
-        if self._space is None or self._space.numel() < size:
-            self._space = queries.new_empty(size)
-        out = self._space[:size].view(len(queries), len(points))
+        space = getattr(self._spaces, "values", None)
+        if space is None or space.numel() < size:
+            space = self._spaces.values = queries.new_empty(size)
+        out: torch.Tensor = space[:size].view(len(queries), len(points))
         if not _by_numpy(out):
             return torch.mm(queries, points.T, out=out)
-        filled = slice(0, self._halves.stop)  # what fills an operand up only costs time here
+        filled = slice(0, self._halves.stop)  # padding only costs time here
         np.matmul(queries[:, filled].numpy(), points[:, filled].numpy().T, out=out.numpy())
         return out
 
@@ -213,7 +226,7 @@ class Metric:
         return max(1, min(queries, entries // width)), width
 
     def wide_block(self, patches: int, k: int) -> tuple[int, int]:
-        """The same for all pairs of the patches of an image: of all its width, if that leaves some rows of patches."""
+        """The same for all pairs of the patches of an image: its full width, if that leaves some rows of patches."""
         height, width = self.block(patches, patches, k, whole_width=True)
         if height >= LEAST_HEIGHT:
             return height, width
@@ -234,18 +247,18 @@ def self_dissimilarity(
 ) -> torch.Tensor:
     """Mean cosine distance of each patch to the ``k`` most similar other patches of its own image.
 
-    Patches nearer than the exclusion radius do not count: their receptive fields overlap the patch's own, so that
-    even a defect would find itself in them.
+    Patches within the exclusion radius do not count: their receptive fields overlap that of the patch, so that even a
+    defect would be similar to them.
 
     Args:
         tokens: unit vectors ``[row, column, channel]``.
         k: at most `fewest_candidates`.
-        exclusion_radius: greatest Chebyshev distance, in patches, at which a patch does not count; 0 leaves out the
-            patch alone.
+        exclusion_radius: greatest Chebyshev distance, in patches, at which a patch does not count; 0 leaves out only
+            the patch itself.
         among: bool ``[row, column]``, the patches that count as others; None for all.
 
     Returns:
-        float32 ``[row, column]``; where ``among`` leaves a patch that is not among them fewer than ``k``, infinite.
+        float32 ``[row, column]``; infinite for a patch outside ``among`` with fewer than ``k`` others.
 
     Raises:
         ValueError: a patch is left with fewer than ``k`` others.
@@ -280,7 +293,7 @@ def fewest_candidates(among: torch.Tensor, exclusion_radius: int) -> int:
     """The least number of patches beyond the exclusion radius of a patch.
 
     Args:
-        among: bool ``[row, column]``, the patches that count; it is they whose others are counted, too.
+        among: bool ``[row, column]``, the patches that count, both as patches and as their others.
     """
     side = 2 * exclusion_radius + 1
     near = torch.nn.functional.avg_pool2d(
@@ -290,27 +303,26 @@ def fewest_candidates(among: torch.Tensor, exclusion_radius: int) -> int:
 
 
 def _near(positions: torch.Tensor, size: int, radius: int) -> torch.Tensor:
-    """Which places along an axis are at most ``radius`` from each position, bool ``[position, size]``."""
+    """Whether places along an axis are at most ``radius`` from each position, bool ``[position, size]``."""
     return (positions[:, None] - torch.arange(size, device=positions.device)).abs() <= radius
 
 
 def _parts(rows: int, columns: int, patches: int) -> Iterator[tuple[slice, slice]]:
-    """A grid in parts of so many patches at most: some of its rows, or some of one row."""
+    """Split a grid into blocks of at most so many patches: some of its rows, or some of one row."""
     for top in range(0, rows, max(1, patches // columns)):
         for left in range(0, columns, patches):
             yield slice(top, top + max(1, patches // columns)), slice(left, left + patches)
 
 
 def _by_numpy(values: torch.Tensor) -> bool:
-    """Whether numpy computes with them, beside whose threads torch's had better not wait for work."""
+    """Whether numpy computes with the values; torch's threads should then not wait for work at the same time."""
     return values.dtype == torch.float32 and values.device.type == "cpu"
 
 
 def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
-    """The least along an axis; what is below zero by rounding counts as least.
+    """The least along an axis; values below zero by rounding count as least.
 
-    Numbers of 16 bits that are not negative are in the order of their bits, and a CPU compares integers six times as
-    fast as bfloat16.
+    Non-negative 16-bit numbers have the order of their bits, and a CPU compares integers six times as fast as bfloat16.
     """
     if h.dtype.itemsize == 2:
         return h.view(torch.int16).amin(dim=dim).view(h.dtype)
@@ -318,7 +330,7 @@ def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
 
 
 def _places_along_rows(h: torch.Tensor, image: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-    """Where some rows of ``h``, ``[image, row, column]``, are least: int64 ``[place]``, a column of each.
+    """The column of the least value in some rows of ``h``, ``[image, row, column]``: int64 ``[place]``.
 
     numpy finds them nine times as fast as torch.
     """
@@ -333,11 +345,11 @@ def _places_along_rows(h: torch.Tensor, image: torch.Tensor, row: torch.Tensor) 
 def _places_along_columns(
     h: torch.Tensor, least: torch.Tensor, image: torch.Tensor, column: torch.Tensor
 ) -> torch.Tensor:
-    """Where some columns of ``h``, ``[image, row, column]``, are least: int64 ``[place]``, a row of each, the first.
+    """The first row of the least value in some columns of ``h``, ``[image, row, column]``: int64 ``[place]``.
 
-    ``least`` is what they have there, ``[image, column]``.
+    ``least`` holds these values, ``[image, column]``.
 
-    A pass over whole rows that looks for the least is six times as fast as one along the columns.
+    A pass over whole rows that compares with the least is six times as fast as one along the columns.
     """
     if not _by_numpy(h):
         return h.transpose(1, 2)[image, column].argmin(dim=1)
@@ -346,7 +358,7 @@ def _places_along_columns(
     sought[image.numpy(), 0, column.numpy()] = least[image, column].numpy()
     there, rows, found = np.unravel_index(np.flatnonzero(h.numpy() == sought)[::-1], h.shape)
     places = np.empty((images, columns), dtype=np.int64)
-    places[there, found] = rows  # backwards, so that the first row of several stays
+    places[there, found] = rows  # backwards, so that the first of several rows remains
     return torch.from_numpy(places[image.numpy(), column.numpy()])
 
 

@@ -1,4 +1,4 @@
-"""What scorers keep in a model file, and how it comes back to the bit."""
+"""Storage of tensors and tokens in a model file, exact to the bit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zsad.scoring.token_source import PatchSource
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
 
-BITS = np.uint16  # in which bfloat16 is kept, which numpy does not have
+BITS = np.uint16  # storage type of bfloat16, which numpy does not have
 
 
 def as_array(tensor: torch.Tensor) -> np.ndarray:
-    """A tensor of any float format as it is stored."""
+    """A tensor of any float format as an array to store."""
     tensor = tensor.detach().cpu()
     return tensor.contiguous().view(torch.uint16).numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
@@ -28,10 +28,10 @@ def stored_type(number_format: torch.dtype) -> np.dtype[Any]:
 
 
 def as_tensor(array: np.ndarray, device: str, number_format: torch.dtype | None = None) -> torch.Tensor:
-    """The tensor again, in memory of its own that lies as torch lays it.
+    """The stored tensor, in its own memory with torch's layout.
 
     Args:
-        number_format: which it had, for what is stored as bits.
+        number_format: original format, for tensors stored as bits.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if number_format is not None and array.dtype == BITS:
@@ -40,7 +40,7 @@ def as_tensor(array: np.ndarray, device: str, number_format: torch.dtype | None 
 
 
 def store_tokens(writer: FittedWriter, source: PatchSource, indices: Sequence[int], layers: Sequence[int]) -> None:
-    """Keep the patch tokens of some images and layers, image by image, for `StoredTokens`."""
+    """Store the patch tokens of some images and layers, image by image, for `StoredTokens`."""
     grids = source.grid_sizes[list(indices)].astype(np.int32)
     sizes = (grids.astype(np.int64).prod(axis=1) * (len(layers) * source.channels)).tolist()
     writer.write("grid_size", grids)
@@ -52,10 +52,10 @@ def store_tokens(writer: FittedWriter, source: PatchSource, indices: Sequence[in
 
 
 class StoredTokens:
-    """Patch tokens of references out of a model file, read image by image.
+    """Patch tokens of references from a model file, read image by image.
 
     Attributes:
-        layer_count: of those that were kept.
+        layer_count: number of stored layers.
     """
 
     def __init__(self, reader: FittedReader, layer_count: int) -> None:

@@ -1,4 +1,4 @@
-"""What a fit has learned, in a model file: one array with the bytes of a file of weights."""
+"""Weights learned by a fit, in a model file: one array with the bytes of a file of weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WEIGHTS: Final = "weights"  # the array, uint8
 
 
 def store_weights(writer: FittedWriter, learned: Learned) -> None:
-    """Keep what was learned, with its facts."""
+    """Store learned weights with their facts."""
     writer.write(WEIGHTS, np.frombuffer(to_bytes(learned), dtype=np.uint8))
 
 
 def stored_weights(reader: FittedReader) -> Learned:
-    """What `store_weights` has kept.
+    """The weights stored by `store_weights`.
 
     Raises:
-        DamagedFileError: it is something else.
+        DamagedFileError: the array is something else.
     """
     return from_bytes(reader.array(WEIGHTS, np.uint8, (None,)).tobytes(), reader.path)

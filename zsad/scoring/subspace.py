@@ -1,4 +1,4 @@
-"""Subspace: a patch is odd if it lies off the linear subspace that good patches fill."""
+"""Subspace: a patch is anomalous if it lies off the linear subspace of normal patches."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from zsad.scoring.tokens import Layers, image_tokens, layer_indices
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
 
-ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
+ALL_VARIANCE = 1 - 1e-12  # a sum of shares may be below one by rounding
 
 
 class Complement(NamedTuple):
-    """What lies off the subspace.
+    """The orthogonal complement of the subspace.
 
     Attributes:
         mean: ``mu``, float32 ``[channel]``.
-        basis: ``U``, float32 ``[channel, D - r]``, an orthonormal basis of all that is orthogonal to the subspace.
+        basis: ``U``, float32 ``[channel, D - r]``, an orthonormal basis of the complement.
     """
 
     mean: torch.Tensor
@@ -48,35 +48,35 @@ class Complement(NamedTuple):
 
 
 class Subspace(ReferenceScorer):
-    """Score each patch by its distance to the principal subspace of the patches of good images.
+    """Score each patch by its distance to the principal subspace of the patches of normal images.
 
-    With ``x``, of ``D`` channels, the mean over the chosen layers of a patch's tokens as they are (not unit vectors),
-    ``mu`` the mean of all patches of the references, and ``V [D, r]`` the first principal axes of their covariance, as
-    many as hold ``explained_variance``,
+    With ``x``, of ``D`` channels, the mean over the chosen layers of a patch's raw tokens (not unit vectors), ``mu``
+    the mean of all patches of the references, and ``V [D, r]`` the first principal axes of their covariance, as many as
+    hold ``explained_variance``,
 
         ``S(p) = |(x_p - mu) - V V^T (x_p - mu)|^2``.
 
-    With ``U [D, D - r]`` the other axes this is ``|U^T (x_p - mu)|^2``, one product with no difference of large numbers
-    in it. The covariance and its axes are computed in float64, image by image; ``U^T (x_p - mu)`` in float32 whatever
+    With ``U [D, D - r]`` the other axes this is ``|U^T (x_p - mu)|^2``, one product without differences of large
+    numbers. The covariance and its axes are computed in float64, image by image; ``U^T (x_p - mu)`` in float32 whatever
     the number format, which keeps ``S`` to about 1e-6 of itself.
 
-    One axis is always left out, that of the least variance: otherwise every patch would score 0. References that do
-    not vary have no axes, and ``S`` is the squared distance to them. The authors' code keeps that axis where
-    ``explained_variance`` asks for all, and scores 0; below that it is the same.
+    One axis is always excluded, that of the least variance: otherwise every patch would score 0. References that do not
+    vary have no axes, and ``S`` is the squared distance to them. The authors' code includes that axis if
+    ``explained_variance`` is 1, and scores 0; below 1 it is the same.
 
-    With ``rotations`` each reference is seen at eight angles, or with ``rotations: subspacead`` at 30 random ones as in
-    the authors' code, which takes none for the transistor of MVTec AD; the size of it is told in
-    `zsad.features.views`. Their image score is the mean of the top 1 % of the pixels of the map, enlarged to the size
-    of the network's input and blurred: ``image_score: {rounding: down, patch_pixels: 14, pixel_smoothing: 0.81}``, see
-    `zsad.scoring.image_level`. Their references are the first of a shuffled list, here a draw by ``seed``: other
-    images.
+    With ``rotations`` each reference is used at eight angles, or with ``rotations: subspacead`` at 30 random ones as in
+    the authors' code, which uses none for the transistor of MVTec AD; the effect is described in `zsad.features.views`.
+    Their image score is the mean of the top 1 % of the pixels of the map, enlarged to the size of the network's input
+    and blurred: ``image_score: {rounding: down, patch_pixels: 14, pixel_smoothing: 0.81}``, see
+    `zsad.scoring.image_level`. Their references are the first of a shuffled list, here a random sample by ``seed``:
+    other images.
     """
 
-    summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few good reference images."
+    summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few normal reference images."
     reference: ClassVar[str] = "SubspaceAD: Lendering et al., CVPR 2026, arXiv 2602.23013."
     blind_to: ClassVar[str] = (
-        "a defect that looks like a mixture of what good patches show, such as another shade or a weaker texture, "
-        "or a sound part in a wrong place"
+        "a defect that looks like a mixture of what normal patches show, such as another shade or a weaker texture, or "
+        "a normal component in a wrong place"
     )
 
     explained_variance: float = Field(
@@ -86,7 +86,7 @@ class Subspace(ReferenceScorer):
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The covariance and its axes, and a product of each test patch with as many axes as there are channels."""
+        """Operations for the covariance and its axes, and for products of test patches with as many axes."""
         test = tokens["test"]
         products = 2.0 * test.images * test.patches * test.channels**2
         return super().operations(tokens) + covariance_operations(tokens["references"], test.channels) + products
@@ -104,7 +104,7 @@ class Subspace(ReferenceScorer):
         return Complement(*(part.to(compute.device, torch.float32) for part in (moments.mean, basis.contiguous())))
 
     def _rank(self, variances: torch.Tensor, moments: Moments) -> int:
-        """``r``, from the variances along the axes in descending order; of ``n`` patches at most ``n - 1``."""
+        """``r``, from the variances along the axes in descending order; at most ``n - 1`` for ``n`` patches."""
         total = variances.sum()
         if total <= ROUNDING * moments.mean.square().sum():
             return 0
@@ -113,7 +113,7 @@ class Subspace(ReferenceScorer):
         return min(enough, len(variances) - 1)
 
     def store(self, model: Complement, writer: FittedWriter) -> None:
-        """Keep ``mu`` and ``U``."""
+        """Store ``mu`` and ``U``."""
         writer.write("mean", as_array(model.mean))
         writer.write("basis", as_array(model.basis))
 

@@ -1,12 +1,12 @@
-"""How a transformed image lies to the image that it was made of: shift, tilt and residuals on the patch grid.
+"""Alignment of a transformed image with its original: shift, tilt and residuals on the patch grid.
 
-With ``g`` a mirror or a turn about the middle of the frame, place ``u = (row, column)`` of ``gx`` shows place
-``m + L (u - m)`` of ``x``, where ``m`` is the middle of the grid and ``L`` a 2 x 2 matrix.
+With ``g`` a reflection or a rotation about the middle of the frame, position ``u = (row, column)`` of ``gx`` shows
+position ``m + L (u - m)`` of ``x``, where ``m`` is the middle of the grid and ``L`` a 2 x 2 matrix.
 
 Patches are compared by the cosine distance ``h`` of unit features, which for the operands of
-`zsad.scoring.similarity.Metric` is a product, ``h(p, q) = <queries[p], points[q]>``. So the distances of all patches
-and those some rows below come from one product a row, those at a shift along the rows are a diagonal of it, and the
-mean over all pairs of two sets of patches is the product of the mean query and the mean point.
+`zsad.scoring.similarity.Metric` is a product, ``h(p, q) = <queries[p], points[q]>``. So the distances of all patches to
+those some rows below come from one product per row, those at a shift along the rows are a diagonal of it, and the mean
+over all pairs of two sets of patches is the product of the mean query and the mean point.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import normalise
 
-SMALLEST_CHANCE = 1e-5  # below it all patches are alike, and that they match says nothing
-EQUAL = 1e-5  # asymmetries that differ by less are equal; it is more than rounding does
-ROUNDING = 1e-3  # of a place, patches
+SMALLEST_CHANCE = 1e-5  # below it all patches are equal, so that a match has no meaning
+EQUAL = 1e-5  # asymmetries that differ by less are equal; it exceeds rounding errors
+ROUNDING = 1e-3  # of a position, patches
 BLOCK_SHARE = 0.25  # of the memory, for distances between rows of the grid
 DISTANCE_BYTES, SHIFT_BYTES = 4, 24  # of a pair of patches; of a patch at a shift
 TILT_STEP = 2.5  # degrees
-CLEAR_GAIN = 0.05  # share of the asymmetry that a tilt must take away
+CLEAR_GAIN = 0.05  # share by which a tilt must reduce the asymmetry
 
 MIRRORS = {"hflip": np.diag([1.0, -1.0]), "vflip": np.diag([-1.0, 1.0])}  # ``L`` by view
 
 
 class Image(NamedTuple):
-    """An image, ready for comparisons.
+    """An image, prepared for comparisons.
 
     Attributes:
         queries: ``[row, column, width]``, left operands of distances.
-        metric: what makes right operands to them.
+        metric: metric that makes right operands to them.
     """
 
     queries: torch.Tensor
@@ -57,11 +57,11 @@ class Image(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """Where in the transformed image the partner of each patch is.
+    """Position of the partner of each patch in the transformed image.
 
     Attributes:
         down, along: that of patch ``(r, c)`` is ``(r + down, c + along)``.
-        asymmetry: mean distance of the pairs, as a share of what unrelated pairs would have; infinite without any.
+        asymmetry: mean distance of the pairs, relative to unrelated pairs; infinite without pairs.
     """
 
     down: int
@@ -70,14 +70,14 @@ class Shift(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """A transformed image, laid over the image.
+    """A transformed image, aligned with the image.
 
     Attributes:
         points: ``[row, column, width]``, its right operands.
-        shown: ``[row, column, 2]``, the place of the image that each of its patches shows.
-        valid: bool ``[row, column]``, whether that place lies in the image.
+        shown: ``[row, column, 2]``, the position in the image that each of its patches shows.
+        valid: bool ``[row, column]``, whether that position lies in the image.
         shift: from a patch of the image to its partner.
-        tilt: of the mirror axis off the upright or level, degrees counter-clockwise.
+        tilt: angle of the mirror axis from the vertical or horizontal, degrees counter-clockwise.
     """
 
     points: torch.Tensor
@@ -88,7 +88,7 @@ class Alignment(NamedTuple):
 
 
 def aligned(image: Image, view: str, tokens: torch.Tensor, max_shift: float, max_tilt: float) -> Alignment:
-    """A transformed image at the shift of least asymmetry, with a tilt where that is clearly better.
+    """Align a transformed image at the shift of least asymmetry, with a tilt if that is clearly better.
 
     Args:
         view: how the image was transformed; ``hflip``, ``vflip`` or ``rot`` with degrees.
@@ -111,13 +111,13 @@ def aligned(image: Image, view: str, tokens: torch.Tensor, max_shift: float, max
 
 
 def tilts(most: float) -> list[float]:
-    """The tilts that are tried, degrees, small ones first."""
+    """The tilts to test, degrees, small ones first."""
     steps = math.ceil(most / TILT_STEP)
     return [sign * most * step / steps for step in range(1, steps + 1) for sign in (1, -1)]
 
 
 def turn(angle: float) -> np.ndarray:
-    """``L`` of an image turned counter-clockwise by ``angle`` degrees, float64 ``[2, 2]``."""
+    """``L`` of an image rotated counter-clockwise by ``angle`` degrees, float64 ``[2, 2]``."""
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     return np.array([[cosine, sine], [-sine, cosine]])
 
@@ -128,20 +128,20 @@ def view_matrix(view: str) -> np.ndarray:
 
 
 def places(matrix: np.ndarray, rows: int, columns: int, device: torch.device) -> torch.Tensor:
-    """The place ``m + L (u - m)`` of each ``u``, float32 ``[row, column, 2]``; it may lie outside the grid."""
+    """The position ``m + L (u - m)`` of each ``u``, float32 ``[row, column, 2]``; it may lie outside the grid."""
     middle = np.array([(rows - 1) / 2, (columns - 1) / 2])
     own = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=2)
     return torch.from_numpy(middle + (own - middle) @ matrix.T).float().to(device)
 
 
 def within(places: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Which places lie between the middles of the outermost patches, bool ``[row, column]``."""
+    """Whether positions lie between the centres of the outermost patches, bool ``[row, column]``."""
     last = places.new_tensor([rows - 1, columns - 1])
     return ((places >= -ROUNDING) & (places <= last + ROUNDING)).all(dim=2)
 
 
 def resampled(tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Tokens at other places, interpolated bilinearly and brought back to length one, ``[row, column, channel]``.
+    """Tokens at other positions, interpolated bilinearly and scaled to length one, ``[row, column, channel]``.
 
     Args:
         tokens: unit vectors ``[row, column, channel]``.
@@ -164,7 +164,7 @@ def resampled(tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 def best_shift(image: Image, points: torch.Tensor, valid: torch.Tensor, reach: tuple[int, int]) -> Shift:
-    """The shift of least asymmetry; of equals the one nearest to none.
+    """The shift of least asymmetry; the smallest of equal ones.
 
     Args:
         points, valid: see `asymmetries`.
@@ -180,9 +180,10 @@ def best_shift(image: Image, points: torch.Tensor, valid: torch.Tensor, reach: t
 def asymmetries(
     image: Image, points: torch.Tensor, valid: torch.Tensor, down: Sequence[int], along: Sequence[int]
 ) -> torch.Tensor:
-    """``A`` of each shift: mean distance of the pairs, as a share of the mean distance of all pairs of their patches.
+    """``A`` of each shift: mean distance of the pairs, relative to the mean distance of all pairs of their patches.
 
-    A shift down costs ``2 columns`` operations a number of the grid, whatever the shifts along; chance costs 2 a shift.
+    A shift down costs ``2 columns`` operations per number of the grid, for any shifts along; the chance level costs 2
+    per shift.
 
     Args:
         points: of the transformed image, ``[row, column, width]``.
@@ -190,8 +191,8 @@ def asymmetries(
         down, along: the shifts along the two axes of the grid.
 
     Returns:
-        float32 ``[down, along]``; infinite where no patches overlap, and where those that do are all alike, so that
-        they would fit anyhow. If they are alike without a shift, that is symmetric: 0.
+        float32 ``[down, along]``; infinite if no patches overlap, or if the overlapping ones are all equal, so that any
+        shift would fit. If they are equal without a shift, that is symmetric: 0.
     """
     rows, columns, _ = points.shape
     points = points * valid[..., None]
@@ -220,7 +221,7 @@ def _added(
 def _sums(
     queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, some: slice, along: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What `asymmetries` sums over the pairs of some columns of the image, at each shift along the rows.
+    """Sums of `asymmetries` over the pairs of some columns of the image, at each shift along the rows.
 
     Args:
         queries: of these columns, ``[row, column, width]``.
@@ -248,9 +249,9 @@ def _reached_sum(points: torch.Tensor, along: Sequence[int], memory: int) -> tor
 
 
 def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
-    """Least distance of each patch to the valid patches about its partner, ``[row, column]``.
+    """Least distance of each patch to the valid patches around its partner, ``[row, column]``.
 
-    Infinite where the partner itself is not valid or outside the grid.
+    Infinite if the partner itself is not valid or outside the grid.
 
     Args:
         window: greatest Chebyshev distance from the partner, patches.
@@ -258,7 +259,7 @@ def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
     points, valid, shift = alignment.points, alignment.valid, alignment.shift
     rows, columns, _ = points.shape
     down, along = (
-        range(max(middle - window, 1 - size), min(middle + window + 1, size))  # what lies in the grid
+        range(max(middle - window, 1 - size), min(middle + window + 1, size))  # shifts within the grid
         for middle, size in ((shift.down, rows), (shift.along, columns))
     )
     least = points.new_full((rows, columns), torch.inf)
@@ -273,7 +274,7 @@ def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
 
 
 def at_partner(values: torch.Tensor, shift: Shift, outside: float) -> torch.Tensor:
-    """What a grid holds at the partner of each patch, ``[row, column, ...]``; ``outside`` if that is off the grid."""
+    """Values of a grid at the partner of each patch, ``[row, column, ...]``; ``outside`` if that is off the grid."""
     rows, columns = values.shape[:2]
     moved = torch.full_like(values, outside)
     moved[overlap(rows, shift.down), overlap(columns, shift.along)] = values[
@@ -283,14 +284,14 @@ def at_partner(values: torch.Tensor, shift: Shift, outside: float) -> torch.Tens
 
 
 def overlap(size: int, shift: int) -> slice:
-    """The positions ``p`` along an axis for which ``p + shift`` lies on it too."""
+    """The positions ``p`` along an axis for which ``p + shift`` also lies on it."""
     return slice(max(0, -shift), max(0, min(size, size - shift)))
 
 
 def _tilted(image: Image, matrix: np.ndarray, tokens: torch.Tensor, reach: tuple[int, int], tilt: float) -> Alignment:
-    """A mirrored image, resampled for an axis that is tilted by ``tilt`` degrees, at its best shift.
+    """Align a mirrored image, resampled for an axis tilted by ``tilt`` degrees, at its best shift.
 
-    A mirror at a distance from the middle shifts straight across its axis, so that only little is searched along it.
+    An axis at a distance from the middle causes a shift perpendicular to it, so that the search along it is short.
 
     Args:
         matrix: of the mirror, ``[2, 2]``.
@@ -308,7 +309,7 @@ def _tilted(image: Image, matrix: np.ndarray, tokens: torch.Tensor, reach: tuple
 
 
 def _clearly_better(tilted: Alignment, upright: Alignment, image: Image, tokens: torch.Tensor) -> bool:
-    """Whether a tilt explains more than the smoothing that resampling brings."""
+    """Whether a tilt explains more than the smoothing by resampling."""
     rows, columns, _ = tokens.shape
     sampled = places(turn(2 * tilted.tilt), rows, columns, tokens.device)
     nearby = places(np.eye(2), rows, columns, tokens.device) + sampled - sampled.round()
@@ -324,7 +325,7 @@ def _rows_against_rows(queries: torch.Tensor, points: torch.Tensor) -> torch.Ten
 
 
 def _column_blocks(rows: int, columns: int, shifts: int, memory: int) -> list[slice]:
-    """The columns of a grid, so many at a time as are compared with all columns within a share of the memory."""
+    """The columns of a grid in blocks whose comparison with all columns fits a share of the memory."""
     bytes_each = rows * (DISTANCE_BYTES * columns + SHIFT_BYTES * shifts)
     size = max(1, int(BLOCK_SHARE * memory) // bytes_each)
     return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
@@ -349,7 +350,7 @@ def _valid_at_shifts(valid: torch.Tensor, some: slice, along: Sequence[int]) -> 
 def _column_at(
     columns: int, some: slice, along: Sequence[int], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The column at each shift from some columns, ``[column, shift]``, and whether there is one."""
+    """The column at each shift from some columns, ``[column, shift]``, and whether it exists."""
     own = torch.arange(some.start, some.stop, device=device)
     there = own[:, None] + torch.tensor(list(along), device=device)
     return there.clamp(0, columns - 1), (there >= 0) & (there < columns)

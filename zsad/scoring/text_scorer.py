@@ -1,4 +1,4 @@
-"""Scorers that ask how much of an image is as a text says: what all of them are told, and what they read."""
+"""Base class of scorers that compare images with texts: common parameters, and reading of texts."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ TEXT = "zero-shot-text"
 
 
 class TextScorer(Scorer):
-    """Base of scorers that compare an image with sentences about its part.
+    """Base class of scorers that compare an image with sentences about its object.
 
-    The sentences come from a set of prompts, of which the backbone's text tower makes embeddings beforehand.
+    The sentences come from a prompt set; the backbone's text tower encodes them beforehand.
     """
 
     text_role: ClassVar[str] = "test"
 
     text_prompts: Annotated[UserPath, Field(min_length=1)] = Field(
         "winclip",
-        description="Set of prompts: winclip (22 templates, as the paper), winclip_21 (21, as anomalib and zqhang), "
+        description="Prompt set: winclip (22 templates, as the paper), winclip_21 (21, as anomalib and zqhang), "
         "april_gan, a YAML file of your own, or the .pth file of AnomalyCLIP's learned tokens.",
     )
     trained_on: Annotated[str, AfterValidator(check_name)] | None = Field(
-        None, description="Data set on which others have trained the learned tokens or layers; null for none."
+        None, description="Data set on which the published learned tokens or layers were trained; null for none."
     )
     averaging: Averaging = Field(
         "raw",
@@ -46,7 +46,7 @@ class TextScorer(Scorer):
         "anomalib), or each scaled to length one, normalised (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP).",
     )
     temperature: float = Field(
-        0.07, gt=0, description="Of the softmax over the cosines to the normal and the anomalous text."
+        0.07, gt=0, description="Temperature of the softmax over the cosines to the normal and the anomalous text."
     )
 
     @model_validator(mode="after")
@@ -55,29 +55,29 @@ class TextScorer(Scorer):
         if learned and self.trained_on is None:
             (name, path), *_ = learned.items()
             raise ValueError(
-                f"{name}: {path} holds what others have trained; name the data set on which they did by 'trained_on'"
+                f"{name}: {path} holds published trained weights; name their training data set in 'trained_on'"
             )
         if self.trained_on is not None and not learned:
-            raise ValueError("'trained_on' is for learned text_prompts or layers, and these are none; leave it out")
+            raise ValueError("'trained_on' is only for learned text_prompts or layers; leave it out")
         return self
 
     def _learned(self) -> dict[str, str]:
-        """Files of what others have trained, by their parameters."""
+        """Files of published trained weights, by their parameters."""
         prompts = {"text_prompts": self.text_prompts} if is_learned(self.text_prompts) else {}
         return {**prompts, **self.learned_files()}
 
     @property
     def setting(self) -> str:
-        """``zero-shot-text``, or ``zero-shot-auxiliary(NAME)`` of what was trained on the data set of that name."""
+        """``zero-shot-text``, or ``zero-shot-auxiliary(NAME)`` with weights trained on the data set of that name."""
         return self.with_trained(TEXT)
 
     @property
     def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
+        """True: it also scores whole images."""
         return True
 
     def with_trained(self, setting: str) -> str:
-        """A setting that also says on what data set others have trained what is read."""
+        """A setting that also names the training data set of published weights."""
         return with_auxiliary(setting, [self.trained_on] if self.trained_on else [])
 
     def feature_sets(self) -> dict[str, FeatureSet]:
@@ -85,25 +85,23 @@ class TextScorer(Scorer):
         return {"test": FeatureSet("test")}
 
     def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:
-        """Why it cannot read the features of a backbone with such parameters, a sentence about it; empty if it can.
+        """A sentence on why it cannot read the features of a backbone with such parameters; empty if it can.
 
         Args:
-            parameters: of the backbone; those of other families than ``image_text`` are not asked about.
+            parameters: of the backbone, which must be of the family ``image_text``.
         """
         if self.reads_windows and parameters.get("path") != "windows":
-            return "it has no windows, which the method looks at; set `path: windows`"
+            return "it has no windows, which the method needs; set `path: windows`"
         return ""
 
     def texts_of(self, features: TokenSource) -> Texts:
-        """The sentences that come with features.
+        """The texts that come with features.
 
         Raises:
-            DataError: there are none, or they are of another model.
+            DataError: there are none, or they come from another model.
         """
         if features.texts is None:
-            raise DataError(
-                f"{features.path} comes without texts, which the method asks about; encode some and give them"
-            )
+            raise DataError(f"{features.path} comes without texts, which the method needs; encode some and pass them")
         check_space(features, features.texts)
         backbone = features.provenance.get("backbone")
         if isinstance(backbone, Mapping) and "path" in backbone and (reason := self.backbone_refusal(backbone)):
@@ -111,5 +109,5 @@ class TextScorer(Scorer):
         return features.texts
 
     def classes(self, texts: Texts, device: str) -> Tensor:
-        """Unit vectors ``[state, channel]`` of a normal and an anomalous part."""
+        """Unit vectors ``[state, channel]`` of a normal and an anomalous object."""
         return class_embeddings(texts, self.averaging, device)

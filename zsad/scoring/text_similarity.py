@@ -1,4 +1,4 @@
-"""Dense CLIP: a patch is odd if it is more like sentences of a damaged part than of a sound one."""
+"""Dense CLIP: a patch is anomalous if it resembles sentences about a damaged object more than about an intact one."""
 
 from __future__ import annotations
 
@@ -22,42 +22,41 @@ if TYPE_CHECKING:
     from zsad.models.texts.linear_layers import LinearLayers
     from zsad.scoring.token_source import Texts, TokenSource
 
-OF_LINEAR_LAYERS = 0.01  # the temperature with which APRIL-GAN's were trained
+OF_LINEAR_LAYERS = 0.01  # temperature of the training of APRIL-GAN's linear layers
 
 
 class TextSimilarity(TextScorer):
-    """Score each patch, and the image as a whole, by how much it is as sentences of a damaged part.
+    """Score each patch, and the whole image, by its similarity to sentences about a damaged object.
 
-    With ``t_0`` and ``t_1`` the mean embeddings of the sentences of a normal and of an anomalous part, a vector ``v``
-    of the same model has the score
+    With ``t_0`` and ``t_1`` the mean embeddings of the sentences about a normal and about an anomalous object, a vector
+    ``v`` of the same model has the score
 
         ``s(v) = softmax(cos(v, t_0) / temperature, cos(v, t_1) / temperature)_1``.
 
     The map has ``s`` of each patch, averaged over the layers, and the image score is ``s`` of the vector of the whole
-    image. Of two classes ``s`` depends on the difference of the cosines alone, so that a bias, as SigLIP has one, would
-    change nothing.
+    image. With two classes ``s`` depends only on the difference of the cosines, so that a bias, as in SigLIP, would not
+    change it.
 
-    Patches have vectors in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
-    backbone's ``path: values``) or by the way in which the model was trained (TIPSv2, dino.txt, whose patches are
-    compared with a part of the text's channels). As AnomalyCLIP's code, it takes the last layer alone unless the
-    backbone is given others: what earlier code called four layers was one, four times, and with true ones its results
-    are worse.
+    The vectors of patches lie in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
+    backbone's ``path: values``) or by the training of the model (TIPSv2, dino.txt, whose patches are compared with some
+    channels of the text). Like AnomalyCLIP's code, it uses only the last layer unless the backbone has others: in
+    earlier code four layers were the same layer four times, and with four different ones its results are worse.
 
-    With learned tokens as ``text_prompts`` it is AnomalyCLIP's inference (zqhang/AnomalyCLIP), which smooths the map by
-    4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is APRIL-GAN's
-    (ByChelsea/VAND-APRIL-GAN): tokens of each layer, raw as the network's blocks give them, go through a linear layer
-    before they are compared. Two things differ from its code: maps of layers are averaged and not summed, which ranks
-    the same, and are brought to the size of the image after the softmax and not before.
+    With learned tokens as ``text_prompts`` it is the inference of AnomalyCLIP (zqhang/AnomalyCLIP), which smooths the
+    map by 4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is that of APRIL-GAN
+    (ByChelsea/VAND-APRIL-GAN): raw tokens of each block of the network go through a linear layer before they are
+    compared. Two differences from its code: maps of layers are averaged and not summed, which gives the same ranking,
+    and are resized to the image after the softmax and not before.
     """
 
-    summary: ClassVar[str] = "A patch, and the image as a whole, against sentences of a sound and a damaged part."
+    summary: ClassVar[str] = "A patch, and the whole image, against sentences about an intact and a damaged object."
     reference: ClassVar[str] = (
         "MaskCLIP: Zhou et al., ECCV 2022; CLIP Surgery: arXiv 2304.05653; AnomalyCLIP: Zhou et al., ICLR 2024; "
         "APRIL-GAN: arXiv 2305.17382; prompts of WinCLIP: Jeong et al., CVPR 2023."
     )
     blind_to: ClassVar[str] = (
-        "a defect that sentences of a damaged part do not tell of, such as a part that is missing or in a wrong place; "
-        "and what looks damaged by nature, such as a rough surface, scores high throughout"
+        "a defect that sentences about a damaged object do not describe, such as a component that is missing or in a "
+        "wrong place; and normal regions that look damaged, such as a rough surface, get high scores everywhere"
     )
 
     averaging: Averaging = Field(
@@ -66,7 +65,7 @@ class TextSimilarity(TextScorer):
         "AnomalyCLIP, mala-lab/WinCLIP), or as they are, raw (zqhang/Accurate-WinCLIP-pytorch, anomalib).",
     )
     image_from: Literal["class_token", "map"] = Field(
-        "class_token", description="Image score of the vector of the whole image, or summed up from the map."
+        "class_token", description="Image score: from the vector of the whole image, or from the map."
     )
     linear_layers: UserPath | None = Field(
         None,
@@ -78,14 +77,14 @@ class TextSimilarity(TextScorer):
     @model_validator(mode="before")
     @classmethod
     def _as_trained(cls, given: Any) -> Any:
-        """The temperature with which linear layers were trained, unless another is given."""
+        """Set the temperature of the training of linear layers, unless another is given."""
         if isinstance(given, dict) and given.get("linear_layers") not in (None, "null"):
             return {"temperature": OF_LINEAR_LAYERS, **given}
         return given
 
     @property
     def own_image_scores(self) -> bool:
-        """Unless the map decides."""
+        """True unless the map decides."""
         return self.image_from == "class_token"
 
     def learned_files(self) -> dict[str, str]:
@@ -93,14 +92,14 @@ class TextSimilarity(TextScorer):
         return {} if self.linear_layers is None else {"linear_layers": self.linear_layers}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Two cosines for each patch, and the products of the linear layers, if there are any."""
+        """Operations for two cosines of each patch, and for the products of the linear layers, if there are any."""
         test = tokens["test"]
         patches = float(test.images) * test.patches * test.layers
         products = len(STATES) + (0 if self.linear_layers is None else test.channels)
         return super().operations(tokens) + pair_operations(patches * products, test.channels, finding=0)
 
     def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:
-        """Its patch tokens do not lie in the space of texts; with linear layers, they are not those of raw blocks."""
+        """A sentence if patch tokens are not in the space of texts or, with linear layers, not from raw blocks."""
         if reason := super().backbone_refusal(parameters):
             return reason
         path = parameters.get("path")
@@ -114,7 +113,7 @@ class TextSimilarity(TextScorer):
         if path == "plain" and not parameters.get("projected", True) and not parameters.get("normed", True):
             return ""
         return (
-            "linear layers read what the network's blocks give; set `path: plain`, `projected: false` and "
+            "linear layers need the raw output of the network's blocks; set `path: plain`, `projected: false` and "
             "`normed: false`"
         )
 
@@ -135,7 +134,7 @@ class TextSimilarity(TextScorer):
             yield ImageScore(index, anomaly_map.astype(np.float32), image_score=self._whole(test, index, classes))
 
     def _whole(self, features: TokenSource, index: int, classes: torch.Tensor) -> float | None:
-        """The score of the whole image by itself; None if its map decides."""
+        """The score of the whole image from its vector; None if the map decides."""
         if self.image_from == "map":
             return None
         vector = image_vector(features, index, classes.shape[1])
@@ -145,10 +144,10 @@ class TextSimilarity(TextScorer):
         """The linear layers.
 
         Args:
-            layers: how many of the features are read.
+            layers: number of layers of the features.
 
         Raises:
-            DataError: they are for other features, or other texts.
+            DataError: they do not fit the features or the texts.
         """
         if self.linear_layers is None:
             return None
@@ -158,11 +157,11 @@ class TextSimilarity(TextScorer):
         count, width, given = linear.weights.shape
         start, stop = texts.patch_part
         if count != layers:
-            reason = f"are {count}, and the method reads {layers} layers of the features"
+            reason = f"are {count}, but the method reads {layers} layers of the features"
         elif given > features.channels:
-            reason = f"read tokens of {given} channels, and the features have {features.channels}"
+            reason = f"read tokens of {given} channels, but the features have {features.channels}"
         elif width != stop - start:
-            reason = f"lead to {width} channels, and texts have {stop - start}"
+            reason = f"lead to {width} channels, but texts have {stop - start}"
         else:
             return linear._replace(weights=linear.weights.to(device), biases=linear.biases.to(device))
         raise DataError(
@@ -172,7 +171,7 @@ class TextSimilarity(TextScorer):
 
 
 def _projected(tokens: torch.Tensor, linear: LinearLayers, whose: str) -> torch.Tensor:
-    """Tokens ``[layer, row, column, channel]`` by the linear layer of their layer, each."""
+    """Apply to tokens ``[layer, row, column, channel]`` the linear layer of each layer."""
     given = in_space(tokens, (0, linear.weights.shape[2]), whose)
     projected: torch.Tensor = torch.einsum("lrci,loi->lrco", given, linear.weights) + linear.biases[:, None, None]
     return projected

@@ -1,4 +1,4 @@
-"""Tile distribution: a patch is odd if its tile's values are spread unlike those of the image's other tiles."""
+"""Tile distribution: a patch is anomalous if the values of its tile are distributed unlike those of other tiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 RESIDUAL_SHARE, RESIDUAL_COPIES = 0.5, 4  # of the memory; residuals, their mean, blurred, and folded
-TYPICAL_BYTES = 64  # of a value: in tiles that overlap, sorted, with its place
+TYPICAL_BYTES = 64  # of a value: in overlapping tiles, sorted, with its position
 BLUR_WIDTH = 2.0  # standard deviations to either side: 5 x 5 patches for sigma_s = 1, as published
 
 
@@ -30,31 +30,31 @@ class TileDistribution(Scorer):
 
     With unit patch features ``f[c, p]`` of the image and ``t x t`` tiles (``t`` is ``tile``):
 
-    1. reference: ``R[c, k]``, ``k = 1 ... t^2``, is the median over tiles side by side of a tile's ``k``-th smallest
-       value in channel ``c``;
+    1. reference: ``R[c, k]``, ``k = 1 ... t^2``, is the median over adjacent tiles of a tile's ``k``-th smallest value
+       in channel ``c``;
     2. correspondence: in the tile about ``q`` (the image is reflected beyond its border), the optimal transport of the
-       values of channel ``c`` to ``R[c]`` moves the ``k``-th smallest to ``R[c, k]``. Its share at place ``p`` of the
-       tile is ``e_q(p) = mean over c of |f[c, p] - R[c, k]|``, with ``k`` the rank of ``f[c, p]`` in the tile, and its
-       sum is the 1-Wasserstein distance of the two sets;
+       values of channel ``c`` to ``R[c]`` moves the ``k``-th smallest to ``R[c, k]``. Its share at position ``p`` of
+       the tile is ``e_q(p) = mean over c of |f[c, p] - R[c, k]|``, with ``k`` the rank of ``f[c, p]`` in the tile, and
+       its sum is the 1-Wasserstein distance of the two sets;
     3. ``e_q`` is blurred within the tile with ``sigma_s`` and weighted by a Gaussian about ``q`` of standard deviation
        ``sigma_p`` that sums to one, and ``S(p)`` is the sum over the tiles ``q`` that hold ``p``.
 
-    ``S`` is averaged over the layers. It needs a texture of which any tile shows about the same; the median tile is
-    typical as long as less than half of the tiles show something odd. Towards the border fewer tiles hold a patch, so
-    that ``S`` falls off over the last ``t // 2`` patches, to about 0.7 of its level on good textures.
+    ``S`` is averaged over the layers. It needs a texture whose tiles all look about the same; the median tile is
+    typical as long as less than half of the tiles are anomalous. Towards the border fewer tiles hold a patch, so that
+    ``S`` falls off over the last ``t // 2`` patches, to about 0.7 of its level on normal textures.
 
-    Departures. Features: published are those of a Wide-ResNet with each channel scaled to [0, 1] over the image, which
-    measures each image by its own extremes, a defect's among them; unit vectors have one measure for all images, and
-    for all layers. Step 1: tiles are spread evenly from border to border, and overlap where ``t`` does not divide the
-    grid, instead of leaving a strip out, as a grid of patches has few tiles; the median of an even number is the mean
-    of the middle two. Step 2: equal values share the mean of their ranks (reflected patches always equal others), so
-    that a mirrored image gets the mirrored map.
+    Departures. Features: the paper uses a Wide-ResNet with each channel scaled to [0, 1] over the image, so that the
+    scale depends on the extremes of the image, also those of a defect; unit vectors have one scale for all images and
+    layers. Step 1: tiles are spread evenly from border to border, and overlap where ``t`` does not divide the grid,
+    instead of leaving out a strip, because a patch grid has few tiles; the median of an even number is the mean of the
+    middle two. Step 2: equal values share the mean of their ranks (reflected patches always equal others), so that a
+    mirrored image gets the mirrored map.
     """
 
     summary: ClassVar[str] = "The values around a patch against those of the image's typical tile, for textures."
     reference: ClassVar[str] = "FCA: Ardelean and Weyrich, WACV 2024."
     blind_to: ClassVar[str] = (
-        "a defect that changes all tiles of an image alike; of an image that is odd for the most part it marks the rest"
+        "a defect that changes all tiles of an image equally; in a mostly anomalous image it marks the normal rest"
     )
 
     tile: int = Field(9, ge=1, description="Side t of a tile, in patches; odd.")
@@ -83,16 +83,16 @@ class TileDistribution(Scorer):
         return {"test": FeatureSet("test")}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Each value of a token is ranked in each of the tiles that it lies in."""
+        """Operations for ranking each value of a token in each of the tiles that hold it."""
         return super().operations(tokens) + RANKED * self.tile**2 * tokens["test"].values
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The residuals of one image at every place of the tile."""
+        """Bytes of the residuals of one image at every position in the tile."""
         test = tokens["test"]
         return 4.0 * (RESIDUAL_COPIES + test.layers) * self.tile**2 * test.patches
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
-        """An image's grid is smaller than a tile."""
+        """A sentence if the grid of an image is smaller than a tile."""
         for image_id, (rows, columns) in zip(images["test"].image_ids, images["test"].grids, strict=True):
             if min(rows, columns) < self.tile:
                 return (
@@ -142,7 +142,7 @@ class TileDistribution(Scorer):
 
 
 class Block(NamedTuple):
-    """Some patches of a grid: rows and columns, from and to."""
+    """A block of patches of a grid: start and end of rows and columns."""
 
     top: int
     bottom: int
@@ -150,12 +150,12 @@ class Block(NamedTuple):
     right: int
 
     def place(self, t: int) -> tuple[slice, slice]:
-        """Where the tiles of ``t x t`` about them lie on the padded grid."""
+        """The area of the tiles of ``t x t`` around them on the padded grid."""
         return slice(self.top, self.bottom + t - 1), slice(self.left, self.right + t - 1)
 
 
 def _blocks(rows: int, columns: int, t: int, layers: int, compute: Compute) -> Iterator[Block]:
-    """A grid in blocks whose residuals take a share of the memory; the grid itself where it is small."""
+    """Split a grid into blocks whose residuals fit a share of the memory; one block if it is small."""
     patches = compute.count((RESIDUAL_COPIES + layers) * 4 * t * t + _rank_bytes(t), RESIDUAL_SHARE)
     height, width = rows, columns
     if rows * columns > patches:
@@ -170,7 +170,7 @@ def _blocks(rows: int, columns: int, t: int, layers: int, compute: Compute) -> I
 def typical_tile(tokens: torch.Tensor, t: int, compute: Compute) -> torch.Tensor:
     """Step 1 of `TileDistribution`: ``R`` of tokens ``[row, column, channel]``, ``[channel, 2 t^2 - 1]``.
 
-    Between each two values is their mean, for values that share ranks.
+    Between each two values it has their mean, for values that share ranks.
     """
     values = tokens.permute(2, 0, 1)  # [channel, row, column]
     chunk = max(1, compute.memory // (TYPICAL_BYTES * values[0].numel()))
@@ -178,14 +178,14 @@ def typical_tile(tokens: torch.Tensor, t: int, compute: Compute) -> torch.Tensor
 
 
 def tile_residuals(tokens: torch.Tensor, t: int, compute: Compute, typical: torch.Tensor, block: Block) -> torch.Tensor:
-    """Step 2 of `TileDistribution`: ``e_q(p)`` for each place ``p`` in the tile about each patch ``q`` of a block.
+    """Step 2 of `TileDistribution`: ``e_q(p)`` for each position ``p`` in the tile around each patch ``q``.
 
     Args:
         tokens: ``[row, column, channel]``, at least ``t`` rows and columns.
         typical: from `typical_tile`.
 
     Returns:
-        float32 ``[t, t, row, column]``: place in the tile, middle of the tile.
+        float32 ``[t, t, row, column]``: position in the tile, centre of the tile.
     """
     rows, columns, channels = block.bottom - block.top, block.right - block.left, tokens.shape[2]
     values = tokens.permute(2, 0, 1)  # [channel, row, column]
@@ -208,7 +208,7 @@ def _channels_at_a_time(patches: int, t: int, compute: Compute) -> int:
 
 
 def _rank_bytes(t: int) -> int:
-    """Bytes a patch and channel that is ranked: sums of comparisons; values, places and residuals."""
+    """Bytes for ranking a patch and channel: sums of comparisons; values, positions and residuals."""
     return 2 * t * (t + 2) * _rank_type(t).itemsize + 32
 
 
@@ -230,10 +230,10 @@ def _typical_tile(values: torch.Tensor, t: int) -> torch.Tensor:
 
 
 def _tile_starts(size: int, t: int) -> list[int]:
-    """First positions of the fewest tiles that cover an axis and lie alike when seen from either end."""
+    """First positions of the fewest tiles that cover an axis symmetrically."""
     spare, count = size - t, math.ceil(size / t)
     if spare % 2 and count % 2:
-        count += 1  # the one in the middle would lie half a patch off
+        count += 1  # the middle one would lie half a patch off
     return [round(spare * index / max(1, count - 1)) for index in range(count)]
 
 
@@ -248,14 +248,14 @@ def _doubled_ranks(padded: torch.Tensor, t: int) -> Iterator[tuple[int, int, tor
 
     Twice the rank from zero is the number of lesser values in the tile plus that of other values not greater. Sorting
     each tile by itself would compare the same two patches in every tile that holds both; here they are compared once,
-    and running sums count for each tile, in integers that wrap round and back.
+    and running sums count for each tile, in integers that may overflow and return.
 
     Args:
         padded: ``[channel, row, column]``.
 
     Yields:
-        A place ``i, j`` in a tile, and integers ``[channel, row, column]``: the ranks of those values that have a whole
-        tile about them when they are at that place of it; the others are without meaning.
+        A position ``i, j`` in a tile, and integers ``[channel, row, column]``: the ranks of those values that have a
+        whole tile around them when they are at that position of it; other ranks have no meaning.
     """
     reach, rank_type = t - 1, _rank_type(t)
     height, width = padded.shape[1:]

@@ -1,4 +1,4 @@
-"""What scorers read tokens from: a feature file, a model file, or arrays in memory."""
+"""Sources of tokens for scorers: a feature file, a model file, or arrays in memory."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from zsad.adaptation.marks import Marks
 
 
-class PartMasks(Protocol):
-    """Masks of the part in some images; a `zsad.files.masks.MaskReader` is one."""
+class ForegroundMasks(Protocol):
+    """Interface of foreground masks of images, e.g. `zsad.files.masks.MaskReader`."""
 
     @property
     def path(self) -> Path:
-        """What messages call them."""
+        """Their name in messages."""
 
     @property
     def image_ids(self) -> list[str]:
-        """Identifiers of the images, as they are."""
+        """Identifiers of the images."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What made them."""
+        """Their provenance."""
 
     def mask(self, index: int) -> np.ndarray:
         """bool ``[height, width]`` of one image."""
@@ -39,11 +39,11 @@ class PartMasks(Protocol):
 
 
 class Texts(Protocol):
-    """Sentences about the part and their embeddings; a `zsad.files.texts.TextReader` is one."""
+    """Interface of sentences about the object with their embeddings, e.g. `zsad.files.texts.TextReader`."""
 
     @property
     def path(self) -> Path:
-        """What messages call them."""
+        """Their name in messages."""
 
     @property
     def sentences(self) -> list[str]:
@@ -51,11 +51,11 @@ class Texts(Protocol):
 
     @property
     def states(self) -> np.ndarray:
-        """int8 ``[sentence]``, 0 of a normal part and 1 of an anomalous one."""
+        """int8 ``[sentence]``, 0 for a normal object and 1 for an anomalous one."""
 
     @property
     def embeddings(self) -> np.ndarray:
-        """float32 ``[sentence, channel]`` as the text tower gives them, of any length."""
+        """float32 ``[sentence, channel]`` as the output of the text tower, of any length."""
 
     @property
     def patch_part(self) -> tuple[int, int]:
@@ -63,11 +63,11 @@ class Texts(Protocol):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What made them: ``"part_name"``, ``"prompts"``, ``"model"``."""
+        """Their provenance: ``"part_name"``, ``"prompts"``, ``"model"``."""
 
 
 class PatchSource(Protocol):
-    """Patch tokens of images, and nothing else of them."""
+    """Interface of sources of patch tokens only."""
 
     @property
     def channels(self) -> int:
@@ -82,7 +82,7 @@ class PatchSource(Protocol):
 
 
 class LabelledTokens(NamedTuple):
-    """Tokens of images of which it is known what is wrong with them, for what learns from anomalies.
+    """Tokens of labelled images, for methods that learn from anomalies.
 
     Attributes:
         tokens: of the images.
@@ -94,15 +94,15 @@ class LabelledTokens(NamedTuple):
 
 
 class TokenSource(PatchSource, Protocol):
-    """Patch and class tokens of images; a `zsad.files.features.FeatureReader` is one."""
+    """Interface of sources of patch and class tokens, e.g. `zsad.files.features.FeatureReader`."""
 
     @property
     def path(self) -> Path:
-        """What messages call it."""
+        """Its name in messages."""
 
     @property
     def image_ids(self) -> list[str]:
-        """Identifiers; an image that is shown at several angles has one for each."""
+        """Identifiers; an image at several angles has one for each."""
 
     @property
     def layers(self) -> list[str]:
@@ -110,26 +110,26 @@ class TokenSource(PatchSource, Protocol):
 
     @property
     def cls_source(self) -> str:
-        """What `cls_tokens` are, ``"class token"`` or ``"mean of patch tokens"``."""
+        """The meaning of `cls_tokens`, ``"class token"`` or ``"mean of patch tokens"``."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What made the tokens; ``"view"`` says how the images are shown."""
+        """The provenance of the tokens; ``"view"`` is the view of the images."""
 
     @property
-    def foreground(self) -> PartMasks | None:
-        """Masks of the part, for a scorer that asks for them."""
+    def foreground(self) -> ForegroundMasks | None:
+        """Masks of the foreground object, for a scorer that uses them."""
 
     @property
     def texts(self) -> Texts | None:
-        """Sentences about the part, for a scorer that asks for them."""
+        """Sentences about the object, for a scorer that uses them."""
 
     @property
     def synthetic(self) -> LabelledTokens | None:
-        """Images made from these ones with anomalies in them, for a scorer that learns from such."""
+        """Synthetic images made from these images, for a scorer that learns from them."""
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Number of images."""
 
     def patch_tokens(self, index: int) -> np.ndarray:
         """float32 ``[layer, row, column, channel]`` of one image."""
@@ -145,20 +145,20 @@ class MemoryTokens:
     """Tokens in memory, rounded as a feature file rounds them, so that scores are the same.
 
     Args:
-        patch_tokens: ``[layer, row, column, channel]``, one array an image; grids may differ.
+        patch_tokens: ``[layer, row, column, channel]``, one array for each image; grids may differ.
         cls_tokens: ``[image, layer, channel]``; None for the mean of each image's patch tokens.
-        image_ids: by default ``"0"``, ``"1"``, ...; an image turned by 45 degrees ends in ``@045``.
+        image_ids: by default ``"0"``, ``"1"``, ...; an image rotated by 45 degrees ends in ``@045``.
         layers: names of the layers, by default ``"0"``, ``"1"``, ...
-        cls_source: what ``cls_tokens`` are.
+        cls_source: meaning of ``cls_tokens``.
         provenance: see `TokenSource.provenance`.
         foreground: see `TokenSource.foreground`.
         texts: see `TokenSource.texts`.
         synthetic: see `TokenSource.synthetic`.
-        path: what messages call them.
+        path: name in messages.
 
     Raises:
-        DataError: there are no images, their tokens are no numbers or do not have one shape but for the grid, there is
-            another number of names than of what they name, or a value is not finite in float16.
+        DataError: there are no images, their tokens are not numbers or differ in shape other than the grid, the number
+            of names is wrong, or a value is not finite in float16.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class MemoryTokens:
         *,
         cls_source: str = "class token",
         provenance: Mapping[str, Any] | None = None,
-        foreground: PartMasks | None = None,
+        foreground: ForegroundMasks | None = None,
         texts: Texts | None = None,
         synthetic: LabelledTokens | None = None,
         path: str | Path = "tokens in memory",
@@ -178,16 +178,18 @@ class MemoryTokens:
         patch_tokens = [_numbers(tokens, f"{path}, image {place},") for place, tokens in enumerate(patch_tokens)]
         shapes = [tokens.shape for tokens in patch_tokens]
         if not shapes or any(len(shape) != 4 or 0 in shape for shape in shapes):
-            raise DataError(f"{path} must be arrays [layer, row, column, channel] of one image or more, none empty")
+            raise DataError(f"{path} must be arrays [layer, row, column, channel] of one or more images, none empty")
         depth, channels = shapes[0][0], shapes[0][3]
-        if odd := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
-            raise DataError(f"{path} have {depth} layers of {channels} channels in one image and {odd} in another")
+        if differing := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
+            raise DataError(
+                f"{path} have {depth} layers of {channels} channels in one image and {differing} in another"
+            )
         self.path = Path(path)
         self.image_ids = list(map(str, range(len(shapes)) if image_ids is None else image_ids))
         self.layers = list(map(str, range(depth) if layers is None else layers))
         for named, names, count in (("images", self.image_ids, len(shapes)), ("layers", self.layers, depth)):
             if len(names) != count:
-                raise DataError(f"{path} have {count} {named}, and {len(names)} names of them were given")
+                raise DataError(f"{path} have {count} {named}, but {len(names)} names were given")
         self.channels = channels
         self.grid_sizes = np.array([shape[1:3] for shape in shapes], dtype=np.int32)
         self.provenance = dict(provenance or {})
@@ -234,12 +236,12 @@ def _numbers(values: ArrayLike, what: str) -> np.ndarray:
     """Real numbers as an array.
 
     Raises:
-        DataError: they are anything else.
+        DataError: they are not real numbers.
     """
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise DataError(f"{what} cannot be read as one array ({error}); make them one") from None
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{what} are {array.dtype} and no real numbers; make them floating point")
+        raise DataError(f"{what} are {array.dtype}, not real numbers; make them floating point")
     return array

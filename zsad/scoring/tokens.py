@@ -1,4 +1,4 @@
-"""Patch tokens as the scorers use them: unit vectors of the chosen layers, on the scoring device."""
+"""Patch tokens for scorers: unit vectors of the chosen layers, on the scoring device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _names(value: Any) -> Any:
-    """Read block indices as names, so that ``layers: [8, 11]`` needs no quotes."""
+    """Accept block indices as names, so that ``layers: [8, 11]`` needs no quotes."""
     if isinstance(value, (list, tuple)):
         return tuple(str(item) if type(item) is int else item for item in value)
     return value
@@ -31,21 +31,21 @@ Layers = Annotated[
 
 
 def patch_layers(names: Sequence[str]) -> list[str]:
-    """Those of the layers of features that hold patches, and no windows of the image."""
+    """The layers of features that hold patches, not windows of the image."""
     return [name for name in names if not name.startswith(WINDOW)]
 
 
 def layer_refusal(layer: str, names: Sequence[str]) -> str:
-    """Why a method of patches cannot read a layer of features that have so many; empty if it can."""
+    """A sentence on why a method cannot read patches from a layer of features; empty if it can."""
     if layer not in names:
         return f"the features have no layer '{layer}'{nearest_hint(layer, patch_layers(names))}"
     if layer.startswith(WINDOW):
-        return f"layer '{layer}' holds windows of the image and no patches; name others, or leave 'layers' out"
+        return f"layer '{layer}' holds windows of the image, not patches; name others, or leave 'layers' out"
     return ""
 
 
 def layer_indices(reader: TokenSource, layers: Sequence[str] | None) -> list[int]:
-    """Positions of the named layers in a feature file; of all that hold patches for None.
+    """Positions of the named layers in a feature file; of all layers with patches for None.
 
     Raises:
         ConfigError: the file has no such layer, or it holds windows of the image.
@@ -57,12 +57,12 @@ def layer_indices(reader: TokenSource, layers: Sequence[str] | None) -> list[int
 
 
 def kept_layers(reader: FittedReader, layers: Sequence[str] | None) -> int:
-    """How many layers a model was fitted to: those that are named; for None all of the features that hold patches."""
+    """How many layers a model was fitted to: the named ones; for None all layers with patches."""
     return len(patch_layers(reader.layers) if layers is None else layers)
 
 
 def image_tokens(reader: PatchSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
-    """Patch tokens of one image as the backbone gave them, float32 ``[layer, row, column, channel]``."""
+    """Patch tokens of one image as the output of the backbone, float32 ``[layer, row, column, channel]``."""
     return torch.from_numpy(reader.half_tokens(index)).to(device)[list(layers)].float()
 
 
@@ -79,7 +79,7 @@ def side_by_side(tokens: torch.Tensor) -> torch.Tensor:
 def normalise(tokens: torch.Tensor) -> torch.Tensor:
     """Scale vectors along the last axis to length one.
 
-    A zero vector has no direction; it is given that of the all-ones vector, so that two of them are alike.
+    A zero vector has no direction; it gets that of the all-ones vector, so that two of them are equal.
     """
     length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
     directed = length > 0

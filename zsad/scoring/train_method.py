@@ -1,4 +1,4 @@
-"""The training stage: from the features and the truth of an auxiliary data set to what one method learns of them."""
+"""The training stage: from features and ground truth of an auxiliary data set to the weights of one method."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from zsad.scoring.same_features import check_same, feature_facts
 from zsad.scoring.token_source import LabelledTokens, TokenSource
 from zsad.scoring.trained import FEATURES, IMAGES, PARAMS, TrainedScorer
 
-MANIFESTS = "manifests"  # the name of the inputs that are no features
-OF_FILE = ("weights", "trained_on")  # parameters that say which file is read
+MANIFESTS = "manifests"  # name of the inputs that are not features
+OF_FILE = ("weights", "trained_on")  # parameters that select the file to read
 
 logger = logging.getLogger(__name__)
 
 
 class TrainingFiles(NamedTuple):
-    """What a method learns from in one category of the auxiliary data set.
+    """Training files of one category of the auxiliary data set.
 
     Attributes:
         name: of the category.
-        manifest: with the truth.
+        manifest: with the ground truth.
         features: feature files by the roles of `TrainedScorer.training_sets`.
     """
 
@@ -44,10 +44,10 @@ class TrainingFiles(NamedTuple):
 
 
 def training_files(categories: Sequence[str], files: Iterable[tuple[str, Sequence[str]]]) -> list[TrainingFiles]:
-    """What is learned from in each category.
+    """The training files of each category.
 
     Args:
-        files: by name, the manifests (`MANIFESTS`) of all categories, in their order, and their features by role.
+        files: by name: manifests (`MANIFESTS`) of all categories, in their order, and their features by role.
     """
     by_name = {name: list(map(Path, paths)) for name, paths in files}
     manifests = by_name.pop(MANIFESTS)
@@ -60,7 +60,7 @@ def training_files(categories: Sequence[str], files: Iterable[tuple[str, Sequenc
 def train_method(
     *, categories: Sequence[TrainingFiles], scorer: TrainedScorer, compute: Compute, output: Path, trained_on: str
 ) -> Learned:
-    """Train a method on the labelled images of all categories of an auxiliary data set, and write what it has learned.
+    """Train a method on the labelled images of all categories of an auxiliary data set, and write the weights.
 
     The same files, parameters and machine give the same bytes. Nothing of the data set under test is read.
 
@@ -71,13 +71,13 @@ def train_method(
         trained_on: the name of the auxiliary data set.
 
     Returns:
-        What was written. Its facts are those of `TrainedScorer.train`, and: ``"method"``, ``"params"``,
+        The written weights. Their facts are those of `TrainedScorer.train`, and: ``"method"``, ``"params"``,
         ``"trained_on"``, ``"categories"``, ``"images_sha256"`` (of each image's file, sorted), ``"features"`` (see
         `zsad.scoring.same_features.feature_facts`), ``"grids"`` (rows and columns, each once), ``"seed"`` and
         ``"zsad"``, the version.
 
     Raises:
-        DataError: the features come from different backbones, no image is anomalous or none normal, a label is
+        DataError: the features come from different backbones, no image is anomalous or none is normal, a label is
             unknown, or the method cannot learn from them.
     """
     with ExitStack() as stack:
@@ -94,10 +94,10 @@ def learn(
     compute: Compute,
     trained_on: str,
 ) -> Learned:
-    """The same of categories that are open, written nowhere.
+    """Train on categories that are open, without writing a file.
 
     Args:
-        images_sha256: of the file of every image of them.
+        images_sha256: of the file of every image in them.
     """
     sources = [source for category in categories for source in _sources(category)]
     check_same(*sources)
@@ -143,22 +143,22 @@ def _sources(category: AuxiliaryCategory) -> list[TokenSource]:
 
 
 def _check_both(categories: Sequence[AuxiliaryCategory], trained_on: str) -> None:
-    """Check that there are anomalous images and normal ones, in whatever category.
+    """Check that there are anomalous and normal images, in any category.
 
     Raises:
-        DataError: there are only one kind.
+        DataError: there is only one kind.
     """
     labels = {label for category in categories for label in category.images.marks.labels}
     for label, kind in ((1, "anomalous"), (0, "normal")):
         if label not in labels:
             raise DataError(
-                f"the auxiliary data set '{trained_on}' has no {kind} test image, and methods learn to tell both "
-                "apart; add categories that have some, or choose another data set"
+                f"the auxiliary data set '{trained_on}' has no {kind} test image, but methods learn to distinguish "
+                "both kinds; add categories that have some, or choose another data set"
             )
 
 
 def _digests(categories: Sequence[TrainingFiles], opened: Sequence[AuxiliaryCategory]) -> set[str]:
-    """The SHA-256 of the file of every image that is shown.
+    """The SHA-256 of the file of every training image.
 
     Raises:
         DataError: a manifest lacks one.

@@ -1,4 +1,4 @@
-"""Scorers that learn from the defects of an auxiliary data set, which is never the one under test."""
+"""Base class of scorers that learn from the defects of an auxiliary data set, never of the one under test."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
 
 AnyScorer = TypeVar("AnyScorer", bound=Scorer)
 
-PASSES: Final = 20  # over all tokens of a training of which nothing better is known
+PASSES: Final = 20  # over all tokens of a training, as the default estimate
 FLOAT32: Final = 4  # bytes
 IMAGES: Final = "images"  # the role of an auxiliary category's labelled images
-PARAMS: Final = "params"  # the fact that tells of the parameters of the method that was trained
-FEATURES: Final = "features"  # the fact that tells of the features which weights were learned from
+PARAMS: Final = "params"  # the fact with the parameters of the trained method
+FEATURES: Final = "features"  # the fact with the features that weights were learned from
 
 
 class TrainedScorer(Scorer):
-    """Base of scorers that are trained on the labelled images of an auxiliary data set.
+    """Base class of scorers that are trained on the labelled images of an auxiliary data set.
 
-    What is learned is a file of its own. The workflow makes it by rule ``train_method``, or it is given by its path.
+    The learned weights are a separate file. The workflow makes it with rule ``train_method``, or its path is given.
 
     Class attributes:
-        of_training: parameters that say how weights were learned; those of a file that is given are the file's.
+        of_training: parameters of the training; with a given file, those of the file apply.
     """
 
     of_training: ClassVar[tuple[str, ...]] = ()
 
     weights: UserPath | None = Field(
         None,
-        description="File of what was learned before, e.g. results/NAME/trained/METHOD.safetensors; null to learn from "
+        description="File of weights learned before, e.g. results/NAME/trained/METHOD.safetensors; null to learn from "
         "the data set of the section 'auxiliary'.",
     )
     trained_on: Annotated[str, AfterValidator(check_name)] | None = Field(
@@ -59,16 +59,16 @@ class TrainedScorer(Scorer):
 
     @property
     def setting(self) -> str:
-        """``zero-shot-auxiliary(NAME)``, or as long as no data set is named ``zero-shot-auxiliary``."""
+        """``zero-shot-auxiliary(NAME)``, or ``zero-shot-auxiliary`` while no data set is named."""
         return with_auxiliary("zero-shot", [self.trained_on]) if self.trained_on else AUXILIARY
 
     @property
     def learns_elsewhere(self) -> bool:
-        """Whether it reads what was learned from an auxiliary data set; false of a variant that needs none."""
+        """Whether it uses weights learned from an auxiliary data set; false for a variant without them."""
         return True
 
     def learned_files(self) -> dict[str, str]:
-        """The weights, where they are given by their path."""
+        """The file of weights, if its path is given."""
         return {} if self.weights is None else {"weights": self.weights}
 
     def feature_sets(self) -> dict[str, FeatureSet]:
@@ -78,41 +78,43 @@ class TrainedScorer(Scorer):
     def training_sets(self) -> dict[str, FeatureSet]:
         """The features of each category of the auxiliary data set that `train` reads, by role.
 
-        ``"images"`` are labelled; ``"references"``, if there, are normal.
+        ``"images"`` are labelled; ``"references"``, if present, are normal.
         """
         return {IMAGES: FeatureSet("test")}
 
     def with_weights(self, path: Path) -> Self:
-        """The same method with what was learned in a file."""
+        """The same method with the weights of a file."""
         return self.model_copy(update={"weights": str(path)})
 
     def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Multiplications and additions that `train` takes, about; see `zsad.scoring.cost`.
+        """Approximate number of multiplications and additions of `train`; see `zsad.scoring.cost`.
 
         Args:
-            tokens: what is read of all categories together, by the roles of `training_sets`.
+            tokens: tokens of all categories together, by the roles of `training_sets`.
         """
         return PASSES * VALUE * sum(count.values for count in tokens.values())
 
     def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Bytes that `train` takes, if there is memory without end: by default all tokens in float32."""
+        """Bytes of `train` with unlimited memory: by default all tokens in float32."""
         return FLOAT32 * sum(count.values for count in tokens.values())
 
     def as_learned(self, facts: Mapping[str, Any]) -> Self:
-        """The same method with the parameters of a training, but for those that were asked for; see `foreign_weights`.
+        """The same method with the parameters of a training, except those set explicitly; see `foreign_weights`.
 
         Args:
-            facts: of the weights that it shall read.
+            facts: of the weights to use.
 
         Raises:
-            ConfigError: the facts tell of parameters that make no sense.
+            ConfigError: the facts have invalid parameters.
         """
-        told = _params_of(facts)
-        taken = {name: told[name] for name in self.of_training if name in told and name not in self.model_fields_set}
-        if not taken:
+        trained = _params_of(facts)
+        adopted = {
+            name: trained[name] for name in self.of_training if name in trained and name not in self.model_fields_set
+        }
+        if not adopted:
             return self
         asked = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self).build({**asked, **taken}, where="the training of the weights")
+        return type(self).build({**asked, **adopted}, where="the training of the weights")
 
     @abstractmethod
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
@@ -120,38 +122,37 @@ class TrainedScorer(Scorer):
 
         Args:
             categories: at least one. Among their images are anomalous and normal ones, and all features come from one
-                backbone: `zsad.scoring.train_method.learn` sees to that.
+                backbone: `zsad.scoring.train_method.learn` checks this.
 
         Returns:
-            Tensors, and those facts that the method alone knows: ``"steps"``, ``"parameters"`` (their number), what
-            its network looks like, and ``"notes"``, a list of sentences about what could not be learned. The stage
-            adds the method and its parameters, the data set, the images and the features, see
-            `zsad.scoring.train_method`.
+            Tensors, and the facts that only the method knows: ``"steps"``, ``"parameters"`` (their number), the
+            shape of its network, and ``"notes"``, a list of sentences about missing training data. The stage adds the
+            method and its parameters, the data set, the images and the features, see `zsad.scoring.train_method`.
 
         Raises:
             DataError: the method cannot learn from them.
         """
 
     def learned(self) -> Learned:
-        """What the file of weights holds.
+        """Read the file of weights.
 
         Raises:
-            DataError: none is given, it is absent, damaged or of another method.
+            DataError: no file is given, or it is absent, damaged or of another method.
         """
         if self.weights is None:
-            raise DataError("nothing was learned yet: train the method, or give it the 'weights' of such a training")
+            raise DataError("the method has no weights yet: train it, or give it the 'weights' of a training")
         path = Path(self.weights)
         learned = read_learned(path)
         if reason := self.foreign_weights(learned.facts):
-            raise DataError(f"{path} {reason}; train the method anew, or give weights of its own")
+            raise DataError(f"{path} {reason}; train the method again, or give weights of this method")
         return learned
 
     def learned_for(self, tokens: TokenSource) -> Learned:
-        """The same, to be applied to features.
+        """Read the weights and check that they fit features.
 
         Raises:
-            DataError: see `learned`; or they come from another backbone, layers or resolution than those it was
-                learned from.
+            DataError: see `learned`; or the features come from another backbone, layers or resolution than those of the
+                training.
         """
         learned = self.learned()
         check_features(learned.facts, tokens, Path(str(self.weights)))
@@ -160,49 +161,49 @@ class TrainedScorer(Scorer):
     def learned_tensor(
         self, learned: Learned, name: str, tokens: TokenSource, shape: tuple[int, ...], kind: type[np.generic]
     ) -> np.ndarray:
-        """A tensor of weights that tokens are compared with.
+        """A tensor of weights, checked against tokens.
 
         Args:
             learned: see `learned_for`.
             shape, kind: that it must have.
 
         Raises:
-            DataError: it is absent, or for other tokens.
+            DataError: it is absent or does not fit the tokens.
         """
         tensor = learned.tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != kind:
             found = "absent" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
             raise DataError(
-                f"'{name}' in {self.weights} is {found}, and {tokens.path} needs {kind.__name__} {list(shape)}; train "
+                f"'{name}' in {self.weights} is {found}, but {tokens.path} needs {kind.__name__} {list(shape)}; train "
                 "the method on features of the same backbone"
             )
         return tensor
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """Why weights with such facts are not of this method as it is configured; what follows a path; or empty."""
+        """Why weights with such facts do not fit this method as configured, as text after a path; empty if they do."""
         name = SCORERS.name_of(self)
         if facts.get("method") != name:
-            return f"holds weights of '{facts.get('method')}' and not of '{name}'"
+            return f"holds weights of '{facts.get('method')}', not of '{name}'"
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
-            return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
-        told, asked = _params_of(facts), self.parameters()
-        odd = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
-        return "" if odd is None else trained_otherwise(odd, told[odd], asked[odd])
+            return f"was trained on '{facts.get('trained_on')}', not on '{self.trained_on}'"
+        trained, asked = _params_of(facts), self.parameters()
+        differing = next((each for each in self.of_training if each in trained and trained[each] != asked[each]), None)
+        return "" if differing is None else other_value(differing, trained[differing], asked[differing])
 
 
-def trained_otherwise(name: str, told: Any, asked: Any) -> str:
-    """That weights were trained with another value of a parameter; what follows a path."""
-    return f"was trained with {name} {told} and not with {asked} (with these weights, leave '{name}' out)"
+def other_value(name: str, trained: Any, asked: Any) -> str:
+    """A message that weights were trained with another value of a parameter, as text after a path."""
+    return f"was trained with {name} {trained}, not with {asked} (with these weights, leave '{name}' out)"
 
 
 def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of the training that facts tell of; none where they tell of none."""
+    """The parameters of the training in facts; empty if there are none."""
     params = facts.get(PARAMS)
     return params if isinstance(params, Mapping) else {}
 
 
-def told_training(scorer: Scorer) -> dict[str, Any]:
-    """What is told of the weights that a scorer reads, see `zsad.files.training_facts`; empty of one that has none.
+def facts_of_weights(scorer: Scorer) -> dict[str, Any]:
+    """Facts about the weights of a scorer, see `zsad.files.training_facts`; empty if it has none.
 
     Raises:
         DataError: see `TrainedScorer.learned`.
@@ -213,7 +214,7 @@ def told_training(scorer: Scorer) -> dict[str, Any]:
 
 
 def with_weights(scorer: AnyScorer, path: Path | None) -> AnyScorer:
-    """A scorer with what was learned in a file; as it is without one."""
+    """A scorer with the weights of a file; unchanged without one."""
     if path is None:
         return scorer
     if not isinstance(scorer, TrainedScorer):
@@ -222,20 +223,20 @@ def with_weights(scorer: AnyScorer, path: Path | None) -> AnyScorer:
 
 
 def check_features(facts: Mapping[str, Any], tokens: TokenSource, path: Path) -> None:
-    """Refuse features of another backbone, layers or resolution than those that weights were learned from.
+    """Reject features of another backbone, layers or resolution than those that weights were learned from.
 
     Args:
         facts: of the weights.
         path: of their file, for the message.
 
     Raises:
-        DataError: they differ, as far as both say what they are.
+        DataError: they differ, as far as known.
     """
     learned_from = facts.get(FEATURES)
     if not isinstance(learned_from, Mapping):
-        raise DataError(f"{path} does not say which features it was learned from; train the method anew")
-    if odd := difference(feature_facts(tokens), learned_from):
+        raise DataError(f"{path} does not say which features it was learned from; train the method again")
+    if differing := difference(feature_facts(tokens), learned_from):
         raise DataError(
-            f"{tokens.path} and the features that {path} was learned from come from different backbones ({odd}); score "
-            "features of the same backbone, layers and resolution, or train the method anew"
+            f"{tokens.path} and the features that {path} was learned from come from different backbones ({differing}); "
+            "score features of the same backbone, layers and resolution, or train the method again"
         )

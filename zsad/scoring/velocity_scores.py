@@ -1,4 +1,4 @@
-"""What a learned velocity says of a token, by name: greater is more anomalous."""
+"""Scores of a token by a learned velocity, by name: greater is more anomalous."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TIMES = 10
 FIRST_TIME, LAST_TIME = 0.1, 0.95
 
 
-class Asked(NamedTuple):
-    """How a velocity is asked.
+class VelocityOptions(NamedTuple):
+    """Options of a velocity score.
 
     Attributes:
         noise: float32 ``[draw, dimension]``, the same for all tokens.
-        averaging: of what the draws say.
-        euler_steps: from a token back to noise.
+        averaging: over the noise samples.
+        euler_steps: number of steps from a token back to noise.
     """
 
     noise: torch.Tensor
@@ -31,34 +31,36 @@ class Asked(NamedTuple):
 
 
 class VelocityScore(NamedTuple):
-    """A score.
+    """A velocity score.
 
     Attributes:
         contracts: whether the velocity is trained to contract tokens, and not to carry noise to them.
-        of: the score, float32 ``[token]``, of a network, tokens ``[token, dimension]``, their positions, and how it is
-            asked.
-        passes: how often it asks the network for a velocity, with so many draws and Euler steps.
+        of: the score, float32 ``[token]``, of a network, tokens ``[token, dimension]``, their positions, and the
+            options.
+        passes: number of evaluations of the network, with so many noise samples and Euler steps.
     """
 
     contracts: bool
-    of: Callable[[Velocity, torch.Tensor, torch.Tensor | None, Asked], torch.Tensor]
+    of: Callable[[Velocity, torch.Tensor, torch.Tensor | None, VelocityOptions], torch.Tensor]
     passes: Callable[[int, int], int]
 
 
-def drawn_noise(draws: int, dimensions: int, generator: torch.Generator) -> torch.Tensor:
-    """Noise ``[draw, dimension]``; every second draw is the opposite of the one before.
+def sample_noise(draws: int, dimensions: int, generator: torch.Generator) -> torch.Tensor:
+    """Sample noise ``[draw, dimension]``; every second vector is the opposite of the one before.
 
-    What a token and a draw have in common, a mere matter of chance, cancels between the two.
+    The random correlation of a token and a noise vector cancels between the two.
     """
     half = torch.randn((draws + 1) // 2, dimensions, generator=generator)
     return torch.stack([half, -half], dim=1).flatten(0, 1)[:draws]
 
 
-def mismatch(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
-    """``|v(x_t, t) - (x_1 - x_0)|^2`` of a token ``x_1``, a mean over times weighted by ``t^2``, then over draws.
+def mismatch(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
+    """``|v(x_t, t) - (x_1 - x_0)|^2`` of a token ``x_1``, a mean over times weighted by ``t^2``, then over noise.
 
     On the straight path ``x_t = (1 - t) x_0 + t x_1`` at ten times from 0.1 to 0.95. The network's first layer is
-    linear, so that tokens and noise go through it once and not once for each time.
+    linear, so that tokens and noise pass it once and not once for each time.
     """
     times = torch.linspace(FIRST_TIME, LAST_TIME, TIMES, device=tokens.device)
     weights = (times.square() / times.square().sum()).tolist()
@@ -75,16 +77,20 @@ def mismatch(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | N
     return _averaged(torch.stack(found), asked.averaging)
 
 
-def contraction(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def contraction(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|v(x, 1) + x|`` (arXiv 2510.18328)."""
     return _lengths(network(tokens, torch.ones(1, device=tokens.device), position) + tokens)
 
 
-def endpoint(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def endpoint(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|z|^2`` of the noise ``z`` that Euler steps of equal length lead back to.
 
-    Each takes the velocity in the middle of its time. At the very end ``t = 1`` the exact velocity is ``x`` whatever
-    the tokens are, as noise has no mean: a single step from there would lead all of them to zero.
+    Each uses the velocity in the middle of its time. At the very end ``t = 1`` the exact velocity is ``x`` for all
+    tokens, since noise has mean zero: a single step from there would lead all of them to zero.
     """
     step = 1 / asked.euler_steps
     for number in range(asked.euler_steps):
@@ -93,18 +99,20 @@ def endpoint(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | N
     return tokens.square().sum(dim=1)
 
 
-def velocity(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def velocity(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|v(x, 1)|``."""
     return _lengths(network(tokens, torch.ones(1, device=tokens.device), position))
 
 
 def _lengths(vectors: torch.Tensor) -> torch.Tensor:
-    """Of vectors ``[token, dimension]``."""
+    """Lengths of vectors ``[token, dimension]``."""
     return vectors.square().sum(dim=1).sqrt()
 
 
 def _averaged(values: torch.Tensor, averaging: Averaging) -> torch.Tensor:
-    """Over draws ``[draw, token]``; the median of an even number is the mean of the two in the middle."""
+    """Average over noise samples ``[draw, token]``; the median of an even number is the mean of the middle two."""
     if averaging == "mean":
         return values.mean(dim=0)
     ordered = values.sort(dim=0).values

@@ -1,4 +1,4 @@
-"""Visual prompts: an image and its patches against two learned vectors of each layer, a normal and an anomalous one."""
+"""Visual prompts: an image and its patches against two learned vectors in each layer, normal and anomalous."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, summarise_training_images
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import TokenSource
 
 STATES = 2
-STEP = 4e8  # operations of a step, however few patches it sees
-HALF = 2  # bytes of a value as it is kept
-STEP_BYTES = 12  # of a value as a step computes with it
+STEP = 4e8  # least operations of a step
+HALF = 2  # bytes of a stored value
+STEP_BYTES = 12  # of a value in the computations of a step
 
 
 class VisualPrompts(LabelledImagesScorer):
-    """Score patches, and the image as a whole, by vectors that were learned on another data set (UniADet).
+    """Score patches, and the whole image, by vectors learned on another data set (UniADet).
 
-    In each layer ``l``, ``w_0`` and ``w_1`` are learned for class tokens and, apart from them, for patch tokens. A
-    token ``v`` has the score
+    In each layer ``l``, ``w_0`` and ``w_1`` are learned separately for class tokens and for patch tokens. A token ``v``
+    has the score
 
         ``s(v) = softmax(cos(v, w_0) / temperature, cos(v, w_1) / temperature)_1``.
 
@@ -42,72 +42,75 @@ class VisualPrompts(LabelledImagesScorer):
 
     They are learned by the cross-entropy of the class tokens' logits, and the focal loss (gamma 2) and the Dice loss of
     the anomalous channel of each layer's map, all averaged over the layers: AdamW, decay 0.01, a rate that falls to a
-    tenth by half a cosine, images of all categories mixed and each once an epoch. The number of epochs is fixed, and
+    tenth along half a cosine, images of all categories mixed, each once per epoch. The number of epochs is fixed, and
     the last step's vectors are kept.
 
-    Departures from the paper, as its figures and a third party's re-implementation show it (its own code is not
+    Departures from the paper, as known from its figures and a third party's re-implementation (its own code is not
     published):
 
-    - Maps are compared with masks at the resolution of patches and not of pixels. A patch has the share of its pixels
-      that is anomalous as its target, and its loss is the mean of what its pixels have where all of them take its
-      logits; so the difference is that logits are not interpolated between patches. See `zsad.adaptation.losses`.
-    - Of each image, all patches with an anomaly in them and ``normal_patches`` of the others are drawn once, and the
-      drawn ones stand for all others, so that sums are right on average. Of the test images of VisA with ViT-L/14 that
-      is about 2 GB; what does not fit half of ``scoring.memory_mb`` is read from the features again in each epoch.
-    - No mosaics of images of the same category ("class-aware augmentation"): a mosaic must be seen by the backbone, and
-      tokens are cached. A mosaic of cached tokens would have patches without the surroundings that they were computed
-      in, and no class token. In the paper mosaics are worth 0.2 points of image AUROC and 2.1 of pixel AP on MVTec AD
-      with CLIP, 2.0 and 0.4 on VisA.
-    - Softmax before the map is brought to the size of the image, and not after.
-    - Images without a mask train the vectors of class tokens alone. Where no anomalous image has one, patches are
+    - Maps are compared with masks at the resolution of patches and not of pixels. The target of a patch is the
+      anomalous share of its pixels, and its loss is the mean loss of its pixels if all have its logits; so the only
+      difference is that logits are not interpolated between patches. See `zsad.adaptation.losses`.
+    - Of each image, all patches with an anomaly and a random sample of ``normal_patches`` of the others are used, and
+      the sample represents all others, so that sums are right on average. Of the test images of VisA with ViT-L/14 that
+      is about 2 GB; patches that do not fit half of ``scoring.memory_mb`` are read from the features again in each
+      epoch.
+    - No mosaics of images of the same category ("class-aware augmentation"): a mosaic must pass through the backbone,
+      but tokens are cached. A mosaic of cached tokens would have patches without their context, and no class token. In
+      the paper mosaics are worth 0.2 points of image AUROC and 2.1 of pixel AP on MVTec AD with CLIP, 2.0 and 0.4 on
+      VisA.
+    - Softmax before the map is resized to the image, and not after.
+    - Images without a mask train only the vectors of class tokens. If no anomalous image has a mask, patches are
       compared with the vectors of class tokens, and the image score is that of the class token; the facts of the
-      weights say so.
+      weights record this.
 
-    With references too, fuse it with ``memory_bank`` on the same layers: the setting is then
-    ``few-shot-K+auxiliary(NAME)``, as of UniADet with references, whose weights of the two are not known.
+    To use references too, fuse it with ``memory_bank`` on the same layers: the setting is then
+    ``few-shot-K+auxiliary(NAME)``, as for UniADet with references, whose weights of the two are not known.
     """
 
     of_training: ClassVar[tuple[str, ...]] = ("epochs", "batch", "rate", "temperature", "normal_patches", "seed")
-    summary: ClassVar[str] = "A patch, and the image as a whole, against vectors learned on another data set."
+    summary: ClassVar[str] = "A patch, and the whole image, against vectors learned on another data set."
     reference: ClassVar[str] = "UniADet: Gao and Wang, arXiv 2601.05552."
     blind_to: ClassVar[str] = (
-        "a defect unlike those of the data set it was trained on, such as a part that is missing or in a wrong place; "
-        "and what looks like those by nature, such as a rough surface, scores high throughout"
+        "a defect unlike those of the data set it was trained on, such as a component that is missing or in a wrong "
+        "place; and normal regions that look like those, such as a rough surface, get high scores everywhere"
     )
 
     epochs: int = Field(
         15,
         ge=1,
-        description="How often each image of the auxiliary data set is seen. The paper's 15 are 4 000 steps on VisA, "
-        "but few on a small data set: there, fix more beforehand.",
+        description="Epochs: how often each image of the auxiliary data set is used. The paper's 15 are 4 000 steps on "
+        "VisA, but few on a small data set: choose more there beforehand.",
     )
-    batch: int = Field(8, ge=1, description="Images of a step.")
+    batch: int = Field(8, ge=1, description="Images per step.")
     rate: float = Field(1e-3, gt=0, le=1, description="Learning rate of the first step; it falls to a tenth.")
-    temperature: float = Field(0.07, gt=0, description="Of the softmax over the cosines to both vectors.")
+    temperature: float = Field(0.07, gt=0, description="Temperature of the softmax over the cosines to both vectors.")
     normal_patches: int = Field(
-        64, ge=1, description="Patches without an anomaly that are drawn of each image; they stand for the others."
+        64, ge=1, description="Number of patches without an anomaly sampled from each image; they represent the others."
     )
-    seed: int = Field(0, ge=0, description="Seed of the first vectors, of the patches, and of the order of images.")
+    seed: int = Field(
+        0, ge=0, description="Random seed of the initial vectors, of the patches, and of the order of images."
+    )
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Two cosines for each patch."""
+        """Operations for two cosines of each patch."""
         test = tokens["test"]
         patches = float(test.images) * test.patches * test.layers
         return super().operations(tokens) + pair_operations(STATES * patches, test.channels, finding=0)
 
     def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """All tokens are read; those that are drawn are normalised, and gone through and back, once an epoch."""
+        """Operations for reading all tokens, and for the sampled ones forwards and backwards once per epoch."""
         steps = self.epochs * math.ceil(tokens[IMAGES].images / self.batch)
         return VALUE * (tokens[IMAGES].values + self.epochs * self._drawn(tokens)) + STEP * steps
 
     def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The patches that are drawn, and those of a step as it computes with them."""
+        """Bytes of the sampled patches, and of those of a step."""
         images = tokens[IMAGES].images
         return self._drawn(tokens) * (HALF + STEP_BYTES * min(self.batch, images) / max(1, images))
 
     def _drawn(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Values of the patches that are drawn of all images, if as many are anomalous as are drawn of the others."""
+        """Number of values of the sampled patches of all images, with as many anomalous ones as others."""
         count = tokens[IMAGES]
         return count._replace(patches=min(count.patches, 2 * self.normal_patches)).values
 
@@ -119,21 +122,21 @@ class VisualPrompts(LabelledImagesScorer):
 
         Raises:
             ConfigError: the features have no such layer.
-            DataError: the loss is not finite any more.
+            DataError: the loss is no longer finite.
         """
-        from zsad.adaptation.prototypes import batches_of, trained_prototypes  # imports torch
+        from zsad.adaptation.prototypes import batches_of, train_prototypes  # imports torch
         from zsad.adaptation.training import arrays_of
-        from zsad.scoring.drawn_patches import DrawnPatches
+        from zsad.scoring.sampled_patches import SampledPatches
 
         images = LabelledImages(categories, self.layers)
-        told = told_of(images, "patches are compared with what was learned about whole images")
-        localises = told.facts["localises"]
-        patches = DrawnPatches(images, self.normal_patches if localises else 0, self.seed, compute)
-        prototypes, course = trained_prototypes(
+        summary = summarise_training_images(images, "patches are compared with the vectors learned for whole images")
+        localises = summary.facts["localises"]
+        patches = SampledPatches(images, self.normal_patches if localises else 0, self.seed, compute)
+        prototypes, course = train_prototypes(
             len(images.layers),
             images.channels,
             batches_of(len(images), self.batch, self.epochs, self.seed),
-            patches.seen,
+            patches.sample,
             temperature=self.temperature,
             rate=self.rate,
             seed=self.seed,
@@ -144,12 +147,12 @@ class VisualPrompts(LabelledImagesScorer):
         if not localises:
             tensors["patch"] = tensors["image"].copy()
         facts = {
-            **told.facts,
+            **summary.facts,
             "temperature": self.temperature,
             "seed": self.seed,
             "steps": course.steps,
             "parameters": sum(tensor.size for name, tensor in tensors.items() if localises or name == "image"),
-            "notes": told.notes,
+            "notes": summary.notes,
         }
         return Learned(tensors, facts)
 
@@ -178,7 +181,7 @@ class VisualPrompts(LabelledImagesScorer):
         """The vectors of some layers, float32 ``[layer, state, channel]``.
 
         Raises:
-            DataError: they are for tokens of another width.
+            DataError: they have tokens of another width.
         """
         shape = (len(learned.facts["layers"]), STATES, test.channels)
         return torch.from_numpy(self.learned_tensor(learned, name, test, shape, np.float32)[list(kept)])

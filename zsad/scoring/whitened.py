@@ -1,4 +1,4 @@
-"""Methods that learn how good tokens are distributed, on their principal axes."""
+"""Base class of methods that learn the distribution of normal tokens on their principal axes."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_TOKENS = 2**18  # of good patches in training; more are drawn from
-MOST_HELD_OUT = 2**13  # of those that tell when to stop
-POOL_BYTES = 2 + 4 / 64  # a value of a token in training: float16, and where it lies
-STEP_OPERATIONS = 2e8  # what a step of training takes besides its products: it is as long as so many of these
-LARGEST = 6e4  # whitened coordinate that float16 holds
+MOST_TOKENS = 2**18  # of normal patches in training; from more, a sample is used
+MOST_HELD_OUT = 2**13  # of the held-out patches for early stopping
+POOL_BYTES = 2 + 4 / 64  # a value of a token in training: float16, and its position
+STEP_OPERATIONS = 2e8  # fixed cost of a training step, as operations of matrix products
+LARGEST = 6e4  # greatest whitened coordinate in float16
 GRID: Final = "grid"
-NETWORK: Final = "network."  # what the names of a network's tensors begin with
+NETWORK: Final = "network."  # prefix of the names of a network's tensors
 MEAN, AXES = "whitening.mean", "whitening.axes"
 
 
@@ -50,25 +50,25 @@ class Pool(NamedTuple):
 
     Attributes:
         tokens: float16 ``[token, dimension]``.
-        places: int64 ``[token]``, which cell of its grid each is.
+        places: int64 ``[token]``, cell of each in its grid.
     """
 
     tokens: torch.Tensor
     places: torch.Tensor
 
     def some(self, rows: torch.Tensor) -> Pool:
-        """Those at some rows."""
+        """The tokens of some rows."""
         return Pool(self.tokens[rows], self.places[rows])
 
 
 class FittedWhitened(NamedTuple):
-    """What was learned of references.
+    """The model learned from references.
 
     Attributes:
-        learned: all of it, as it is stored.
+        learned: all weights, as stored.
         whitening: of tokens.
         network: in evaluation mode.
-        grid: rows and columns that the network knows places of; None if it knows none.
+        grid: rows and columns of the grid whose positions the network uses; None if it uses none.
     """
 
     learned: Learned
@@ -78,17 +78,17 @@ class FittedWhitened(NamedTuple):
 
 
 class WhitenedScorer(ReferenceScorer):
-    """Base of methods that train a network on the whitened patches of references.
+    """Base class of methods that train a network on the whitened patches of references.
 
     A patch is the unit tokens of its layers side by side. Whitened by the mean and covariance of all patches of the
-    references, it has ``d`` coordinates of variance one. Some references, whole images, are held out by the seed: their
-    loss tells when to stop, see `zsad.adaptation.training.train`. They take part in the whitening.
+    references, it has ``d`` coordinates of variance one. Some references, whole images chosen by the seed, are held
+    out: their loss determines when to stop, see `zsad.adaptation.training.train`. They take part in the whitening.
 
-    Of more than 262 144 patches as many are drawn; they are kept in float16, however little memory there is, so that
-    a result does not depend on it.
+    From more than 262 144 patches so many are sampled; they are kept in float16, whatever the memory budget, so that
+    results do not depend on it.
 
     Class attributes:
-        work: what progress calls the training.
+        work: name of the training in the progress bar.
     """
 
     folds: ClassVar[int] = 2
@@ -96,25 +96,25 @@ class WhitenedScorer(ReferenceScorer):
 
     shots: Shots = ALL
     seed: int = Field(
-        0, ge=0, description="Seed of the draw of references, of the first weights and of all draws of the training."
+        0, ge=0, description="Random seed of the sample of references, of the initial weights and of the training."
     )
     dimensions: int = Field(
-        128, ge=1, description="Number of principal axes that tokens are whitened on; all if there are no more."
+        128, ge=1, description="Number of principal axes for the whitening of tokens; all if there are no more."
     )
     position: bool = Field(
         False,
-        description="Tell the network where in the image a patch lies, for parts that always lie alike; all images "
-        "must then have one patch grid.",
+        description="Give the network the position of a patch in the image, for aligned objects; all images must "
+        "then have one patch grid.",
     )
-    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: bool = Field(False, description="Also rotate each reference by 0, 45, ... 315 degrees.")
     hold_out: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Share of the references, at least one, that is not trained on but tells when to stop; 0 to train "
-        "on all of them for all steps.",
+        description="Share of the references, at least one, that is held out for early stopping; 0 to train on all of "
+        "them for all steps.",
     )
-    steps: int = Field(1000, ge=1, description="Steps of the training, fixed beforehand.")
+    steps: int = Field(1000, ge=1, description="Number of training steps, fixed beforehand.")
     batch: int = Field(1024, ge=1, description="Patches in each step.")
     rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate of the training.")
     layers: Layers = Field(
@@ -124,12 +124,12 @@ class WhitenedScorer(ReferenceScorer):
     @model_validator(mode="after")
     def _check_positions(self) -> WhitenedScorer:
         if self.position and self.rotations:
-            raise ValueError("turned references have no positions in common; set 'rotations: false' with 'position'")
+            raise ValueError("rotated references have no common positions; set 'rotations: false' with 'position'")
         return self
 
     @property
     def schedule(self) -> Schedule:
-        """How the network is trained."""
+        """The schedule of the training."""
         return Schedule(self.steps, self.rate, "one_cycle", decay=0.01, average=0.999, clip=1.0)
 
     @abstractmethod
@@ -138,7 +138,7 @@ class WhitenedScorer(ReferenceScorer):
 
     @abstractmethod
     def loss(
-        self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None, draws: torch.Generator
+        self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None, rng: torch.Generator
     ) -> torch.Tensor:
         """The loss of a batch, a scalar.
 
@@ -146,39 +146,39 @@ class WhitenedScorer(ReferenceScorer):
             network: see `network`.
             tokens: float32 ``[token, dimension]``, in a random order.
             position: float32 ``[token, number]``.
-            draws: on the CPU.
+            rng: random number generator on the CPU.
         """
 
     @abstractmethod
     def token_scores(self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None) -> torch.Tensor:
-        """The scores of tokens ``[token, dimension]``, float32 ``[token]``; each by itself, whatever the others are."""
+        """The scores of tokens ``[token, dimension]``, float32 ``[token]``; each is independent of the others."""
 
     @abstractmethod
     def token_bytes(self, dimensions: int) -> int:
-        """Bytes that one token takes while it is scored."""
+        """Bytes of one token while it is scored."""
 
     @abstractmethod
     def token_operations(self, dimensions: int) -> tuple[float, float]:
-        """Operations that one token takes, in a step of the training and when it is scored."""
+        """Operations for one token, in a step of the training and for its score."""
 
     def fewest_references(self) -> int:
-        """Two: of a single one nothing could be held out, and nobody knows how good images differ."""
+        """Two: with a single one, none could be held out, and the variation of normal images would be unknown."""
         return 2
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """The references or their patches are too few, or with ``position`` grids differ."""
+        """A sentence if there are too few references or patches, or with ``position`` if grids differ."""
         images = len(set(map(base_id, references.image_ids)))
         if images < self.fewest_references():
             return (
-                f"training needs at least {self.fewest_references()} references, as a single one does not show how "
-                f"good images differ, and there is {images}; raise 'shots' or add images to train/good"
+                f"training needs at least {self.fewest_references()} references, since a single one does not show how "
+                f"normal images differ, but there is {images}; raise 'shots' or add images to train/good"
             )
         width = references.channels * self._layer_count(references.layers)
         dimensions = min(self.dimensions, width)
         if references.patches <= dimensions:
             return (
-                f"whitening to {dimensions} dimensions needs more patches than that, and the references have "
-                f"{references.patches}; lower 'dimensions' or take more references"
+                f"whitening to {dimensions} dimensions needs more patches than that, but the references have "
+                f"{references.patches}; lower 'dimensions' or use more references"
             )
         if not self.position:
             return ""
@@ -187,11 +187,11 @@ class WhitenedScorer(ReferenceScorer):
         return next((_other_grid(*pair, expected, first) for pair in pairs if pair[1] != expected), "")
 
     def _layer_count(self, names: Sequence[str] | None) -> int:
-        """How many layers are read; at least one where nobody knows."""
+        """How many layers are read; at least one if unknown."""
         return len(self.layers or (patch_layers(names) if names else ())) or 1
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Reading references twice, their covariance, whitening of everything, the training, and the scoring."""
+        """Operations for reading references twice, their covariance, the whitening, the training and the scoring."""
         test, references = tokens["test"], tokens["references"]
         width = test.layers * test.channels
         dimensions = min(self.dimensions, width)
@@ -203,7 +203,7 @@ class WhitenedScorer(ReferenceScorer):
         return super().operations(tokens) + fit + training + patches * whitened + tested * (whitened + scored)
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The covariance, the tokens that are trained on, and those that are scored at a time."""
+        """Bytes of the covariance, of the training tokens, and of the tokens scored at a time."""
         test, references = tokens["test"], tokens["references"]
         width = test.layers * test.channels
         dimensions = min(self.dimensions, width)
@@ -212,13 +212,13 @@ class WhitenedScorer(ReferenceScorer):
         return 3 * 8.0 * width**2 + POOL_BYTES * dimensions * kept + together
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> FittedWhitened:
-        """What is learned of the references at ``indices``.
+        """Learn from the references at ``indices``.
 
         Raises:
             DataError: they are too few, their patches are all equal, or the training fails.
         """
         self.check_fit(references, indices)
-        indices = sorted(indices, key=lambda index: references.image_ids[index])  # their order must not matter
+        indices = sorted(indices, key=lambda index: references.image_ids[index])  # so that their order does not matter
         whitening = self._whitening(references, indices, compute)
         grid = _first_grid(references, indices) if self.position else None
         trained_on, held_out = self._split(references, indices)
@@ -227,18 +227,18 @@ class WhitenedScorer(ReferenceScorer):
         return _fitted(self._trained(whitening, pool, held, grid, compute), self._made, compute)
 
     def store(self, model: FittedWhitened, writer: FittedWriter) -> None:
-        """Keep the weights of the whitening and the network."""
+        """Store the weights of the whitening and the network."""
         store_weights(writer, model.learned)
 
     def restore(self, reader: FittedReader, compute: Compute) -> FittedWhitened:
-        """What was learned of the references."""
+        """The model learned from the references."""
         learned = stored_weights(reader)
         width = kept_layers(reader, self.layers) * reader.channels
         axes = learned.tensors.get(AXES, np.empty(0))
         if learned.tensors.get(MEAN, axes).shape != (width,) or axes.shape != (width, min(self.dimensions, width)):
             raise reader.foreign(f"its whitening is not that of {width} channels")
         if (_grid_of(learned) is not None) != self.position:
-            raise reader.foreign("its network knows positions, or lacks them")
+            raise reader.foreign("its network does not fit the option 'position'")
         return _fitted(learned, self._made, compute)
 
     def training(self, model: FittedWhitened) -> dict[str, Any]:
@@ -267,7 +267,7 @@ class WhitenedScorer(ReferenceScorer):
     def _scores(
         self, model: FittedWhitened, tokens: torch.Tensor, codes: torch.Tensor | None, block: int
     ) -> torch.Tensor:
-        """The scores of tokens of one image, float32 ``[token]``, so many at a time."""
+        """The scores of tokens of one image, float32 ``[token]``, in blocks."""
         with torch.no_grad():
             return torch.cat(
                 [
@@ -281,14 +281,15 @@ class WhitenedScorer(ReferenceScorer):
             )
 
     def _whitening(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Whitening:
-        """That of all patches of some references."""
+        """The whitening of all patches of some references."""
         layers = layer_indices(references, self.layers)
         moments = Moments(len(layers) * references.channels, compute)
         for index in _read(references, indices, "whitening patches"):
             moments.add(joined_tokens(references, index, layers, compute.device))
         if constant := int((moments.covariance.diagonal() <= 0).sum()):
             logger.info(
-                "%d of %d channels are constant in all references; a patch that differs in one of them stands out",
+                "%d of %d channels are constant in all references; a patch that differs in one of them gets a high "
+                "score",
                 constant,
                 len(moments.mean),
             )
@@ -296,7 +297,7 @@ class WhitenedScorer(ReferenceScorer):
         return Whitening(*(part.to(compute.device) for part in found))
 
     def _split(self, references: TokenSource, indices: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Which references are trained on, and which are held out, each with all its views."""
+        """The references to train on, and those held out, each with all its views."""
         owners = {index: base_id(references.image_ids[index]) for index in indices}
         names = sorted(set(owners.values()))
         count = min(len(names) - 1, max(1, round(self.hold_out * len(names)))) if self.hold_out else 0
@@ -308,7 +309,7 @@ class WhitenedScorer(ReferenceScorer):
     def _pool(
         self, references: TokenSource, indices: Sequence[int], whitening: Whitening, most: int, compute: Compute
     ) -> Pool:
-        """The whitened patches of some references in a random order; if there are more, as many as may be."""
+        """The whitened patches of some references in a random order; a sample if there are too many."""
         layers = layer_indices(references, self.layers)
         sizes = references.grid_sizes[list(indices)].prod(axis=1, dtype=np.int64).tolist()
         drawn = torch.randperm(sum(sizes), generator=generator(self.seed, "patches"))[:most]
@@ -326,17 +327,17 @@ class WhitenedScorer(ReferenceScorer):
     def _trained(
         self, whitening: Whitening, pool: Pool, held: Pool | None, grid: tuple[int, int] | None, compute: Compute
     ) -> Learned:
-        """The weights of a network trained on a pool, with those of the whitening."""
+        """Train a network on a pool; return its weights with those of the whitening."""
         network = self._made(whitening.dimensions, grid).to(compute.device)
         codes = _codes(grid, compute.device)
-        draws = generator(self.seed, "training")
+        rng = generator(self.seed, "training")
 
-        def loss_of(module: torch.nn.Module, some: Pool, draws: torch.Generator) -> torch.Tensor:
-            return self.loss(module, some.tokens.float(), None if codes is None else codes[some.places], draws)
+        def loss_of(module: torch.nn.Module, some: Pool, rng: torch.Generator) -> torch.Tensor:
+            return self.loss(module, some.tokens.float(), None if codes is None else codes[some.places], rng)
 
         def loss_at(step: int) -> torch.Tensor:
-            rows = torch.randint(len(pool.tokens), (self.batch,), generator=draws).to(compute.device)
-            return loss_of(network, pool.some(rows), draws)
+            rows = torch.randint(len(pool.tokens), (self.batch,), generator=rng).to(compute.device)
+            return loss_of(network, pool.some(rows), rng)
 
         def loss_held_out(module: torch.nn.Module) -> float:
             return 0.0 if held is None else float(loss_of(module, held, generator(self.seed, "looks")))
@@ -355,7 +356,7 @@ class WhitenedScorer(ReferenceScorer):
         return Learned({MEAN: as_array(whitening.mean), AXES: as_array(whitening.axes), **weights}, facts)
 
     def _made(self, dimensions: int, grid: tuple[int, int] | None) -> torch.nn.Module:
-        """A new network; its first weights follow from the seed."""
+        """A new network; its initial weights follow from the seed."""
         with seeded(self.seed, "weights"):
             return self.network(dimensions, 0 if grid is None else POSITION_WIDTH)
 
@@ -368,10 +369,10 @@ def joined_tokens(reader: TokenSource, index: int, layers: Sequence[int], device
 def _fitted(
     learned: Learned, made: Callable[[int, tuple[int, int] | None], torch.nn.Module], compute: Compute
 ) -> FittedWhitened:
-    """What was learned, ready to score.
+    """The learned model, ready to score.
 
     Raises:
-        ValueError: the weights are those of another network.
+        ValueError: the weights belong to another network.
     """
     whitening = Whitening(*(as_tensor(learned.tensors[name], compute.device) for name in (MEAN, AXES)))
     grid = _grid_of(learned)
@@ -382,10 +383,10 @@ def _fitted(
 
 
 def _grid_of(learned: Learned) -> tuple[int, int] | None:
-    """The grid that a network knows the places of; None if it knows none.
+    """The grid whose positions a network uses; None if it uses none.
 
     Raises:
-        ValueError: it is no grid.
+        ValueError: it is not a grid.
     """
     match learned.facts.get(GRID):
         case None:
@@ -413,6 +414,6 @@ def _read(references: TokenSource, indices: Sequence[int], label: str) -> Iterat
 
 def _other_grid(image: str, found: tuple[int, int], expected: tuple[int, int], whose: str) -> str:
     return (
-        f"{image} has {found[0]} x {found[1]} patches and {whose} {expected[0]} x {expected[1]}: with "
-        "'position: true' all images need one patch grid; set 'position: false', or resize the images alike"
+        f"{image} has {found[0]} x {found[1]} patches but {whose} {expected[0]} x {expected[1]}: with 'position: true' "
+        "all images need one patch grid; set 'position: false', or resize all images to one size"
     )

@@ -1,4 +1,4 @@
-"""WinCLIP+: what sentences say of an image, and how unlike a few reference images its windows and patches are."""
+"""WinCLIP+: WinCLIP combined with distances of windows and patches to those of a few reference images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.score_by_texts import score_by_texts
 from zsad.scoring.stored import StoredTokens, as_array, as_tensor, store_tokens
 from zsad.scoring.text_scorer import TextScorer
 from zsad.scoring.tokens import unit_tokens
-from zsad.scoring.told_by_texts import told_by_texts
 from zsad.scoring.windows import Scales, over_patches, window_layers, window_refusal, windows_of
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
 MAP_BYTES = 16  # a patch of an image and layer: its nearest so far, and its sum
-PATCH = 1  # the side of a patch, as that of a window
+PATCH = 1  # side of a patch, in place of a window
 
 
 class OfOneLayer:
-    """One layer of images, without what lies beyond its windows; a `PatchSource`."""
+    """One layer of images, cropped to its windows; a `PatchSource`."""
 
     def __init__(self, source: PatchSource, layer: int, side: int) -> None:
         self.channels = source.channels
@@ -46,12 +46,12 @@ class OfOneLayer:
 
 
 class Known(NamedTuple):
-    """What is learnt from references.
+    """The fitted model.
 
     Attributes:
         classes: unit vectors ``[state, channel]`` of the sentences.
-        source, indices, layers: where the tokens of the references come from, and which of them are kept.
-        banks: those of windows by their side, and of patches as windows of side 1 last.
+        source, indices, layers: source, images and layers of the tokens of the references.
+        banks: banks of windows by their side; patches, as windows of side 1, are last.
     """
 
     classes: torch.Tensor
@@ -62,40 +62,41 @@ class Known(NamedTuple):
 
 
 class WinClipPlus(ReferenceScorer, TextScorer):
-    """Score windows and patches by how far they are from those of a few good images, beside what sentences say.
+    """Score windows and patches by WinCLIP and by their distance to those of a few normal images.
 
     Let ``s_0`` and ``S_text`` be the image score and the map of `WinClip`. With unit vectors ``f`` of the image and
     ``R`` of all references, of windows of one scale or of plain patches,
 
         ``d(f) = 1/2 min over r in R of (1 - <f, r>)``,
 
-    which of windows is spread over the patches by a harmonic mean, as there. The map ``S_seen`` is the mean of ``d``
-    over the scales and the patches, the last block's tokens as they are. The map of the image is ``S_text + S_seen``,
-    or their mean with ``combine: mean``, and the image score is ``(s_0 + max S_seen) / 2``.
+    which for windows is spread over the patches by a harmonic mean, as in `WinClip`. The map ``S_seen`` is the mean of
+    ``d`` over the scales and the patches, the raw tokens of the last block. The map of the image is ``S_text +
+    S_seen``, or their mean with ``combine: mean``, and the image score is ``(s_0 + max S_seen) / 2``.
 
-    There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib, and both
-    rank the same. With a recent open_clip anomalib's patches, unlike those of the other and those here, go through the
-    network's last LayerNorm. A bank that does not fit the memory is read in pieces, each compared with all images.
+    There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib; both give
+    the same ranking. With a recent open_clip, anomalib's patches go through the network's last LayerNorm, unlike those
+    of the other code and those here. A bank that does not fit the memory is read in pieces, each compared with all
+    images.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
     text_role: ClassVar[str] = REFERENCES
     reads_windows: ClassVar[bool] = True
-    summary: ClassVar[str] = "WinCLIP, and windows and patches against those of a few good reference images."
+    summary: ClassVar[str] = "WinCLIP, and windows and patches against those of a few normal reference images."
     reference: ClassVar[str] = "WinCLIP+: Jeong et al., CVPR 2023 (arXiv 2303.14814), section 4.3."
     blind_to: ClassVar[str] = (
-        "what sentences of a damaged part do not tell of and what has its like in the references, such as a sound part "
-        "in a wrong place, as positions are not compared"
+        "what sentences about a damaged object do not describe and what is similar to the references, such as a normal "
+        "component in a wrong place, as positions are not compared"
     )
 
     combine: Literal["sum", "mean"] = Field(
-        "sum", description="Of both maps: sum (zqhang/Accurate-WinCLIP-pytorch) or mean (anomalib)."
+        "sum", description="Combination of both maps: sum (zqhang/Accurate-WinCLIP-pytorch) or mean (anomalib)."
     )
     scales: Scales = None
 
     @property
     def setting(self) -> str:
-        """``few-shot-K`` or ``full-shot``, and on what learned prompts were trained."""
+        """``few-shot-K`` or ``full-shot``, and the training data set of learned prompts."""
         return self.with_trained(super().setting)
 
     def feature_sets(self) -> dict[str, FeatureSet]:
@@ -103,7 +104,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         return ReferenceScorer.feature_sets(self)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Two cosines for each window, and all pairs of windows and of patches of test images and references."""
+        """Operations for two cosines of each window, and for all pairs with windows and patches of references."""
         test, references = tokens["test"], tokens[REFERENCES]
         queries = float(test.images) * test.patches * test.layers
         cosines = pair_operations(len(STATES) * queries, test.channels, finding=0)
@@ -115,7 +116,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         return 4.0 * tokens[REFERENCES].values
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """The features have no windows, or not those that are asked for, or an image is smaller than one."""
+        """A sentence if the features lack windows or the wanted scales, or if an image is smaller than a window."""
         if reason := window_refusal(references, self.scales) or window_refusal(scored, self.scales):
             return reason
         if references.layers is not None and PATCHES not in references.layers:
@@ -131,12 +132,12 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         return Known(classes, references, list(indices), layers, _banks(references, indices, compared, compute))
 
     def store(self, model: Known, writer: FittedWriter) -> None:
-        """Keep the embeddings of both states, and the tokens of the references."""
+        """Store the embeddings of both states, and the tokens of the references."""
         writer.write("classes", as_array(model.classes))
         store_tokens(writer, model.source, model.indices, model.layers)
 
     def restore(self, reader: FittedReader, compute: Compute) -> Known:
-        """What `fit` gave; what does not fit the memory is read in pieces."""
+        """Restore the result of `fit`, read in pieces if it does not fit the memory."""
         compared = [(side, place) for place, (side, _) in enumerate(self._compared(reader.layers))]
         tokens = StoredTokens(reader, len(compared))
         if tokens.grid_sizes.min() < max(side for side, _ in compared):
@@ -155,14 +156,14 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         for some in _groups(model, features, indices, compute):
             seen = _seen(model.banks, features, some, layers, compute.device)
             for index in some:
-                whole, told = told_by_texts(features, index, model.classes, self.scales, self.temperature)
-                together = told + seen[index]
+                whole, by_texts = score_by_texts(features, index, model.classes, self.scales, self.temperature)
+                together = by_texts + seen[index]
                 anomaly_map = together / 2 if self.combine == "mean" else together
                 score = (whole + float(seen[index].max())) / 2
                 yield ImageScore(index, anomaly_map.astype(np.float32), image_score=score)
 
     def _compared(self, names: Sequence[str]) -> list[tuple[int, int]]:
-        """What is compared with the references: sides of windows and the positions of their layers; patches last."""
+        """The sides of windows and the positions of their layers to compare with the references; patches last."""
         return [*window_layers(names, self.scales).items(), (PATCH, list(names).index(PATCHES))]
 
 
@@ -175,7 +176,7 @@ def _banks(
 
 
 def _groups(model: Known, features: TokenSource, indices: Sequence[int], compute: Compute) -> Iterator[list[int]]:
-    """Images that are compared together: one by one; where a bank is in pieces, as many as the memory holds maps of."""
+    """Images that are compared together: one by one, or if a bank is in pieces, as many as the memory holds maps of."""
     if all(bank.piece_count == 1 for _, bank in model.banks):
         yield from ([index] for index in indices)
         return
@@ -194,7 +195,7 @@ def _seen(
     """``S_seen`` of each image, float64 ``[row, column]``.
 
     Args:
-        layers: positions of the layers of the features, one a bank.
+        layers: positions of the layers of the features, one for each bank.
     """
     sums = {index: np.zeros(features.grid_sizes[index]) for index in indices}
     for (side, bank), layer in zip(banks, layers, strict=True):

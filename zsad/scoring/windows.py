@@ -1,7 +1,7 @@
-"""Windows of an image: square groups of patches, which a backbone describes by a vector each.
+"""Windows of an image: square groups of patches, for each of which a backbone gives one vector.
 
-The vector of the window whose top left patch is ``(r, c)`` lies at ``(r, c)`` of its layer; the last rows and columns
-of the layer, in which no window begins, hold nothing.
+The vector of the window whose top left patch is ``(r, c)`` is at ``(r, c)`` of its layer; the last rows and columns of
+the layer, where no window begins, are unused.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from zsad.scoring.base import Shown
 
 Scales = Annotated[
     Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None,
-    Field(description="Sides of the windows to look at, patches; null for all that the backbone describes."),
+    Field(description="Sides of the windows to use, patches; null for all that the backbone gives."),
 ]
 
 
 def window_layers(layers: Sequence[str], scales: Sequence[int] | None) -> dict[int, int]:
-    """The windows of features: the position of their layer by their side, small ones first.
+    """Find the windows of features: the position of their layer by their side, small ones first.
 
     Args:
         layers: names of the layers of the features.
-        scales: sides of those that are asked for; None for all.
+        scales: wanted sides; None for all.
     """
     sides = {int(side): place for place, name in enumerate(layers) if (side := name.removeprefix(WINDOW)).isdecimal()}
     of_windows = {side: place for side, place in sides.items() if layers[place] == f"{WINDOW}{side}"}
@@ -34,12 +34,12 @@ def window_layers(layers: Sequence[str], scales: Sequence[int] | None) -> dict[i
 
 
 def window_refusal(shown: Shown, scales: Sequence[int] | None) -> str:
-    """Why features of such images cannot be looked at window by window; empty if they can."""
+    """A sentence on why features of such images have no usable windows; empty if they have."""
     if shown.layers is not None:
         there = window_layers(shown.layers, None)
         if not there:
             return (
-                "the features have no windows, which the method looks at; choose a backbone of `family: image_text` "
+                "the features have no windows, which the method needs; choose a backbone of `family: image_text` "
                 "with `path: windows`"
             )
         if missing := [side for side in scales or () if side not in there]:
@@ -59,7 +59,7 @@ def window_refusal(shown: Shown, scales: Sequence[int] | None) -> str:
 
 
 def windows_of(layer: np.ndarray, side: int) -> np.ndarray:
-    """The vectors of all windows, ``[row, column, channel]``, without what lies beyond them.
+    """The vectors of all windows, ``[row, column, channel]``, without the unused rest of the layer.
 
     Args:
         layer: ``[row, column, channel]`` on the grid of patches.
@@ -68,7 +68,7 @@ def windows_of(layer: np.ndarray, side: int) -> np.ndarray:
 
 
 def over_patches(scores: np.ndarray, side: int) -> np.ndarray:
-    """For each patch the harmonic mean of the scores of all windows that cover it, float64 ``[row, column]``.
+    """Compute for each patch the harmonic mean of the scores of all windows that cover it, float64 ``[row, column]``.
 
     A window that scores 0 makes it 0, where the published code has a NaN or an infinity, which it sets to 0.
 
@@ -82,7 +82,7 @@ def over_patches(scores: np.ndarray, side: int) -> np.ndarray:
 
 
 def covered(values: np.ndarray, side: int) -> np.ndarray:
-    """For each patch the sum over all windows that cover it, float64 ``[row, column]``, by shifted additions."""
+    """Compute for each patch the sum over all windows that cover it, float64 ``[row, column]``."""
     rows, columns = values.shape
     along = np.zeros((rows, columns + side - 1))
     for shift in range(side):

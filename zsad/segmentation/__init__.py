@@ -1,1 +1,1 @@
-"""Promptable segmentation models: images are embedded once, and prompts decoded from the embeddings many times."""
+"""Promptable segmentation models: an image is embedded once, and prompts are decoded from its embedding many times."""

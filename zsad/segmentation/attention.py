@@ -10,7 +10,7 @@ from typing import Protocol
 
 import torch
 
-BLOCK_SCORES = 2**21  # scores computed at a time; 4 or 8 MB, about what a cache of the last level holds
+BLOCK_SCORES = 2**21  # scores computed at a time; 4 or 8 MB, about the size of a last-level cache
 
 
 class Attention(Protocol):
@@ -26,11 +26,11 @@ class Attention(Protocol):
 class _Blocked(torch.nn.Module):
     """Multi-head attention with decomposed relative positions (Li et al., MViTv2, CVPR 2022) on a grid of patches.
 
-    It takes the place of the libraries' own, whose tensors it uses under their names.
+    It replaces the attention of the libraries and uses its tensors under their names.
 
     Args:
-        attention: of a library.
-        heads: how many it has.
+        attention: module of a library.
+        heads: number of heads.
     """
 
     def __init__(self, attention: Attention, heads: int) -> None:
@@ -40,7 +40,7 @@ class _Blocked(torch.nn.Module):
         self._heads, self._scale = heads, attention.scale
 
     def attended(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Patches ``[image or window, row, column, channel]`` to what they attend to, of the same shape."""
+        """Attention output of patches ``[image or window, row, column, channel]``, of the same shape."""
         batch, rows, columns, channels = hidden_states.shape
         # The order of the axes is [query, key or value, window and head, patch, channel of the head].
         parts = self.qkv(hidden_states).view(batch, rows * columns, 3, self._heads, -1)
@@ -64,7 +64,7 @@ class _Blocked(torch.nn.Module):
         return projected
 
     def _positions(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What queries ``[window and head, row, column, channel]`` have with every row, and with every column, of keys.
+        """Relative-position scores of queries ``[window and head, row, column, channel]`` with each axis of keys.
 
         Returns:
             ``[window and head, patch, row of keys]`` and ``[window and head, patch, column of keys]``.
@@ -76,7 +76,7 @@ class _Blocked(torch.nn.Module):
 
 
 class BlockedAttention(_Blocked):
-    """As ``segment_anything`` calls it."""
+    """Blocked attention with the interface of ``segment_anything``."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """See `_Blocked.attended`."""
@@ -84,10 +84,10 @@ class BlockedAttention(_Blocked):
 
 
 class BlockedSamAttention(_Blocked):
-    """The same with the outputs that ``transformers`` expects: no attention weights are given."""
+    """Blocked attention with the outputs of ``transformers``, without attention weights."""
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """Patches ``[image or window, row, column, channel]`` to what they attend to, of the same shape, and None."""
+        """Attention output of patches ``[image or window, row, column, channel]``, of the same shape, and None."""
         return self.attended(hidden_states), None
 
 

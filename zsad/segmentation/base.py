@@ -1,4 +1,4 @@
-"""What every promptable segmentation model is: it embeds an image once and decodes many prompts from that.
+"""Interface of promptable segmentation models, which embed an image once and decode many prompts from the embedding.
 
 "Promptable" and "prompt" are the terms of Kirillov et al., Segment Anything, ICCV 2023.
 """
@@ -16,15 +16,15 @@ from zsad.errors import DataError
 from zsad.registry import Choice
 
 Embedding = tuple[np.ndarray, ...]
-"""What a model makes of one image, float16 arrays; fresh and read from a file they are the same, bit for bit."""
+"""The embedding of one image, float16 arrays; equal bit by bit when read from a file."""
 
-CANDIDATES = 3  # that a model gives for a prompt
+CANDIDATES = 3  # number of candidates for a prompt
 CANDIDATE_MEMORY = 256 * 2**20  # bytes of candidates at the size of the image, of all prompts of one call
-MASK_PROMPT_RANGE = 10.0  # logits of a mask prompt, about what the models' own low-resolution masks have
+MASK_PROMPT_RANGE = 10.0  # logits of a mask prompt, about the range of the models' own low-resolution masks
 
 
 class Prompt(NamedTuple):
-    """Where something is to be outlined, in pixels of the image.
+    """A prompt for an outline, in pixels of the image.
 
     Attributes:
         box: ``(left, top, right, bottom)``, or None.
@@ -47,7 +47,7 @@ class Prompt(NamedTuple):
 
     @classmethod
     def of_points(cls, points: np.ndarray) -> Prompt:
-        """Points inside, ``[point, 2]``, alone."""
+        """A prompt with only points inside, ``[point, 2]``."""
         return cls(None, points, np.ones(len(points), dtype=np.int64))
 
 
@@ -64,21 +64,21 @@ class Candidates(NamedTuple):
 
 
 def in_calls(prompts: Sequence[Prompt], height: int, width: int) -> Iterator[Sequence[Prompt]]:
-    """Prompts on an image in groups whose candidates take little memory, at least one prompt each, in order."""
+    """Split the prompts on an image into groups whose candidates take little memory, in order."""
     step = max(1, CANDIDATE_MEMORY // (CANDIDATES * np.dtype(np.float32).itemsize * height * width))
     for start in range(0, len(prompts), step):
         yield prompts[start : start + step]
 
 
 class Segmenter:
-    """A model that is loaded and ready; made by `SegmenterPart.load`.
+    """A loaded model; made by `SegmenterConfig.load`.
 
     Attributes:
         model: id, revision and SHA-256 of the weights, for the provenance.
-        device: where it runs.
-        shapes: of the arrays of an embedding.
-        prepare: resizes uint8 RGB ``[height, width, 3]`` to what `embed` takes, uint8 too; worker processes run it, so
-            it can be pickled, and holds no weights.
+        device: device of the model.
+        shapes: shapes of the arrays of an embedding.
+        prepare: resizes uint8 RGB ``[height, width, 3]`` to the input of `embed`, also uint8; worker processes run it,
+            so it can be pickled and holds no weights.
     """
 
     model: dict[str, Any]
@@ -87,25 +87,25 @@ class Segmenter:
     prepare: Callable[[np.ndarray], np.ndarray]
 
     def provenance(self) -> dict[str, Any]:
-        """What is stored with whatever the model has a part in."""
+        """Facts about the model to store with its results."""
         return {"segmenter": self.model, "device": self.device}
 
     def check_made(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """Check that a file of embeddings is of this model; the number format may be that of another machine.
+        """Check that a file of embeddings was made by this model; the number format may differ.
 
         Args:
-            path: of the file.
-            provenance: of the file.
+            path: path of the file.
+            provenance: provenance of the file.
 
         Raises:
-            DataError: it is of another model.
+            DataError: another model made it.
         """
         made_by = provenance.get("segmenter") or {}
         if {**made_by, "dtype": None} != {**self.model, "dtype": None}:
             raise DataError(f"{path} was made by another segmentation model; delete it and run again")
 
     def capacity(self) -> int:
-        """How many prepared images `embed` should be given at a time; it may shrink when memory runs out."""
+        """How many prepared images to pass to `embed` at a time; it may shrink when memory runs out."""
         return 1
 
     @abstractmethod
@@ -129,8 +129,8 @@ class Segmenter:
         """
 
 
-class SegmenterPart(Choice):
-    """A promptable segmentation model as configured; its fields are its parameters.
+class SegmenterConfig(Choice):
+    """Base class of configured promptable segmentation models; the fields are the parameters.
 
     Class attributes:
         reference: the paper.
@@ -144,9 +144,9 @@ class SegmenterPart(Choice):
 
         Args:
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-            batch: images to be embedded at a time; None for as many as suit the device.
+            batch: images per batch; None for a number that suits the device.
 
         Raises:
             ConfigError: the device or number format does not exist here.
-            ModelError: the model is absent, damaged, or not of a kind that is known here.
+            ModelError: the model is absent, damaged, or of an unknown kind.
         """

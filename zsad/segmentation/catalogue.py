@@ -1,7 +1,7 @@
-"""The published promptable segmentation models by name: where they lie, and what to know before downloading one.
+"""The published promptable segmentation models by name: their addresses, sizes and licences.
 
-Only facts stand here, so that the names can be listed without importing a framework or asking a network. Parameters
-are counted from the architecture, and agree with the sizes of the published files as far as those are known.
+This module holds only facts, so that the names can be listed without a framework or a network. Parameters are counted
+from the architecture, and agree with the known sizes of the published files.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ FLOAT32_BYTES = 4
 
 
 class SegmenterFacts(NamedTuple):
-    """What is known of a published promptable segmentation model.
+    """Facts about a published promptable segmentation model.
 
     Attributes:
-        name: what the configuration may call it.
-        family: what loads it, a name of `SEGMENTERS`.
-        hub_id: where it lies on the Hugging Face hub; None if it does not.
+        name: name in the configuration.
+        family: family that loads it, a name of `SEGMENTERS`.
+        hub_id: id on the Hugging Face hub; None if it is not there.
         url: the file of weights that its authors publish; None for a model of the hub.
-        sha256: of that file; None for a model of the hub, which says itself what its files are.
+        sha256: of that file; None for a model of the hub, which publishes the hashes of its files.
         size: of that file, bytes; None likewise.
         licence: of the weights.
-        gated: whether the hub asks for an account that has accepted the licence.
-        parameters: in the whole checkpoint, what only videos need included.
+        gated: whether the hub requires an account that has accepted the licence.
+        parameters: number in the whole checkpoint, including those that only videos need.
         side: of the square that an image is resized to, pixels.
         reference: address of the paper.
     """
@@ -64,7 +64,7 @@ def facts_of(name: str) -> SegmenterFacts | None:
 
 
 def _files_of_authors() -> Iterator[SegmenterFacts]:
-    # Sizes and hashes as several independent projects record them.
+    # Sizes and hashes as recorded by several independent projects.
     for size, file, sha256, byte_count, parameters in (
         (
             "b",

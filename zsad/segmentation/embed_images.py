@@ -17,7 +17,7 @@ from zsad.features.loading import Loader, Source
 from zsad.files.embeddings import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256
 from zsad.progress import Meter
-from zsad.segmentation.base import Embedding, Segmenter, SegmenterPart
+from zsad.segmentation.base import Embedding, Segmenter, SegmenterConfig
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
 
@@ -29,23 +29,23 @@ def embed_images(
     image_list: Path,
     category: str,
     subset: str,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     execution: Execution,
     output: Path,
     provenance: Mapping[str, Any],
     shared: Path | None = None,
     model_files: Sequence[Path] = (),
 ) -> None:
-    """Write the embeddings of a subset, or link to those that somebody else has made; on an error there is no output.
+    """Write the embeddings of a subset, or link to shared ones that exist; on an error there is no output.
 
     Args:
         image_list: the category's list of images.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
-        execution: device, threads and the like; they change the speed alone.
-        provenance: of the stage; what was embedded, from what and by what is added.
-        shared: folder of the embeddings that several users share; None to share nothing.
-        model_files: the files of a model in a local folder, which the name of a shared file depends on.
+        execution: device, threads and the like; they change only the speed.
+        provenance: facts about the stage; inputs and model are added.
+        shared: folder of embeddings shared by several users; None for none.
+        model_files: files of a model in a local folder; the name of a shared file depends on them.
 
     Raises:
         DataError: an empty subset, an unreadable or changed image, embeddings that are not finite.
@@ -98,20 +98,20 @@ def embed_images(
 def write_embeddings(writer: EmbeddingWriter, model: Segmenter, images: Iterable[np.ndarray], label: str) -> None:
     """Embed prepared images, one for each entry, in batches and store them in order."""
     total = len(writer.image_ids)
-    with Meter(label, total, total) as meter:  # a network sees all images at one size
+    with Meter(label, total, total) as meter:  # all images have one input size
         for index, embedding in zip(range(total), _embedded(images, model, meter), strict=True):
             writer.write(index, embedding)
 
 
 def _embedded(images: Iterable[np.ndarray], model: Segmenter, meter: Meter) -> Iterator[Embedding]:
-    """The embeddings one by one; those of a batch are done when the next batch is asked for."""
+    """The embeddings one by one; those of a batch are done when the next batch is requested."""
     for batch in _batches(images, model):
         yield from model.embed(batch)
         meter.add(len(batch), len(batch))
 
 
 def _batches(images: Iterable[np.ndarray], model: Segmenter) -> Iterator[list[np.ndarray]]:
-    """Lists of as many images as the model takes; it is asked anew for every image, because that may shrink."""
+    """Batches of as many images as the model takes; the number is read again for every image, because it may shrink."""
     batch: list[np.ndarray] = []
     for image in images:
         batch.append(image)

@@ -61,11 +61,11 @@ class Sam(TransformersNetwork):
 
     def __init__(self, module: transformers.SamModel | transformers.SamHQModel, frame: Frame) -> None:
         super().__init__(module, frame)
-        self._layers: Sequence[Any] = list(module.vision_encoder.layers)  # known by what they have
+        self._layers: Sequence[Any] = list(module.vision_encoder.layers)  # checked by their attributes
         self.shapes = [(module.prompt_encoder.hidden_size, *module.prompt_encoder.image_embedding_size)]
 
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
-        """Have the image encoder compute its attention in blocks, but for one without relative positions."""
+        """Let the image encoder compute its attention in blocks, except without relative positions."""
         for layer in self._layers:
             if layer.attn.use_rel_pos:
                 layer.attn = BlockedSamAttention(layer.attn, layer.attn.num_attention_heads)
@@ -84,7 +84,7 @@ class Sam(TransformersNetwork):
 class SamHQ(Sam):
     """SAM-HQ; its embedding is that of SAM, and the output ``[row, column, channel]`` of its first global block.
 
-    The image encoder gives that of every global block, but the decoder uses the first alone.
+    The image encoder returns that of every global block, but the decoder uses only the first.
     """
 
     def __init__(self, module: transformers.SamHQModel, frame: Frame) -> None:
@@ -102,7 +102,7 @@ class SamHQ(Sam):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``[prompt, candidate, row, column]`` of the square, and qualities ``[prompt, candidate]``."""
         features, early = embedding
-        # What the decoder makes of the early features is the same for all prompts: they are not repeated.
+        # The decoder's result from the early features is the same for all prompts: they are not repeated.
         return self._predicted(
             prompts, several, image_embeddings=_repeated(features, prompts), intermediate_embeddings=[early]
         )
@@ -121,15 +121,15 @@ class Sam2(TransformersNetwork):
         self.shapes = [(count, *size) for count, size in zip(channels, module.backbone_feature_sizes, strict=True)]
 
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
-        """Have the image encoder compute its attention in blocks, but in float32, in which fused attention is fast."""
+        """Let the image encoder compute its attention in blocks, except in float32, where fused attention is fast."""
         if dtype != torch.float32:
             self.image_encoder.set_attn_implementation(BLOCKED)
 
     def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        """Normalised squares ``[image, 3, side, side]`` to the levels that the decoder takes.
+        """Normalised squares ``[image, 3, side, side]`` to the levels that the decoder needs.
 
-        As ``get_image_embeddings`` of the model, but that "no memory" is always added to the coarsest level in use, as
-        in the authors' code. The library adds it to the last level there is, and SAM 3 has a fourth that is not used.
+        Like ``get_image_embeddings`` of the model, but "no memory" is always added to the coarsest level in use, as in
+        the authors' code. The library adds it to the last level there is, and SAM 3 has a fourth that is not used.
         """
         levels = self.module.get_image_features(pixels, return_dict=True).fpn_hidden_states[: len(self.shapes)]
         levels[-1] = levels[-1] + self.module.no_memory_embedding
@@ -145,12 +145,12 @@ class Sam2(TransformersNetwork):
 
 
 class Family(NamedTuple):
-    """What checkpoints of one ``model_type`` are.
+    """Class and frame of the checkpoints of one ``model_type``.
 
     Attributes:
         model_class: of ``transformers``.
-        network: how it is called.
-        frame: how an image is put into its square, but for the side of that.
+        network: network class that wraps it.
+        frame: frame of the input, except its side.
     """
 
     model_class: str
@@ -210,7 +210,7 @@ def build(name: str, weights: Weights) -> TransformersNetwork:
         if side > LARGEST_SIDE:
             raise ModelError(
                 f"the config.json of model '{name}' is not usable ({SIDE} is {side}, more than {LARGEST_SIDE} px); "
-                "mend it, or download the model again"
+                "fix it, or download the model again"
             )
         return family.network(module, family.frame(side))
 
@@ -220,7 +220,7 @@ def _family_of(model_type: object, name: str) -> Family:
         return FAMILIES[model_type]
     given = f"of the type '{model_type!s:.60}'" if model_type else "of no known type"
     raise ModelError(
-        f"model '{name}' is {given}, which cannot be prompted here; choose one of these types: {', '.join(FAMILIES)}"
+        f"model '{name}' is {given}, which is not supported; choose one of these types: {', '.join(FAMILIES)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which pixels show the part and which the background, from the embedding of an image and nothing else."""
+"""Segmentation of the foreground object in an image, only from its embedding."""
 
 from __future__ import annotations
 
@@ -12,38 +12,37 @@ from pydantic import Field
 from zsad.registry import Options
 from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter, in_calls
 
-MIDDLE = 0.2  # of a side, between the middle and each border: where AnomalyDINO looks for no part
+MIDDLE = 0.2  # of a side, between the middle and each border: where AnomalyDINO does not search for the object
 FRAME = 0.1  # of a side, on each of which lies the border; wider than what a box prompt leaves out of a texture
 BOX_INSET = 0.005  # of a side
 CORNER_INSET = 0.02  # of a side
 POINTS = (0.3, 0.5, 0.7)  # of a side: the middle's thirds
 CRUMB = 0.01  # of the greatest piece; smaller pieces are dropped
 
-NO_OBJECT = "no object stands out, so that the whole image is the part"
+NO_OBJECT = "no object was found, so that the whole image counts as the object"
 
 
 class ForegroundOptions(Options):
-    """When a mask counts as the part."""
+    """Options of the foreground segmentation."""
 
     least_value: float = Field(
         0.35,
         gt=0,
         le=1,
-        description="how much better than the border an outline must fill the middle, 0 to 1; else the whole image is "
-        "the "
-        "part; lower it for parts that are small in all images",
+        description="how much better than the border an outline must fill the middle, 0 to 1; else the whole image "
+        "counts as the object; lower it for objects that are small in all images",
     )
 
 
 class ObjectMask(NamedTuple):
-    """The part in one image.
+    """The foreground object in one image.
 
     Attributes:
         mask: bool ``[height, width]``; the whole image where nothing is found.
-        value: of the choice, at most 1.
-        prompt: what gave the mask (box, points, labels, number of the candidate, quality, and whether the mask is what
-            the candidate leaves out), as plain JSON types.
-        note: why the whole image is the part; empty where an object is found.
+        value: value of the chosen candidate, at most 1.
+        prompt: the prompt of the mask (box, points, labels, number of the candidate, quality, and whether the mask is
+            inverted), as plain JSON types.
+        note: why the whole image counts as the object; empty if an object is found.
     """
 
     mask: np.ndarray
@@ -64,21 +63,21 @@ def object_mask(
     width: int,
     options: ForegroundOptions | None = None,
 ) -> ObjectMask:
-    """The part in an image, of whatever category.
+    """Segment the foreground object in an image of any category.
 
-    A part fills the middle of the image and keeps off its border; a background does the opposite (as AnomalyDINO tells
-    them apart, Damm et al., WACV 2025, section 3.2). Of all candidates ``m`` of a box prompt around the image, of
-    points in its middle and of points near its corners, the greatest
+    An object fills the middle of the image and leaves its border free; a background does the opposite (AnomalyDINO uses
+    the same criterion, Damm et al., WACV 2025, section 3.2). Of all candidates ``m`` of a box prompt around the image,
+    of points in its middle and of points near its corners, the greatest
 
         ``quality(m) * |middle(m) - border(m)|``
 
     is chosen, with the share ``middle`` of the central 60 % x 60 % and the share ``border`` of the outermost tenth on
     each side that the mask covers, and the model's own estimate ``quality`` of the IoU. Where the difference is
-    negative, ``m`` is the background and the part is the rest: a part of many pieces lies on a background of one. A
-    texture covers the middle and the border alike, and is the part as a whole.
+    negative, ``m`` is the background and the object is the rest: an object of many pieces lies on one connected
+    background. A texture covers the middle and the border alike, and counts as the object as a whole.
 
-    Then all holes of the mask are filled, because a defect may be what is left out of the part, and pieces below
-    `CRUMB` of the greatest one are dropped.
+    Then all holes of the mask are filled, because a hole may be a defect, and pieces below `CRUMB` of the greatest one
+    are dropped.
 
     Args:
         height, width: of the image, pixels.
@@ -106,7 +105,7 @@ def _scaled(places: list[tuple[float, float]], height: int, width: int) -> np.nd
 
 
 def _proposals(segmenter: Segmenter, embedding: Embedding, height: int, width: int) -> Iterator[ObjectMask]:
-    """Every candidate of every prompt as a part, with its value."""
+    """Every candidate of every prompt as an object mask, with its value."""
     for some in in_calls(foreground_prompts(height, width), height, width):
         for prompt, candidates in zip(some, segmenter.decode(embedding, height, width, some), strict=True):
             yield from _parts(prompt, candidates)
@@ -146,7 +145,7 @@ def _inner(mask: np.ndarray, margin: float) -> np.ndarray:
 
 
 def _without_holes(mask: np.ndarray) -> np.ndarray:
-    """The mask and all that it encloses; a hole is 4-connected, because the mask around it is 8-connected."""
+    """The mask with its holes filled; a hole is 4-connected, because the mask around it is 8-connected."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     _, labels = cv2.connectedComponents(outside, connectivity=4)
     filled: np.ndarray = labels[1:-1, 1:-1] != labels[0, 0]

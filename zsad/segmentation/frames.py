@@ -1,4 +1,4 @@
-"""How an image is put into the square that a model takes, and how coordinates and masks get in and out of it.
+"""Frames: conversion of images, coordinates and masks to the square input of a model, and back.
 
 Everything rounds as the models' own libraries do. Images are resized by Pillow's bilinear filter, which antialiases: so
 does ``segment_anything``; the processors of ``transformers`` and the authors of SAM 2 and SAM 3 call torchvision's
@@ -23,10 +23,10 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Frame(ABC):
-    """A square input.
+    """Base class of square inputs.
 
     Attributes:
-        side: of the square, pixels.
+        side: side of the square, pixels.
         mean, std: of the colours in ``[0, 1]`` by which a model normalises them.
     """
 
@@ -43,7 +43,7 @@ class Frame(ABC):
         """Low-resolution logits ``[mask, candidate, row, column]`` of the square at the size of the image."""
 
     def resized(self, image: np.ndarray) -> np.ndarray:
-        """A uint8 image ``[height, width, 3]`` at the size that it has in the square."""
+        """A uint8 image ``[height, width, 3]`` resized to its size in the square."""
         height, width = image.shape[:2]
         rows, columns = self.filled(height, width, self.side)
         return np.array(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
@@ -66,7 +66,7 @@ class Frame(ABC):
     def mask_prompt(self, mask: np.ndarray, height: int, width: int, side: int) -> torch.Tensor:
         """Logits ``[row, column]`` of the image on the grid of a model's mask input, float32 ``[side, side]``.
 
-        Where there is no image they are as low as they may be.
+        Outside the image they have the lowest allowed value.
         """
         rows, columns = self.filled(height, width, side)
         logits = torch.tensor(np.asarray(mask, np.float32))[None, None]
@@ -93,7 +93,7 @@ class StretchedFrame(Frame):
     """The image is resized to the whole square, whatever its shape (SAM 2, SAM 3)."""
 
     def filled(self, height: int, width: int, side: int) -> tuple[int, int]:
-        """Rows and columns that an image fills: all."""
+        """Rows and columns that an image fills: all of them."""
         return side, side
 
     def upscaled(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:

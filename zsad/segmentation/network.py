@@ -31,7 +31,7 @@ Made = TypeVar("Made")
 
 
 class PromptBatch(NamedTuple):
-    """Prompts of the same kind on one image, in pixels of the network's square; what they lack is None.
+    """Prompts of the same kind on one image, in pixels of the network's square; unused fields are None.
 
     Attributes:
         boxes: float32 ``[prompt, 4]``.
@@ -47,11 +47,11 @@ class PromptBatch(NamedTuple):
 
 
 class PromptableNetwork(ABC):
-    """The network of one family, on a device; how it is called.
+    """Base class of promptable networks on a device.
 
     Attributes:
-        module: all of it.
-        image_encoder: the part that makes the embedding.
+        module: the whole network.
+        image_encoder: the submodule that makes the embedding.
         frame: its square input.
         mask_side: rows and columns of the grid of its mask input.
         shapes: of the arrays of an embedding.
@@ -65,7 +65,7 @@ class PromptableNetwork(ABC):
 
     @abstractmethod
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
-        """Have the image encoder compute its attention in blocks if that is faster on a CPU, in this number format."""
+        """Let the image encoder compute its attention in blocks if that is faster on a CPU in this number format."""
 
     @abstractmethod
     def embed(self, pixels: torch.Tensor) -> Sequence[torch.Tensor]:
@@ -102,8 +102,8 @@ def load_segmenter(
         dtype: number format of the image encoder; the decoder computes in float32.
 
     Raises:
-        ConfigError: the device or number format does not exist here, or a revision where there can be none.
-        ModelError: the model is absent, damaged, not of a kind that is known here, or too large for the device.
+        ConfigError: the device or number format does not exist here, or a revision was given where there is none.
+        ModelError: the model is absent, damaged, of an unknown kind, or too large for the device.
     """
     device = resolve_device(device)
     number = number_format(dtype, device)
@@ -137,7 +137,7 @@ class NetworkSegmenter(Segmenter):
         batch: int | None,
     ) -> None:
         self.model, self.device, self.shapes = model, device, network.shapes
-        self.prepare = network.frame.resized  # for other processes, which must not be sent the network
+        self.prepare = network.frame.resized  # for other processes, which must not receive the network
         self._network, self._frame = network, network.frame
         self._dtype = dtype
         self._images = batch or IMAGES_AT_A_TIME[device]
@@ -169,7 +169,7 @@ class NetworkSegmenter(Segmenter):
             several: three candidates a prompt (whole, part, subpart), or a single one.
 
         Raises:
-            DataError: the embedding is not one of this model.
+            DataError: the embedding is not from this model.
             ModelError: the device has too little memory for one prompt.
             ValueError: a prompt has neither box nor points nor mask.
         """
@@ -201,7 +201,7 @@ class NetworkSegmenter(Segmenter):
     def _in_batches(
         self, compute: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item], size: int, single: str
     ) -> tuple[list[Made], int]:
-        """What is made of all items, and how many the device has the memory for at a time."""
+        """Process all items in batches; return the results and the batch size that fits the memory."""
         made: list[Made] = []
         while len(made) < len(items):
             part = items[len(made) : len(made) + size]
@@ -244,7 +244,7 @@ class NetworkSegmenter(Segmenter):
         batch = self._batch(prompts, height, width)
         with computed_by(self.model["id"]):
             logits, quality = self._network.decode(embedding, batch, several=several)
-        # One prompt at a time, because the candidates of a large image take far more memory than all before them.
+        # One prompt at a time, because the candidates of a large image take far more memory than the decoder.
         upscaled = (self._frame.upscaled(mask[None], height, width)[0] for mask in logits.float())
         return [
             Candidates(*(tensor.cpu().numpy() for tensor in of_prompt))
@@ -277,7 +277,7 @@ class _Kind(NamedTuple):
 
 
 def _kind(prompt: Prompt) -> _Kind:
-    """What prompts must have in common to be decoded together."""
+    """The properties that prompts must share to be decoded together."""
     kind = _Kind(len(prompt.points), prompt.box is not None, prompt.mask is not None)
     if not any(kind):
         raise ValueError("a prompt has neither box nor points nor mask")
@@ -285,7 +285,7 @@ def _kind(prompt: Prompt) -> _Kind:
 
 
 def _unless_out_of_memory(compute: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]) -> list[Made] | None:
-    """None if the device is out of memory, in which case nothing of the attempt is left on it."""
+    """Compute items; None if the device is out of memory, with its memory freed again."""
     try:
         return compute(items)
     except (RuntimeError, MemoryError) as error:

@@ -1,9 +1,9 @@
 """The promptable segmentation models by name: one line each."""
 
 from zsad.registry import Registry
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 
-SEGMENTERS: Registry[SegmenterPart] = Registry(
+SEGMENTERS: Registry[SegmenterConfig] = Registry(
     "segmenter",
     {
         "segment_anything": "zsad.segmentation.segment_anything:SegmentAnything",

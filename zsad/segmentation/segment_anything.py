@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zsad.files.user_paths import UserPath
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.timing import MODEL, counted
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter
 
 
-class SegmentAnything(SegmenterPart):
+class SegmentAnything(SegmenterConfig):
     """SAM ViT-B, ViT-L or ViT-H, or any other size of the same architecture, from a ``.pth`` file of weights."""
 
     summary: ClassVar[str] = "The authors' own code of Segment Anything, for their .pth files of weights."

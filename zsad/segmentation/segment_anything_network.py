@@ -1,7 +1,7 @@
-"""The network of ``segment_anything``, of whatever size a file of weights is.
+"""The network of ``segment_anything``, of any size of a file of weights.
 
-The package builds ViT-B, ViT-L and ViT-H by name. Here the sizes are read from the tensors themselves, so that the name
-of a file says nothing that could be wrong, and smaller networks of the same architecture load as well.
+The package builds ViT-B, ViT-L and ViT-H by name. Here the sizes are read from the tensors themselves, so that file
+names do not matter, and smaller networks of the same architecture load as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zsad.segmentation.network import PromptableNetwork, PromptBatch
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
 from zsad.segmentation.weights import Weights
 
-DECODER_HEADS = 8  # the one size that leaves no trace in the weights
+DECODER_HEADS = 8  # the only size that cannot be read from the weights
 
 State = Mapping[str, torch.Tensor]
 
@@ -35,7 +35,7 @@ class SegmentAnythingNetwork(PromptableNetwork):
 
     def __init__(self, module: torch.nn.ModuleDict) -> None:
         self.module = module
-        parts: dict[str, Any] = dict(module.items())  # of a package without types
+        parts: dict[str, Any] = dict(module.items())  # from a package without types
         self.image_encoder = parts["image_encoder"]
         self._blocks, self._prompt_encoder = parts["image_encoder"].blocks, parts["prompt_encoder"]
         self._mask_decoder = parts["mask_decoder"]
@@ -44,7 +44,7 @@ class SegmentAnythingNetwork(PromptableNetwork):
         self.shapes = [(self._prompt_encoder.embed_dim, *self._prompt_encoder.image_embedding_size)]
 
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
-        """Have the image encoder compute its attention in blocks."""
+        """Let the image encoder compute its attention in blocks."""
         for block in self._blocks:
             block.attn = BlockedAttention(block.attn, block.attn.num_heads)
 
@@ -83,7 +83,7 @@ def build(name: str, weights: Weights) -> SegmentAnythingNetwork:
         )
     state = {key: tensor.float() for key, tensor in read_pth(weights.path).items()}
     sizes = _Sizes.of(state, name)
-    with torch.device("meta"):  # the tensors of the file take the places of those that are not made
+    with torch.device("meta"):  # tensors are not allocated: those of the file replace them
         module = _module(sizes)
     if difference := _difference(state, module.state_dict()):
         raise _not_segment_anything(name, difference)
@@ -142,7 +142,7 @@ class _Sizes(NamedTuple):
         if 0 in (sizes.width, sizes.head_width) or sizes.width % sizes.head_width:
             raise _not_segment_anything(name, "its attention heads do not share its width evenly")
         if sizes.prompt_width == 0 or sizes.prompt_width % (2 * DECODER_HEADS):
-            raise _not_segment_anything(name, f"the width of its decoder is no multiple of {2 * DECODER_HEADS}")
+            raise _not_segment_anything(name, f"the width of its decoder is not a multiple of {2 * DECODER_HEADS}")
         return sizes
 
 
@@ -159,7 +159,7 @@ class _Shapes:
         return shape
 
     def count(self, pattern: str) -> int:
-        """How many tensors there are by a pattern, numbered from 0."""
+        """Number of tensors whose names match a pattern, numbered from 0."""
         return next(number for number in count() if pattern.format(number) not in self._state)
 
 
@@ -204,13 +204,13 @@ def _module(sizes: _Sizes) -> torch.nn.ModuleDict:
 
 
 def _difference(state: State, expected: State) -> str:
-    """What first keeps a state dict from being the expected one; empty if nothing does."""
+    """The first difference between a state dict and the expected one; empty if there is none."""
     for key, tensor in expected.items():
         if key not in state:
             return f"there is no {key}"
         if state[key].shape != tensor.shape:
             return f"{key} is {tuple(state[key].shape)} in place of {tuple(tensor.shape)}"
-    return next((f"{key} is too much" for key in state if key not in expected), "")
+    return next((f"{key} is unexpected" for key in state if key not in expected), "")
 
 
 def _not_segment_anything(name: str, reason: str) -> ModelError:

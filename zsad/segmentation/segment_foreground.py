@@ -1,4 +1,4 @@
-"""The stage that finds the part in every embedded image: from embeddings to a mask file."""
+"""The stage that segments the foreground object in every embedded image: from embeddings to a mask file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zsad.files.embeddings import EmbeddingReader
 from zsad.files.masks import MaskWriter
 from zsad.files.provenance import inherited
 from zsad.progress import progress
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.segmentation.foreground import ForegroundOptions, ObjectMask, object_mask
 
 logger = logging.getLogger(__name__)
@@ -26,16 +26,16 @@ def segment_foreground(
     *,
     image_list: Path,
     embeddings: Path,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     device: str,
     output: Path,
     provenance: Mapping[str, Any],
     options: ForegroundOptions | None = None,
 ) -> None:
-    """Write the mask of the part in every embedded image, at the image's own resolution.
+    """Write the mask of the foreground object in every embedded image, at the image's own resolution.
 
-    The mask file has one region an image: the part, with the value of the choice as its score, accepted if an object
-    was found.
+    The mask file has one region per image: the object, with the value of the chosen candidate as its score, accepted if
+    an object was found.
 
     Args:
         image_list: names the images and their sizes.
@@ -43,11 +43,11 @@ def segment_foreground(
         segmenter: the model that made them.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         output: the mask file, written whole or not at all.
-        provenance: what is known of the job; the stage adds the rest.
+        provenance: facts about the job; the stage adds the rest.
 
     Raises:
-        DataError: an embedding is not of a whole image of the list, or of another model.
-        ConfigError, ModelError: the model cannot be used; see `SegmenterPart.load`.
+        DataError: an embedding is not of a whole image of the list, or was made by another model.
+        ConfigError, ModelError: the model cannot be used; see `SegmenterConfig.load`.
     """
     start = time.perf_counter()
     options = options or ForegroundOptions()
@@ -60,7 +60,7 @@ def segment_foreground(
         objects = 0
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
             pixels = [height * width for height, width in sizes]
-            for index, size in progress(enumerate(sizes), total=len(sizes), label="finding the part", work=pixels):
+            for index, size in progress(enumerate(sizes), total=len(sizes), label="finding the object", work=pixels):
                 part = object_mask(loaded, reader.embedding(index), *size, options)
                 writer.append(part.mask, part.value, [_region(part)])
                 objects += part.found

@@ -1,9 +1,9 @@
-"""The few functions of torchvision that the package ``segment_anything`` imports, for where torchvision is not usable.
+"""The few functions of torchvision that the package ``segment_anything`` imports, if torchvision is not usable.
 
-The package needs torchvision for helpers that embedding and decoding do without. A torchvision that is absent, or that
-was built for another PyTorch and fails when it is imported, should not stand in the way. The stand-ins are seen by
-``segment_anything`` alone: they are registered only while it is imported, because other libraries (``transformers``)
-look for torchvision to decide what they can do.
+The package imports torchvision for helpers that embedding and decoding do not use. So it should also work if
+torchvision is absent, or was built for another PyTorch and fails on import. Only ``segment_anything`` gets the
+stand-ins: they are registered only while it is imported, because other libraries (``transformers``) test for
+torchvision to decide on their features.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NEEDED = ("torchvision.ops.boxes", "torchvision.transforms.functional")
 
 
 def segment_anything_modeling() -> ModuleType:
-    """The module ``segment_anything.modeling``, with the real torchvision if it is whole, else with the stand-ins."""
+    """The module ``segment_anything.modeling``, with the real torchvision if it works, else with the stand-ins."""
     if "segment_anything.modeling" not in sys.modules and not _torchvision_is_whole():
         with _standing_in():
             importlib.import_module("segment_anything.modeling")
@@ -52,7 +52,7 @@ def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, i
         boxes: ``[box, 4]``, ``(left, top, right, bottom)``.
         scores: ``[box]``.
         idxs: the category of each box, ``[box]``.
-        iou_threshold: a box goes if its IoU with a better one of its category is greater.
+        iou_threshold: a box is removed if its IoU with a better one of its category is greater.
 
     Returns:
         Indices of the boxes that are kept, the best first.
@@ -75,7 +75,7 @@ def _iou(box: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def _torchvision_is_whole() -> bool:
-    """Whether what is needed can be imported; nothing of a failed attempt stays behind."""
+    """Whether the needed functions can be imported; a failed attempt leaves no modules behind."""
     before = set(sys.modules)
     try:
         for name in NEEDED:

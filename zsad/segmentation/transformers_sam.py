@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zsad.files.user_paths import UserPath
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.timing import MODEL, counted
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter
 
 
-class TransformersSam(SegmenterPart):
+class TransformersSam(SegmenterConfig):
     """SAM, SAM-HQ, SAM 2, SAM 2.1 or the tracker of SAM 3, from the hub or a local folder.
 
     SAM-HQ: Ke et al., Segment Anything in High Quality, NeurIPS 2023. SAM 2: Ravi et al., ICLR 2025. SAM 3: Carion et
@@ -41,7 +41,7 @@ class TransformersSam(SegmenterPart):
         """Load the weights onto the device.
 
         Raises:
-            ConfigError: the device or number format does not exist here, or a revision of a local folder.
+            ConfigError: the device or number format does not exist here, or a revision was given for a local folder.
             ModelError: the model is absent, gated, damaged, or of an unknown family.
         """
         # These import torch and transformers, which declaring the parameters must not.

@@ -1,7 +1,7 @@
-"""Weights of promptable segmentation models: found on this machine, else downloaded, and checked by their hashes.
+"""Weights of promptable segmentation models: found locally or downloaded, and checked by their hashes.
 
-What lies on this machine goes first, so that a node of a cluster needs no network after ``zsad download``. The clients
-of the hub and of other servers are imported where they are used: Snakemake reads this module each time it starts.
+Local files come first, so that a node of a cluster needs no network after ``zsad download``. The clients of the hub and
+of other servers are imported where they are used: Snakemake reads this module each time it starts.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """Weights on this machine, whole and right as far as can be known.
+    """Local weights, complete and checked as far as possible.
 
     Attributes:
         path: a ``.pth`` file, or a folder with ``config.json``.
         files: the files that hold the weights.
-        commit: the hub's commit hash; None for what is not in the hub's cache.
+        commit: the hub's commit hash; None if not from the hub's cache.
         sha256: of each file, by its name.
     """
 
@@ -36,17 +36,17 @@ class Weights(NamedTuple):
 
 
 def find_weights(model: str, revision: str | None, sha256: str | None) -> Weights:
-    """Find the weights of a model, downloading them if they do not lie whole on this machine, and check them.
+    """Find the weights of a model, download them if they are not complete locally, and check them.
 
     Args:
         model: a name of the catalogue such as ``"sam-vit-b"``, a local folder, a local ``.pth`` or ``.pt`` file, or a
             hub id such as ``"facebook/sam2.1-hiera-tiny"``; the first of these that fits.
         revision: branch, tag or commit on the hub; None for the main branch.
-        sha256: what the configuration says of a single file: its SHA-256, or at least the first 8 digits.
+        sha256: expected SHA-256 of a single file, or at least its first 8 digits.
 
     Raises:
-        ConfigError: a revision of what has none, or ``sha256`` is none or there are several files.
-        ModelError: absent, gated, unreachable, incomplete, damaged, or not the file that was asked for.
+        ConfigError: a revision was given where there is none, or ``sha256`` is invalid or there are several files.
+        ModelError: the weights are absent, gated, unreachable, incomplete, damaged, or not the expected file.
     """
     from zsad.models.hub import locate
 
@@ -56,7 +56,7 @@ def find_weights(model: str, revision: str | None, sha256: str | None) -> Weight
 
 
 def download(name: str, revision: str | None, *, progress: bool = False) -> Weights:
-    """Bring a published model to this machine, or, from the hub, up to date there, and check it.
+    """Download a published model, or update it from the hub, and check it.
 
     Args:
         name: a name of the catalogue, or a hub id.
@@ -64,8 +64,8 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Weig
         progress: show a bar if standard error is a terminal.
 
     Raises:
-        ConfigError: a revision of a file that its authors publish.
-        ModelError: absent, gated, unreachable, without usable weights, damaged, or no space on the disk.
+        ConfigError: a revision was given for a file that its authors publish.
+        ModelError: the model is absent, gated, unreachable, without usable weights or damaged, or the disk is full.
     """
     from zsad.models.hub import download as download_from_hub
 
@@ -75,7 +75,7 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Weig
 
 
 def is_cached(facts: SegmenterFacts) -> bool:
-    """Whether the weights of a published model lie whole on this machine; asks no network."""
+    """Whether the weights of a published model are complete locally; does not use the network."""
     if facts.hub_id is None:
         path = checkpoint_path(facts)
         return path.is_file() and path.stat().st_size == facts.size
@@ -85,13 +85,13 @@ def is_cached(facts: SegmenterFacts) -> bool:
 
 
 def checkpoint_path(facts: SegmenterFacts) -> Path:
-    """Where the file of weights of a published model goes: the folder that ``torch.hub`` keeps such files in."""
+    """Path of the weights of a published model: in the folder where ``torch.hub`` stores such files."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", Path(cache) / "torch")).expanduser() / "hub" / "checkpoints" / facts.place
 
 
 def local_files(model: str) -> list[str]:
-    """The files of a model that lies in a local folder, sorted, or the single file that it is; none for any other."""
+    """The sorted files of a model in a local folder, or its single file; none for any other."""
     return [] if model in MODELS else tracked_files.local_files(model)
 
 
@@ -103,7 +103,7 @@ def weights_megabytes(model: str) -> int | None:
 
 
 def published_models() -> PublishedModels:
-    """What finding a model on the hub needs to know of the catalogue."""
+    """The facts of the catalogue needed to find a model on the hub."""
     from zsad.models.hub import PublishedModels
 
     return PublishedModels(
@@ -153,7 +153,7 @@ def _fetched(
         )
     except DownloadError as error:
         raise ModelError(str(error)) from None
-    by_command = ahead is None  # which is also how a file is checked
+    by_command = ahead is None  # then the file is also checked
     return _checked(facts.name, path, None, sha256, published=facts.sha256, anew=by_command)
 
 

@@ -1,1 +1,1 @@
-"""What several users and working folders share: weights, data, features and embeddings, below one root."""
+"""Sharing of weights, data, features and embeddings among users and working folders, below one root."""

@@ -1,6 +1,6 @@
 """The name of a shared file: a hash of everything that its content depends on, and of nothing else.
 
-It names no folder, so that users with the same images in different places agree on it.
+It includes no folder, so that users with the same images in different places get the same name.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def content_key(
     model_files: Iterable[Path] = (),
     **details: Any,
 ) -> str:
-    """SHA-256, in hexadecimal, of all that a file of features or embeddings depends on.
+    """SHA-256, in hexadecimal, of everything that a file of features or embeddings depends on.
 
     Args:
         provenance: of the stage: its name, parameters, the hashes of its code, and the versions of the libraries.
-        records: the images, in order; of them their names, sizes and digests count, and where they lie does not.
+        records: the images, in order; their names, sizes and digests count, but not their folders.
         file_format: name and version of the format of the file.
-        model: what was loaded: the digests of its weights, its revision, its number format.
-        device: where it computes; of several devices of one kind, which one does not count.
-        model_files: those of a model in a local folder; they hold more than weights, its configuration for instance.
-        details: whatever else counts, as plain JSON types.
+        model: the loaded model: the digests of its weights, its revision, its number format.
+        device: the device of the computation; its index among several of one kind does not count.
+        model_files: files of a model in a local folder; they include its configuration.
+        details: everything else that counts, as plain JSON types.
     """
     weights = model.get("weights_sha256") or {}
     files = {path.name: path for path in model_files if path.name not in weights}
@@ -53,12 +53,12 @@ def content_key(
 
 
 def images_sha256(records: Sequence[ListedImage]) -> str:
-    """SHA-256, in hexadecimal, of a list of images: as that of `zsad.data.image_list`, but without paths and splits."""
+    """SHA-256, in hexadecimal, of a list of images as in `zsad.data.image_list`, but without paths and splits."""
     return hashlib.sha256(canonical_json(identities(records)).encode()).hexdigest()
 
 
 def identities(records: Sequence[ListedImage]) -> list[tuple[str | int | float, ...]]:
-    """What tells images apart wherever they lie: name, digest, height and width, and the value that is white if set."""
+    """What identifies images in any folder: name, digest, height and width, and the white value if set."""
     return [
         (record.image_id, record.sha256, record.height, record.width, *([record.white] if record.white else []))
         for record in records

@@ -1,9 +1,9 @@
-"""Result files that several users share, called by the content key of all that they depend on.
+"""Result files that several users share, named by the content key of everything that they depend on.
 
-A result becomes a symbolic link to the shared file, which is made by whoever needs it first. All of it is checked
-against its digests before it is taken, and its owner stands in the log. No shared file is ever changed or removed, but
-a damaged one is replaced. What is being written has a name of its own, so that a killed process leaves nothing that
-looks finished, and two that make the same file at once do not disturb each other.
+A result becomes a symbolic link to the shared file, which the first user who needs it makes. The whole file is checked
+against its digests before it is used, and its owner is logged. No shared file is ever changed or removed, but a damaged
+one is replaced. A file is written under a temporary name, so that a killed process leaves nothing that looks finished,
+and two processes that make the same file do not disturb each other.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from zsad.files.features import FeatureReader
 
 READ_ONLY = 0o444
-INHERITED = 0o2777 & ~stat.S_IWOTH  # of the mode of a folder, what a folder made in it takes over
-STALE_SECONDS = 24 * 3600.0  # nobody writes for so long without a byte reaching the file
+INHERITED = 0o2777 & ~stat.S_IWOTH  # mode bits that a new folder inherits from its parent
+STALE_SECONDS = 24 * 3600.0  # an unfinished file without changes for so long is abandoned
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SharedFile:
-    """A file that may be there, or be made.
+    """A shared file that exists or can be made.
 
     Attributes:
         folder: of the files of its kind.
-        key: see `zsad.sharing.content_key`; it stands in the file's provenance too.
+        key: see `zsad.sharing.content_key`; it is in the file's provenance, too.
         reader: opens it.
-        image_ids: that it must hold, in order.
+        image_ids: that it must contain, in order.
     """
 
     folder: Path
@@ -56,17 +56,17 @@ class SharedFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the shared file."""
         return self.folder / self.key[:2] / f"{self.key}.h5"
 
     def fault(self) -> str:
-        """What is wrong with the file that is there; empty if nothing is."""
+        """The fault of the existing file; empty if there is none."""
         try:
             with self.reader(self.path) as file:
                 if file.provenance.get("content_key") != self.key:
-                    return "it holds another content key than its name"
+                    return "its content key differs from its name"
                 if file.image_ids != list(self.image_ids):
-                    return "it holds other images"
+                    return "it contains other images"
                 file.check()
         except DamagedFileError as error:
             return f"it {error.fault}"
@@ -75,7 +75,7 @@ class SharedFile:
         return ""
 
     def origin(self) -> str:
-        """Whose file it is and since when, part of a sentence."""
+        """Owner and time of the file, part of a sentence."""
         status = self.path.lstat()
         try:
             owner = getpwuid(status.st_uid).pw_name
@@ -84,26 +84,26 @@ class SharedFile:
         return f"of {owner}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.st_mtime))}"
 
     def is_there(self) -> bool:
-        """Whether it is there and whole; a file that is not is told of."""
+        """Whether it exists and is intact; a damaged file is logged."""
         if not os.path.lexists(self.path):
             return False
         if fault := self.fault():
-            logger.warning("the shared file %s is damaged and is made anew: %s; %s", self.path, fault, self.origin())
+            logger.warning("the shared file %s is damaged and is made again: %s; %s", self.path, fault, self.origin())
         return not fault
 
 
 def provide(output: Path, shared: SharedFile, make: Callable[[Path], None]) -> None:
-    """Have ``output`` link to a shared file, which is made if it is not there.
+    """Make ``output`` a link to a shared file, which is made if it does not exist.
 
-    Where the shared folder cannot be written to, the output is an ordinary file.
+    If the shared folder is not writable, the output is an ordinary file.
 
     Args:
-        output: written whole or not at all; what is there already is replaced, never written through.
-        make: writes the file to the path that it is given, whole or not at all.
+        output: written completely or not at all; an existing file or link is replaced, never written through.
+        make: writes the file to the given path, completely or not at all.
     """
     if shared.is_there():
         _link(output, shared.path)
-        logger.info("taken from the shared cache: %s; %s", shared.path, shared.origin())
+        logger.info("reused from the shared cache: %s; %s", shared.path, shared.origin())
         return
     try:
         draft = _new_draft(shared)
@@ -116,7 +116,7 @@ def provide(output: Path, shared: SharedFile, make: Callable[[Path], None]) -> N
         try:
             _publish(draft, shared)
         except OSError as error:
-            logger.warning("not shared, because %s cannot be put there (%s)", shared.path, error.strerror)
+            logger.warning("not shared, because %s cannot be created (%s)", shared.path, error.strerror)
             with atomic_path(output) as temporary:
                 shutil.copyfile(draft, temporary)
             return
@@ -130,7 +130,7 @@ def _link(output: Path, target: Path) -> None:
 
 
 def _new_draft(shared: SharedFile) -> Path:
-    """An empty file beside the shared one, which nobody else writes to."""
+    """Create an empty temporary file beside the shared one."""
     folder = shared.path.parent
     _make_folder(folder)
     for left in [*folder.glob(f".{shared.key}.*"), *folder.glob(f"..{shared.key}.*")]:
@@ -143,11 +143,11 @@ def _new_draft(shared: SharedFile) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it as open to the group as the one that they are made in, never to everybody."""
+    """Make a folder and its parents with the group permissions of the existing parent, but never for all users."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    with suppress(FileExistsError):  # made by somebody else meanwhile
+    with suppress(FileExistsError):  # made by another process meanwhile
         folder.mkdir()
         folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & INHERITED)
 
@@ -161,10 +161,10 @@ def _removed_in_the_end(draft: Path) -> Iterator[None]:
 
 
 def _publish(draft: Path, shared: SharedFile) -> None:
-    """Give the draft its name, unless somebody else was first."""
+    """Give the draft its final name, unless another process was first."""
     draft.chmod(stat.S_IMODE(draft.stat().st_mode) & READ_ONLY)
     try:
-        os.link(draft, shared.path)  # unlike a renaming, it lets an existing file be
+        os.link(draft, shared.path)  # unlike renaming, it keeps an existing file
     except FileExistsError:
         if not shared.is_there():
             os.replace(draft, shared.path)

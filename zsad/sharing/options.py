@@ -1,4 +1,4 @@
-"""The section ``sharing`` of the configuration, and what follows from it for the caches of models and data."""
+"""The section ``sharing`` of the configuration, and its effect on the caches of models and data."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from zsad.files.user_paths import UserPath
 from zsad.registry import Options
 from zsad.sharing.root import EMBEDDINGS, FEATURES, ROOT_VARIABLE
 
-# The models of the hub alone: HF_HOME would share the user's token as well.
+# Only the models of the hub: HF_HOME would share the user's token as well.
 HUB_CACHE = "HF_HUB_CACHE"
 MOVED_BY_USER = ("HF_HOME", HUB_CACHE, "HUGGINGFACE_HUB_CACHE")
 TORCH_HOME = "TORCH_HOME"
 
 
 class SharingOptions(Options):
-    """The section as it is written."""
+    """The options of the section."""
 
     root: UserPath | None = Field(
         None,
-        description="a folder for weights and data sets; null for that of the environment variable ZSAD_SHARED, if it "
-        "is set",
+        description="a folder for weights and data sets; null for the one in the environment variable ZSAD_SHARED, "
+        "if it is set",
     )
     features: bool = Field(
-        False, description="whether features are kept there too, and taken from there if somebody has made them"
+        False, description="whether features are stored there too, and reused if another user has made them"
     )
-    embeddings: bool = Field(False, description="likewise: embeddings of segmentation models")
+    embeddings: bool = Field(False, description="the same for embeddings of segmentation models")
 
 
 class Sharing:
-    """What a run shares, and where.
+    """What a run shares, and in which folder.
 
     Args:
         options: the section of the configuration.
@@ -44,7 +44,7 @@ class Sharing:
         root: absolute; None if nothing is shared.
 
     Raises:
-        ConfigError: the root is absent or no folder, or files are to be shared without one.
+        ConfigError: the root does not exist or is not a folder, or files are to be shared without a root.
     """
 
     def __init__(self, options: SharingOptions, environment: Mapping[str, str] = os.environ) -> None:
@@ -55,14 +55,14 @@ class Sharing:
         if not root:
             if asked := [kind for kind, is_shared in self._switches.items() if is_shared]:
                 raise ConfigError(
-                    f"sharing.{asked[0]} is true but nothing says where; set sharing.root or the environment variable "
+                    f"sharing.{asked[0]} is true but no folder is given; set sharing.root or the environment variable "
                     f"{ROOT_VARIABLE} to a folder"
                 )
             self.root = None
             return
         self.root = Path(root).absolute()
         if not self.root.is_dir():
-            fault = "is no folder" if self.root.exists() else "does not exist"
+            fault = "is not a folder" if self.root.exists() else "does not exist"
             raise ConfigError(
                 f"the shared folder {self.root} {fault}; make it (`mkdir -p {self.root}; chmod 2775 {self.root}`), or "
                 f"correct {source}"
@@ -70,20 +70,20 @@ class Sharing:
 
     @property
     def downloads(self) -> Path | None:
-        """Where published data sets are downloaded to, unless the configuration says otherwise."""
+        """Folder of downloaded data sets, unless the configuration sets another."""
         return self.root and self.root / "data"
 
     def resource(self, kind: str) -> int:
-        """Whether jobs share files of a kind, as a resource of a rule: to change it, unlike a parameter, runs nothing.
+        """Whether jobs share files of a kind, as a resource of a rule: unlike a parameter, its change runs nothing.
 
-        A number, because Snakemake wants text to be the same for all jobs of a group.
+        It is a number, because Snakemake requires text resources to be equal for all jobs of a group.
         """
         return int(self._switches[kind])
 
     def variables(self) -> dict[str, str]:
-        """What the environment of this process and its children must say, as far as the user has not said it.
+        """The environment variables for this process and its children, except those that the user has set.
 
-        It must be set before the client of the hub is imported.
+        They must be set before the client of the hub is imported.
         """
         if self.root is None:
             return {}
@@ -95,7 +95,7 @@ class Sharing:
         return variables
 
     def described(self) -> str:
-        """What is shared and where, for people."""
+        """A text for users: what is shared, and where."""
         if self.root is None:
             return "nothing"
         kinds = ["weights", "data", *(kind for kind, is_shared in self._switches.items() if is_shared)]

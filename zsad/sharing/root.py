@@ -1,6 +1,6 @@
-"""Where the shared files lie, and how the processes of a run come to know.
+"""The folder of shared files, and how the processes of a run find it.
 
-The root travels in the environment, because it is no parameter of any stage: to move it makes nothing anew.
+The root is passed in the environment, because it is not a parameter of any stage: moving it makes nothing again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT_VARIABLE = "ZSAD_SHARED"
-FEATURES, EMBEDDINGS = "features", "embeddings"  # folders below the root, one for each stage that shares its files
+FEATURES, EMBEDDINGS = "features", "embeddings"  # folders below the root, one per stage that shares its files
 
 
 def shared_folder(kind: str, wanted: int, environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zsad.errors import DataError
-from zsad.evaluation.bootstrap import UNKNOWN, Draws, Interval, interval, mean_draws
+from zsad.evaluation.bootstrap import UNKNOWN, Interval, Replicates, interval, mean_replicates
 from zsad.evaluation.measured import RATIO_OF_MASKS, Measured, first_places, is_known, mean_of_known
 from zsad.files.json_values import number
 from zsad.files.training_facts import TRAINING
@@ -63,7 +63,7 @@ class Result:
     protocol: str
     values: Mapping[str, float]
     confidence: Mapping[str, Interval]
-    draws: Draws
+    draws: Replicates
     categories: int
     pixel_categories: int
     group: str = ""
@@ -132,7 +132,7 @@ def _refined_result(scored: Result, refinement: Mapping[str, Any]) -> Result:
     """The result of the scores with the metrics of a refiner's masks, measured on the same bootstrap replicates."""
     draws = {**_without(scored.draws, (*MASK_METRICS, MASK_RATIO)), **refinement["draws"]}
     measured = Measured({**scored.values, **_values(refinement, MASK_METRICS)}, draws).with_ratio(*RATIO_OF_MASKS)
-    draws = {**draws, **measured.known_draws([MASK_RATIO])}
+    draws = {**draws, **measured.known_replicates([MASK_RATIO])}
     of_ratio = interval(draws[MASK_RATIO]) if MASK_RATIO in draws else UNKNOWN
     return replace(
         scored,
@@ -174,7 +174,7 @@ def _confidence(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
     return {name: Interval(*(number(limit) for limit in document["confidence"][name])) for name in names}
 
 
-def _without(draws: Draws, names: Iterable[str]) -> Draws:
+def _without(draws: Replicates, names: Iterable[str]) -> Replicates:
     left_out = set(names)
     return {name: values for name, values in draws.items() if name not in left_out}
 
@@ -205,7 +205,7 @@ def _mean_result(name: str, group: Sequence[Result]) -> Result:
         return _without_figures(group[0], category=name)
     values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
     draws = {
-        metric: mean_draws([result.draws for result in group if is_known(result.values[metric])], metric)
+        metric: mean_replicates([result.draws for result in group if is_known(result.values[metric])], metric)
         for metric in values
     }
     return replace(
@@ -242,7 +242,7 @@ def seeds_result(group: Sequence[Result]) -> Result:
     metrics = group[0].values
     if any(result.missing for result in group):
         return _without_figures(group[0], method=group[0].group, group="", seeds=len(group))
-    draws = {metric: mean_draws([result.draws for result in group], metric) for metric in metrics}
+    draws = {metric: mean_replicates([result.draws for result in group], metric) for metric in metrics}
     return replace(
         group[0],
         method=group[0].group,

@@ -1,1 +1,1 @@
-"""What is asked in words: names of parts, sets of prompts, and prompts that others have trained."""
+"""Text prompts: object names, prompt sets, and learned prompts."""

@@ -1,4 +1,4 @@
-"""The stage that turns what is asked of a part, in words or in learned tokens, into embeddings."""
+"""The stage that encodes text prompts about an object, sentences or learned tokens, into embeddings."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Asked(NamedTuple):
-    """What is asked of a part.
+class TextPrompts(NamedTuple):
+    """The text prompts about an object.
 
     Attributes:
-        sentences: word by word; of learned tokens a description of each.
-        part_name: as they call it.
-        told: of the prompts, in the provenance.
+        sentences: the full text; for learned tokens a description of each.
+        part_name: name of the object in them.
+        facts: facts about the prompts for the provenance.
         learned: tokens in place of sentences; None for words.
     """
 
     sentences: Sentences
     part_name: str
-    told: dict[str, Any]
+    facts: dict[str, Any]
     learned: LearnedTokens | None = None
 
 
@@ -56,16 +56,16 @@ def encode_texts(
     output: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write the embeddings of what is asked of a category's part; on an error there is no output.
+    """Write the embeddings of the text prompts about the object of a category; on an error there is no output.
 
     Args:
         category: name, for messages and the provenance.
-        part_name: what the part is called in sentences; learned tokens ask of any ``object``.
-        prompts: name of a set of prompts, or a user's file, see `zsad.texts.prompt_sets`; or AnomalyCLIP's ``.pth``.
+        part_name: name of the object in sentences; learned tokens always use ``object``.
+        prompts: name of a prompt set, or a user's file, see `zsad.texts.prompt_sets`; or AnomalyCLIP's ``.pth``.
         trained_on: the data set that learned tokens were trained on; None or empty for words.
-        backbone: whose texts.
-        execution: device; it changes the speed alone.
-        provenance: of the stage; what was asked, and by what it was encoded, is added.
+        backbone: backbone whose text tower encodes.
+        execution: device; it changes only the speed.
+        provenance: facts about the stage; prompts and encoder are added.
 
     Raises:
         ConfigError: the prompts or the name cannot be used, a sentence is too long, or the backbone has no texts.
@@ -84,7 +84,7 @@ def encode_texts(
     details = {
         "category": category,
         "part_name": asked.part_name,
-        "prompts": asked.told,
+        "prompts": asked.facts,
         "model": encoder.model,
         "device": encoder.device,
         "backbone": backbone.text_parameters(),
@@ -103,9 +103,9 @@ def encode_texts(
 
 
 def embeddings_of(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-    """Embeddings of texts, float32 ``[text, channel]``; each is encoded once, beside others of its length.
+    """Embeddings of texts, float32 ``[text, channel]``; each is encoded once, together with others of its length.
 
-    Encoders take some texts at a time and fill up the shorter ones, which costs as much as if they were long.
+    Encoders process batches of texts and pad the shorter ones, which then cost as much as long ones.
     """
     distinct = sorted(set(texts), key=lambda text: (encoder.count_tokens(text), text))
     places = {text: place for place, text in enumerate(distinct)}
@@ -113,30 +113,30 @@ def embeddings_of(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
     return embeddings
 
 
-def _in_words(prompts: str, category: str, part_name: str) -> Asked:
+def _in_words(prompts: str, category: str, part_name: str) -> TextPrompts:
     chosen, name = prompt_set(prompts), checked_part_name(category, {category: part_name})
-    told = {"name": _shown_name(prompts), **chosen.parameters()}
-    return Asked(sentences_of(chosen, name), name, told)
+    facts = {"name": _shown_name(prompts), **chosen.parameters()}
+    return TextPrompts(sentences_of(chosen, name), name, facts)
 
 
-def _learned(prompts: str, trained_on: str | None) -> Asked:
+def _learned(prompts: str, trained_on: str | None) -> TextPrompts:
     if not trained_on:
         raise ConfigError(
-            f"text_prompts = {prompts} are learned tokens, and trained_on does not say on which data set; set it, e.g. "
+            f"text_prompts = {prompts} are learned tokens, and trained_on does not name their data set; set it, e.g. "
             "trained_on: visa"
         )
     learned = read_learned_tokens(prompts)
-    told = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
-    return Asked(Sentences(learned.descriptions, [NORMAL, ANOMALOUS]), ANY_PART, told, learned)
+    facts = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
+    return TextPrompts(Sentences(learned.descriptions, [NORMAL, ANOMALOUS]), ANY_PART, facts, learned)
 
 
 def _shown_name(prompts: str) -> str:
-    """A set of prompts as people know it; the folders of a user's file are nobody's business."""
+    """The name of a prompt set for users; without the folders of a user's file, which are private."""
     return prompts if prompts in BUILT_IN else Path(prompts).name
 
 
-def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: str) -> None:
-    """Refuse sentences that the model would not read to their end, and say whether the name or a phrase is too long.
+def _check_lengths(encoder: TextEncoder, asked: TextPrompts, category: str, prompts: str) -> None:
+    """Reject sentences that are too long for the model; the message says whether the name or a phrase is too long.
 
     Raises:
         ConfigError: there is one.
@@ -157,7 +157,7 @@ def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: s
 
 
 def _check_embeddings(embeddings: np.ndarray, texts: Sequence[str], name: str) -> None:
-    """Refuse what a damaged model gives.
+    """Reject the output of a damaged model.
 
     Raises:
         ModelError: an embedding is not finite, or has no direction.

@@ -1,4 +1,4 @@
-"""What the part in a category's images is called in sentences."""
+"""Names of the objects of categories in sentences."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.texts.words import check_without_braces, check_words
 
 WHERE = "dataset.part_names"
-ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; what nobody has named, and a short name
+ANY_PART = "object"  # the object name in AnomalyCLIP's sentences; a short name for unnamed objects
 
 
 def checked_name(name: str) -> str:
-    """A part's name, with single blanks.
+    """The name of an object, with single blanks.
 
     Raises:
-        ValueError: it cannot be put into a sentence; says why, as what follows a colon.
+        ValueError: it cannot be used in a sentence; the message gives the reason and follows a colon.
     """
     check_words(name)
     check_without_braces(name)
@@ -27,10 +27,10 @@ def checked_name(name: str) -> str:
 
 
 def name_on_command_line(name: str) -> str:
-    """The same of a name that the option ``--part`` gives.
+    """Like `checked_name`, for the option ``--part``.
 
     Raises:
-        ConfigError: it cannot be put into a sentence.
+        ConfigError: it cannot be used in a sentence.
     """
     try:
         return checked_name(name)
@@ -53,13 +53,13 @@ def default_name(category: str) -> str:
 
 
 def part_name(category: str, part_names: Mapping[str, str] | str | None = None) -> str:
-    """What the part of a category is called.
+    """The name of the object of a category.
 
     Args:
-        part_names: names by category, or one name for all; of what is not named, the category's own, in words.
+        part_names: names by category, or one name for all; the default is the name of the category in words.
 
     Raises:
-        ConfigError: the name cannot be put into a sentence.
+        ConfigError: the name cannot be used in a sentence.
     """
     named = part_names if isinstance(part_names, str) else (part_names or {}).get(category)
     try:
@@ -67,17 +67,18 @@ def part_name(category: str, part_names: Mapping[str, str] | str | None = None) 
     except ValueError as error:
         if named is None:
             raise ConfigError(
-                f"the name of category '{category}' is no name of a part ({error}); give one in {WHERE}"
+                f"the name of category '{category}' is not usable as the name of an object ({error}); give one in "
+                f"{WHERE}"
             ) from None
         where = WHERE if isinstance(part_names, str) else f"{WHERE}.{category}"
         raise ConfigError(f"{where} = {named!r} is not usable: {error}") from None
 
 
 def check_part_names(part_names: Mapping[str, str] | str | None, categories: Iterable[str]) -> None:
-    """Refuse a name for a category that does not exist.
+    """Reject a name for a category that does not exist.
 
     Raises:
-        ConfigError: names it, and the nearest one.
+        ConfigError: there is such a name; the message names the nearest category.
     """
     known = [*categories]
     for category in part_names if isinstance(part_names, Mapping) else ():

@@ -1,7 +1,7 @@
-"""Sets of prompts: phrases that say what is normal and what is not, and templates that put them into sentences.
+"""Prompt sets: phrases for normal and anomalous states, and templates that make sentences of them.
 
-Each phrase is put into each template, and a part's name into each phrase (WinCLIP, Jeong et al., CVPR 2023, section
-4.1, calls it a compositional prompt ensemble). Sets that others have published come with the package; a user's own is
+Each phrase is inserted into each template, and the name of the object into each phrase (WinCLIP, Jeong et al., CVPR
+2023, section 4.1, calls it a compositional prompt ensemble). Published sets come with the package; a user's own set is
 a YAML file with the same keys.
 """
 
@@ -43,7 +43,7 @@ def _in_quotes(value: Any) -> Any:
 def _checked_pattern(text: str) -> str:
     check_words(text)
     if (count := text.count(BLANK)) != 1:
-        raise ValueError(f"it must have {BLANK} once, where words are put in, and has it {count or 'no'} times")
+        raise ValueError(f"it must have {BLANK} once, where words are inserted, but has it {count or 'no'} times")
     check_without_braces(text.replace(BLANK, ""))
     return text
 
@@ -53,20 +53,20 @@ Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
 class PromptSet(Options):
-    """A set of prompts, as its file has it."""
+    """A prompt set as in its file."""
 
-    source: str = Field("", description="whose prompts these are, for the provenance and the page")
-    normal: Patterns = Field(description="phrases that say of a part that it is normal, with {} for its name")
-    anomalous: Patterns = Field(description="phrases that say of a part that it is not normal, with {} for its name")
+    source: str = Field("", description="source of the prompts, for the provenance and the page")
+    normal: Patterns = Field(description="phrases for a normal object, with {} for its name")
+    anomalous: Patterns = Field(description="phrases for an anomalous object, with {} for its name")
     templates: Patterns = Field(description="sentences, with {} for a phrase")
 
 
 class Sentences(NamedTuple):
-    """What is asked of a part, word by word.
+    """The sentences about an object.
 
     Attributes:
-        texts: every phrase in every template, the normal ones first; what stands twice in a set stands twice here.
-        states: `NORMAL` or `ANOMALOUS`, one a sentence.
+        texts: every phrase in every template, the normal ones first; duplicates in a set stay duplicates.
+        states: `NORMAL` or `ANOMALOUS`, one for each sentence.
     """
 
     texts: list[str]
@@ -74,13 +74,13 @@ class Sentences(NamedTuple):
 
 
 def prompt_set(reference: str) -> PromptSet:
-    """A set of prompts by its name, or from a user's file.
+    """A prompt set by its name, or from a user's file.
 
     Args:
         reference: a name of `BUILT_IN`, or the path of a YAML file.
 
     Raises:
-        ConfigError: there is none, or it cannot be used.
+        ConfigError: the set does not exist or cannot be used.
     """
     path = BUILT_IN.get(reference) or _own_file(reference)
     content = _content(path)
@@ -88,14 +88,14 @@ def prompt_set(reference: str) -> PromptSet:
     count = (len(prompts.normal) + len(prompts.anomalous)) * len(prompts.templates)
     if count > MOST_SENTENCES:
         raise ConfigError(
-            f"the {KIND} {path} makes {count} sentences (phrases times templates), and at most {MOST_SENTENCES} are "
-            "encoded; take some out"
+            f"the {KIND} {path} makes {count} sentences (phrases times templates), but at most {MOST_SENTENCES} are "
+            "allowed; remove some"
         )
     return prompts
 
 
 def sentences_of(prompts: PromptSet, part_name: str) -> Sentences:
-    """The sentences that a set of prompts has for a part.
+    """The sentences of a prompt set for an object.
 
     >>> prompts = PromptSet(normal=("{}",), anomalous=("broken {}",), templates=("a photo of a {}.", "the {}."))
     >>> sentences_of(prompts, "cable").texts
@@ -111,15 +111,15 @@ def sentences_of(prompts: PromptSet, part_name: str) -> Sentences:
 
 
 def prompts_files(reference: str) -> list[str]:
-    """The files that prompts are read from, but for those of the package."""
+    """The user's files that prompts are read from, not those of the package."""
     return [] if reference in BUILT_IN else [reference]
 
 
 def check_prompts(reference: str) -> None:
-    """Refuse prompts that cannot be used, as far as that shows without a framework.
+    """Reject prompts that cannot be used, as far as can be checked without a framework.
 
     Raises:
-        ConfigError: see `prompt_set`; of learned tokens, their file is absent.
+        ConfigError: see `prompt_set`; or the file of learned tokens is absent.
     """
     if not is_learned(reference):
         prompt_set(reference)
@@ -129,7 +129,7 @@ def check_prompts(reference: str) -> None:
 
 
 def prompts_name(reference: str) -> str:
-    """What results of these prompts are named by: letters, digits, ``_`` and ``-`` alone, another for each reference.
+    """A unique name for results with these prompts: only letters, digits, ``_`` and ``-``.
 
     >>> prompts_name("winclip")
     'winclip'
@@ -143,13 +143,13 @@ def prompts_name(reference: str) -> str:
 
 
 def _own_file(reference: str) -> Path:
-    """The path of a user's file, which is there."""
+    """The path of a user's file, which exists."""
     path = Path(reference)
     if _is_there(path):
         return path
     hint = nearest_hint(path.stem, BUILT_IN)
     if path.suffix == "" and len(path.parts) == 1:
-        raise ConfigError(f"there is no set of prompts '{reference}', and no such file{hint}")
+        raise ConfigError(f"there is no prompt set '{reference}', and no such file{hint}")
     raise ConfigError(f"the {KIND} {path} does not exist{hint}")
 
 
@@ -161,16 +161,16 @@ def _is_there(path: Path) -> bool:
     except (OSError, ValueError):  # a name that no file can have
         return False
     if is_something:
-        raise ConfigError(f"the {KIND} {path} is {'a folder' if path.is_dir() else 'no file'}; give a YAML file")
+        raise ConfigError(f"the {KIND} {path} is {'a folder' if path.is_dir() else 'not a file'}; give a YAML file")
     return False
 
 
 def _content(path: Path) -> Mapping[str, Any]:
     if is_learned(str(path)):
-        raise ConfigError(f"{path} holds learned tokens by its ending, and no sentences; give a YAML file")
+        raise ConfigError(f"{path} is a file of learned tokens by its extension, not of sentences; give a YAML file")
     if path.stat().st_size > MOST_BYTES:
         raise ConfigError(f"the {KIND} {path} has more than {MOST_BYTES:,} bytes; give a YAML file of phrases")
-    content = read_yaml(path, KIND, mend="correct it, and put phrases in quotes")
+    content = read_yaml(path, KIND, fix="correct it, and put phrases in quotes")
     if content is None:
         raise ConfigError(f"the {KIND} {path} is empty; it must hold normal, anomalous and templates")
     if not isinstance(content, Mapping):

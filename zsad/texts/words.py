@@ -1,20 +1,20 @@
-"""What words may hold that a text tower reads, and that results, tables and the page show as they stand."""
+"""Checks of words for a text tower that results, tables and the page also show."""
 
 from __future__ import annotations
 
 import unicodedata
 
-BLANK = "{}"  # where a part's name goes in a phrase, and a phrase in a template
+BLANK = "{}"  # placeholder of the object name in a phrase, and of a phrase in a template
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, ends of lines
-_UNSEEN = ("Cf", "Zs")  # blanks, and signs that nobody sees
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which turn all that is shown behind them
+_UNSEEN = ("Cf", "Zs")  # blanks and invisible characters
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which change the direction of the text
 
 
 def check_words(text: str) -> None:
-    """Refuse words that are none, or that cannot be shown in one line.
+    """Reject text that is empty, or that cannot be shown in one line.
 
     Raises:
-        ValueError: says why, as what follows a colon.
+        ValueError: the message gives the reason and follows a colon.
     """
     if all(sign.isspace() or unicodedata.category(sign) in _UNSEEN for sign in text):
         raise ValueError("it must not be empty")
@@ -23,10 +23,10 @@ def check_words(text: str) -> None:
 
 
 def check_without_braces(text: str) -> None:
-    """Refuse braces, which stand for words that are put in.
+    """Reject braces, which are placeholders.
 
     Raises:
-        ValueError: says why, as what follows a colon.
+        ValueError: the message gives the reason and follows a colon.
     """
     if brace := next((sign for sign in text if sign in BLANK), None):
-        raise ValueError(f"it must have no '{brace}', for braces stand for words that are put in")
+        raise ValueError(f"it must not contain '{brace}', since braces are placeholders")

@@ -1,1 +1,1 @@
-"""What a person at the terminal sees of a run: how far its jobs are, and in one sentence why one of them failed."""
+"""The terminal output of a run: the progress of its jobs, and one sentence on why a job failed."""

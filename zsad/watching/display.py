@@ -1,4 +1,4 @@
-"""Where the progress of running jobs is shown: bars below Snakemake's messages, or a plain line now and then."""
+"""Show the progress of running jobs: as bars below Snakemake's messages, or as plain lines."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ BAR = "|{bar:10}| {desc}"
 
 
 class Display(Protocol):
-    """Shows running jobs, by Snakemake's number."""
+    """Shows running jobs, by Snakemake's job number."""
 
-    seconds: float  # between looks
-    follows_ends: bool  # whether to look, too, when a job ends
+    seconds: float  # between updates
+    follows_ends: bool  # whether to update, too, when a job ends
 
     def show(self, jobs: Mapping[int, RunningJob]) -> None:
-        """Show how far the jobs are."""
+        """Show the progress of the jobs."""
 
 
 class Terminal(Protocol):
     """A stream of text to a terminal."""
 
     def write(self, text: str, /) -> int:
-        """Take a text; return its length."""
+        """Write a text; return its length."""
 
     def flush(self) -> None:
         """Write what is waiting."""
@@ -38,11 +38,11 @@ class Terminal(Protocol):
         """Whether it is a terminal."""
 
     def fileno(self) -> int:
-        """The number by which the system knows it."""
+        """The file descriptor."""
 
 
 class Lines:
-    """A plain line in Snakemake's log for each job that is further than it was; ``--quiet progress`` silences them."""
+    """Writes a plain line to Snakemake's log for each job with progress; ``--quiet progress`` silences them."""
 
     follows_ends = False
 
@@ -54,14 +54,14 @@ class Lines:
         """Log a line for each job with news."""
         for number, job in jobs.items():
             if self._last.get(number) != job.report:
-                # Snakemake's formatters take the text of a record without its arguments.
+                # Snakemake's formatters use the text of a record without its arguments.
                 text = f"Job {number}: {job.name}\n    {job.described(self._clock())}"
                 self._logger.info(text, extra={"quietness": Quietness.PROGRESS})
         self._last = {number: job.report for number, job in jobs.items()}
 
 
 class Screen:
-    """A stream to a terminal whose last lines are bars: what is written to it goes above them."""
+    """A stream to a terminal whose last lines are bars: text is written above them."""
 
     def __init__(self, stream: Terminal) -> None:
         self._stream = stream
@@ -81,11 +81,11 @@ class Screen:
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """As the terminal says."""
+        """Whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The terminal's."""
+        """The terminal's file descriptor."""
         return self._stream.fileno()
 
 
@@ -100,14 +100,14 @@ class Bars:
         self._bars: dict[int, tqdm] = {}
 
     def show(self, jobs: Mapping[int, RunningJob]) -> None:
-        """Draw the bars of the jobs, and none of others."""
+        """Draw the bars of the jobs, and remove all others."""
         for number in [number for number in self._bars if number not in jobs]:
             self._bars.pop(number).close()
             self._stream.write("\r")  # a bar that is not the first leaves the cursor where it ended
         for number, job in jobs.items():
             bar = self._bars.get(number) or self._made(number, job.name)
             bar.n = job.report.percent if job.report else 0
-            # What changes comes first: a narrow terminal cuts off the end.
+            # Changing text comes first: a narrow terminal cuts off the end.
             bar.set_description_str(f"{job.described(self._clock())}: {job.name}", refresh=True)
 
     def _made(self, number: int, name: str) -> tqdm:

@@ -1,8 +1,8 @@
-"""Snakemake's own failures as one sentence where the cause is known, and without a traceback where it is not.
+"""Report Snakemake's own failures as one sentence if the cause is known, and without a traceback if it is not.
 
-This concerns the process that reads the rules: what goes wrong while they are read, in a function that gives inputs or
-parameters, or while folders of results are looked through. What a job does is told by `zsad.workflow.job`. Errors that
-Snakemake says itself, of which most name the rule and the file, are left as they are.
+This concerns the process that reads the rules: errors while they are read, in functions for inputs or parameters, or
+while folders of results are searched. `zsad.workflow.job` reports errors of jobs. Snakemake's own messages, most of
+which name the rule and the file, are unchanged.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 
 SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
-OURS = ("Snakefile", "rules", "zsad")  # in the folder of the workflow, which may hold an environment with Snakemake too
-PRINTER = "print_exception"  # the function of Snakemake that tells of every exception, and ...
-PRINTED = "ex"  # ... what it calls it
+OURS = ("Snakefile", "rules", "zsad")  # in the folder of the workflow, which may also contain Snakemake itself
+PRINTER = "print_exception"  # the function of Snakemake that prints every exception, and ...
+PRINTED = "ex"  # ... its name for the exception
 
 
 def tell_failures_in_sentences(folder: Path | None = None, *, of_all: bool = True) -> None:
-    """From now on, tell of exceptions in the process of Snakemake as `zsad.errors.boundary` does.
+    """From now on, report exceptions in the process of Snakemake as `zsad.errors.boundary` does.
 
     Args:
-        folder: that of the workflow.
-        of_all: False to tell only of exceptions that come from there, where another workflow uses this one.
+        folder: folder of the workflow.
+        of_all: False to report only exceptions that come from there, if another workflow uses this one.
     """
     ours = None if of_all else folder
     if not any(isinstance(known, SentenceFilter) and known.folder == ours for known in logger.filters):
@@ -49,10 +49,10 @@ def tell_failures_in_sentences(folder: Path | None = None, *, of_all: bool = Tru
 
 
 class SentenceFilter(logging.Filter):
-    """Puts a sentence in the place of a traceback, which goes to Snakemake's own log file alone.
+    """Replaces a traceback with a sentence; the traceback only goes to Snakemake's own log file.
 
     Args:
-        folder: where the code lies whose exceptions are told so; None for all.
+        folder: of the code whose exceptions are replaced; None for all.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -60,7 +60,7 @@ class SentenceFilter(logging.Filter):
         self.folder = folder
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change a record that tells of an exception; all records pass."""
+        """Change a record about an exception; all records pass."""
         if getattr(record, "event", None) == LogEvent.ERROR and not is_debugged():
             error = _printed_exception()
             if error is not None and _is_to_be_told(error) and self._is_ours(error):
@@ -86,7 +86,7 @@ class SentenceFilter(logging.Filter):
 
 
 class PatientStream:
-    """A stream that goes on in silence once nobody reads it any more, as at ``snakemake -n | head``."""
+    """A stream that becomes silent once its reader has closed it, as in ``snakemake -n | head``."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -95,7 +95,7 @@ class PatientStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, unless nobody reads it."""
+        """Write a text, unless the reader is gone."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
@@ -103,7 +103,7 @@ class PatientStream:
             return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, unless nobody reads it."""
+        """Write buffered text, unless the reader is gone."""
         try:
             self._stream.flush()
         except BrokenPipeError:
@@ -116,7 +116,7 @@ class PatientStream:
 
 
 def _own(error: BaseException) -> BaseException:
-    """The error of this package, or of the system, that is passed on as one of Snakemake; else the same."""
+    """The error of this package, or of the system, that Snakemake's error wraps; else the same error."""
     inner = error.__cause__ or error.__context__
     if isinstance(error, InputFunctionException) and not isinstance(inner, ZsadError):
         return _written_out(error) or error
@@ -125,18 +125,18 @@ def _own(error: BaseException) -> BaseException:
 
 
 def _written_out(error: InputFunctionException) -> ZsadError | None:
-    """The error of this package that one of Snakemake has in its text alone, as it was raised again elsewhere."""
+    """The error of this package that Snakemake's error has only in its text, as it was raised again elsewhere."""
     found = re.match(r"Error:\n  (\w+): (.*?)\nWildcards:\n", str(error), re.DOTALL)
     return ZsadError(found[2]) if found and found[1] in _names_of(ZsadError) else None
 
 
 def _names_of(kind: type[Exception]) -> set[str]:
-    """The names of an exception and all its kinds."""
+    """The names of an exception and all its subclasses."""
     return {kind.__name__}.union(*map(_names_of, kind.__subclasses__()))
 
 
 def _passed(error: BaseException | None) -> Iterator[Path]:
-    """The files whose code an exception passed, or one that it is passed on from."""
+    """The files whose code an exception or its cause passed."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -151,7 +151,7 @@ def _is_to_be_told(error: BaseException) -> bool:
 
 
 def _printed_exception() -> BaseException | None:
-    """The exception that Snakemake is telling of, which its records hold as a text alone."""
+    """The exception that Snakemake is printing, which its records only have as text."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == PRINTER and frame.f_globals.get("__name__") == "snakemake.exceptions":

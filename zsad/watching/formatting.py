@@ -1,4 +1,4 @@
-"""Snakemake's messages as a person at the terminal wants them; its own log file has them in full."""
+"""Shorten Snakemake's messages for the terminal; its own log file has them in full."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ EXIT_STATUS = re.compile(
 )
 JOBS_FAILED = "At least one job did not complete successfully."
 NO_MORE_JOBS = "Exiting because a job execution failed."
-A_SCREEN = 20  # messages, after which a sentence may be out of sight
+A_SCREEN = 20  # messages after which a sentence may be out of sight
 LISTS = ("input", "output")
 
 
 class TerminalFormatter(logging.Formatter):
-    """Formats as another formatter does, with lists of paths shortened and a failed job's sentence in place of its log.
+    """Formats like another formatter, with shortened lists of paths and a failed job's sentence instead of its log.
 
-    Only a job that ended with a sentence for the user is told of in short: of any other failure everything is shown.
+    Only a job that ended with a sentence for the user is shortened: any other failure is shown in full.
 
     Args:
         inner: Snakemake's own formatter.
@@ -41,13 +41,13 @@ class TerminalFormatter(logging.Formatter):
         self._lock = threading.Lock()
         self._messages: dict[int, str] = {}  # of jobs
         self._logs: dict[int, list[tuple[int, int] | None]] = {}  # of jobs, when they began
-        self._statuses: dict[str, list[str]] = {}  # of rules: exceptions that the failure of a job will explain
-        self._grouped: set[int] = set()  # jobs of failed submissions, which Snakemake tells of one by one as well
-        self._told: dict[str, int] = {}  # sentences, and after how many messages
+        self._statuses: dict[str, list[str]] = {}  # of rules: exceptions that a job's failure will explain
+        self._grouped: set[int] = set()  # jobs of failed submissions, which Snakemake also reports one by one
+        self._told: dict[str, int] = {}  # sentences, with the number of messages before
         self._count = 0
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text of a record; empty for what another record will tell."""
+        """The text of a record; empty if another record will report it."""
         with self._lock:
             text = self._text(record)
             self._count += bool(text)
@@ -110,17 +110,17 @@ class TerminalFormatter(logging.Formatter):
         return shortened_text(text)
 
     def _reason(self, sentence: str, job: Mapping[str, Any]) -> str:
-        """Why a job failed: the sentence the first time, and then which other jobs it stopped."""
+        """Why a job failed: the sentence the first time, later the other jobs that it stopped."""
         reason = f"zsad: {job['rule_name']}: {sentence}"
         name = self._messages.get(job["jobid"], job["rule_name"])
         log = f"    log: {', '.join(job['log'])}"
         if reason in self._told:
-            return f"Failed for the same reason as a job before it: {name}\n{log}"
+            return f"Failed for the same reason as an earlier job: {name}\n{log}"
         self._told[reason] = self._count
         return f"{reason}\n    failed: {name}\n{log}"
 
     def _sentence(self, job: Mapping[str, Any]) -> str:
-        """What a job has ended with; empty if that is no sentence for the user, or of an earlier run."""
+        """The sentence that a job ended with; empty if there is none for the user, or it is from an earlier run."""
         before = self._logs.get(job["jobid"], [])
         for path, old in zip(job["log"], before, strict=False):
             match = SENTENCE.search(end_of(path)) if signature(path) != old else None
@@ -135,7 +135,7 @@ class TerminalFormatter(logging.Formatter):
 
 
 def signature(path: str | Path) -> tuple[int, int] | None:
-    """Time and length of a file, which tell whether it has been written to; None if there is none."""
+    """Time and length of a file, which show whether it has been written to; None if it does not exist."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -144,7 +144,7 @@ def signature(path: str | Path) -> tuple[int, int] | None:
 
 
 def end_of(path: str | Path, length: int = 8192) -> str:
-    """The last characters, of about as many bytes, of a file; empty if it cannot be read."""
+    """The last characters of a file, about this many bytes; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - length))
@@ -154,7 +154,7 @@ def end_of(path: str | Path, length: int = 8192) -> str:
 
 
 def _with_short_lists(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy: the record itself goes to other handlers as well."""
+    """A shortened copy of a record: the record itself goes to other handlers as well."""
     changed = copy.copy(record)
     vars(changed).update(_short_lists(vars(record)))
     return changed

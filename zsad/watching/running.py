@@ -1,4 +1,4 @@
-"""The jobs that run, by Snakemake's log records, and how far they are, by their own logs."""
+"""The running jobs, from Snakemake's log records, and their progress, from their own logs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TAIL = 4096  # bytes
 
 @dataclass
 class RunningJob:
-    """A job, and what its log has last reported.
+    """A job and the last report in its log.
 
     Attributes:
-        name: what it does, for people.
+        name: description for users.
         log: its own log file.
-        before: signature of the log before the job began: what it says until that changes is of an earlier run.
-        report: None before the first.
+        before: signature of the log before the job began: until it changes, the log is from an earlier run.
+        report: the last report; None before the first.
         seen: when the report was first seen, by the clock.
     """
 
@@ -47,7 +47,7 @@ class RunningJob:
             self.report, self.seen = report, now
 
     def described(self, now: float) -> str:
-        """What the job is at and how far; the time left is as of now."""
+        """The step and progress of the job, with the time left from now."""
         report = self.report
         if report is None:
             return ""
@@ -57,7 +57,7 @@ class RunningJob:
 
 
 class RunningJobs(logging.Handler):
-    """A handler of Snakemake's logger that knows which jobs run."""
+    """A handler of Snakemake's logger that tracks running jobs."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class RunningJobs(logging.Handler):
         self._guard = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a job up, or drop it."""
+        """Add a started job, or remove a finished one."""
         event, fields = getattr(record, "event", None), vars(record)
         with self._guard:
             if event == LogEvent.JOB_INFO and fields["log"]:
@@ -89,7 +89,7 @@ class RunningJobs(logging.Handler):
             self.on_end()
 
     def looked_at(self) -> dict[int, RunningJob]:
-        """The jobs that run and have reported, by Snakemake's number, with what their logs say now."""
+        """The running jobs with a report, by Snakemake's job number, with their current reports."""
         with self._guard:
             jobs = dict(self._jobs)
         now = self._clock()
@@ -106,12 +106,12 @@ class RunningJobs(logging.Handler):
 def last_report(log: Path) -> Report | None:
     """The last report of a log; None if there is none in its last lines, or no log."""
     lines = end_of(log, TAIL).split("\n")
-    # What follows the last line break is being written.
+    # Text after the last line break is incomplete.
     return next((report for line in reversed(lines[:-1]) if (report := Report.of_line(line)) is not None), None)
 
 
 def duration(seconds: float) -> str:
-    """A time for people: ``50 s``, ``12 min``, ``3 h 20 min``."""
+    """A readable duration: ``50 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 100:
         return f"{round(seconds)} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Long lists of paths, cut down to what somebody reads; everything else stays as it is."""
+"""Shorten long lists of paths in messages; all other text is unchanged."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 MOST = 6  # paths that are shown in full
-SHOWN = 3  # of more than that
-CLAUSE = re.compile(r"(;\s)")  # reasons of Snakemake, one after the other
+SHOWN = 3  # of longer lists
+CLAUSE = re.compile(r"(;\s)")  # between Snakemake's reasons
 
 
 def shortened_list(paths: Sequence[str]) -> list[str]:
-    """The paths, or the first few and how many more there are."""
+    """The paths, or the first few and the number of further ones."""
     if len(paths) <= MOST:
         return list(paths)
     return [*paths[:SHOWN], f"... and {len(paths) - SHOWN:,} more"]
 
 
 def shortened_text(text: str) -> str:
-    """A text with its lists of paths shortened: those with commas on a line, and those with a line for each."""
+    """Shorten the lists of paths in a text: lists with commas on one line, and lists with one path per line."""
     lines = [shortened_line(line) for line in text.split("\n")]
     return "\n".join(line for run in _runs(lines) for line in run)
 
 
 def shortened_line(line: str) -> str:
-    """A line with its lists of paths shortened, clause by clause."""
+    """Shorten the lists of paths in a line, clause by clause."""
     return "".join(_clause(part) for part in CLAUSE.split(line))
 
 
@@ -43,7 +43,7 @@ def _holds_path(piece: str) -> bool:
 
 
 def _runs(lines: list[str]) -> Iterator[list[str]]:
-    """Lines one after the other that are a path each, of one indentation, shortened; the others as they are."""
+    """Shorten runs of lines that are one path each with equal indentation; other lines are unchanged."""
     for (is_path, indent), group in groupby(lines, key=lambda line: (_is_path(line), _indent(line))):
         run = list(group)
         if is_path and len(run) > MOST:
@@ -57,6 +57,6 @@ def _indent(line: str) -> str:
 
 
 def _is_path(line: str) -> bool:
-    """Whether an indented line is a path and nothing else: of a traceback's or a log's lines none is."""
+    """Whether an indented line is only a path; lines of tracebacks and logs are not."""
     text = line.strip()
     return bool(_indent(line)) and "/" in text and not text.startswith(("File ", '"')) and ": " not in text

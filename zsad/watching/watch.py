@@ -1,4 +1,4 @@
-"""Watch a run: attach to Snakemake's logger what shows its jobs' progress and their errors."""
+"""Watch a run: attach handlers to Snakemake's logger that show the jobs' progress and errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zsad.watching.display import Bars, Display, Lines, Screen, Terminal
 from zsad.watching.formatting import TerminalFormatter
 from zsad.watching.running import RunningJobs
 
-INTERVAL = "ZSAD_PROGRESS_SECONDS"  # environment: seconds between lines where the output is no terminal
+INTERVAL = "ZSAD_PROGRESS_SECONDS"  # environment: seconds between lines if the output is not a terminal
 DEFAULT_INTERVAL = 10.0
 
 
 def watch_run(*, dry_run: bool) -> None:
-    """Show what the run of this process does, for people; not for the processes of its jobs.
+    """Show the progress of the run of this process to users; not for the processes of its jobs.
 
     Args:
-        dry_run: nothing runs; long lists are shortened all the same.
+        dry_run: whether nothing runs; long lists are shortened anyway.
     """
     terminal = _terminal_handler()
     if terminal is not None:
@@ -31,14 +31,14 @@ def watch_run(*, dry_run: bool) -> None:
     if dry_run:
         return
     if terminal is not None and _shows(terminal, event=LogEvent.JOB_ERROR):
-        os.environ[WATCHED] = "1"  # jobs leave their last sentence to this process
+        os.environ[WATCHED] = "1"  # this process prints the jobs' last sentences
     else:
         os.environ.pop(WATCHED, None)
     Watcher(RunningJobs(), _display(terminal)).attach()
 
 
 class Watcher:
-    """Looks at the logs of running jobs now and then, from a thread that begins with the first job."""
+    """Reads the logs of running jobs regularly, in a thread that starts with the first job."""
 
     def __init__(self, jobs: RunningJobs, display: Display) -> None:
         self._jobs, self._display = jobs, display
@@ -75,7 +75,7 @@ class Watcher:
 
 
 def _terminal_handler() -> logging.StreamHandler[Terminal] | None:
-    """The handler that writes messages for people; None where a logger plugin does."""
+    """The handler that writes messages to the terminal; None if a logger plugin does."""
     handlers = (handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler))
     return next((handler for handler in handlers if not isinstance(handler, logging.FileHandler)), None)
 
@@ -84,7 +84,7 @@ def _display(terminal: logging.StreamHandler[Terminal] | None) -> Display:
     if terminal is None or not terminal.stream.isatty() or os.environ.get("TERM") == "dumb":
         return Lines(logger, _interval())
     if not _shows(terminal, quietness=Quietness.PROGRESS):
-        return Lines(logger, DEFAULT_INTERVAL)  # which is as quiet
+        return Lines(logger, DEFAULT_INTERVAL)  # equally quiet
     stream = terminal.stream
     terminal.setStream(Screen(stream))
     return Bars(stream)

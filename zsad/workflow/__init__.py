@@ -1,1 +1,1 @@
-"""What belongs to the workflow: its configuration, jobs, code trace and software."""
+"""The workflow side: configuration, jobs, code trace and software."""

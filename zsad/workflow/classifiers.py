@@ -1,4 +1,4 @@
-"""The classifiers of a configuration, complete, with the labelled examples that they learn from."""
+"""The resolved classifiers of a configuration, with the labelled examples that they learn from."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 THUMBNAILS = "thumbnails"  # a file beside the scores of examples, which are named after their method
 BATCH = "zero-shot-batch"  # the setting of methods that compare the images of a batch with each other
-DRAWING = tuple(DrawOptions.model_fields)  # keys that a draw depends on
+DRAWING = tuple(DrawOptions.model_fields)  # keys that a sample depends on
 
 
 def support_entries(config: Config, classifiers: Mapping[str, ClassifierEntry]) -> dict[str, SupportEntry]:
-    """The supports that classifiers in use learn from, by name."""
+    """The supports of the classifiers in use, by name."""
     used = {entry.support for entry in classifiers.values()}
     return {
         name: SupportEntry(name, source)
@@ -41,14 +41,14 @@ def support_entries(config: Config, classifiers: Mapping[str, ClassifierEntry]) 
 def classifier_entries(
     config: Config, models: Models, methods: Mapping[str, MethodEntry], refiners: Collection[str]
 ) -> dict[str, ClassifierEntry]:
-    """The classifiers that are not switched off, by name; the backbones that they ask for are entered in ``models``.
+    """The classifiers that are not switched off, by name; their backbones are added to ``models``.
 
     Args:
-        methods: all that are configured, whether they can run or not.
-        refiners: the names of those that are in use.
+        methods: all configured methods, whether they can run or not.
+        refiners: the names of the refiners in use.
 
     Raises:
-        ConfigError: a name that does not exist, a wrong parameter, or what does not go together.
+        ConfigError: a name that does not exist, a wrong parameter, or an invalid combination.
     """
     supports = {name for name, source in config.supports.items() if source is not None}
     if TEST in config.supports:
@@ -58,10 +58,10 @@ def classifier_entries(
 
 
 def check_truth(classifiers: Mapping[str, ClassifierEntry], data: Dataset) -> None:
-    """Refuse classifiers that learn from labels or masks which the data set is known not to have.
+    """Reject classifiers that need labels or masks which the data set is known not to have.
 
     Raises:
-        ConfigError: there is one; it names the first category without.
+        ConfigError: there is one; it names the first category without them.
     """
     for name, entry in classifiers.items():
         if not entry.is_drawn_from_tests:
@@ -70,18 +70,18 @@ def check_truth(classifiers: Mapping[str, ClassifierEntry], data: Dataset) -> No
             place = f"category '{category}'" if category else "the data set"
             if not truth.is_labelled:
                 raise ConfigError(
-                    f"classifiers.{name} draws its examples from the test images, and {place} has no labels; give "
-                    "them, or labelled images of your own under 'supports'"
+                    f"classifiers.{name} takes its examples from the test images, but {place} has no labels; add "
+                    "labels, or give labelled images under 'supports'"
                 )
             if entry.masks == GROUND_TRUTH and not truth.masks:
                 raise ConfigError(
-                    f"classifiers.{name}.masks is '{GROUND_TRUTH}', and {place} has no true masks; name a refiner, or "
-                    f"'{NO_REFINER}'"
+                    f"classifiers.{name}.masks is '{GROUND_TRUTH}', but {place} has no ground-truth masks; name a "
+                    f"refiner, or '{NO_REFINER}'"
                 )
 
 
 def check_supports(supports: Mapping[str, SupportEntry], data: Dataset) -> None:
-    """Refuse supports whose examples are not there, or not as they should be.
+    """Reject supports whose examples are missing or invalid.
 
     Raises:
         ConfigError, DataError: see `SupportSource.check`.
@@ -93,7 +93,7 @@ def check_supports(supports: Mapping[str, SupportEntry], data: Dataset) -> None:
 def check_kinds_left_out(
     classifiers: Mapping[str, ClassifierEntry], supports: Mapping[str, SupportEntry], data: Dataset
 ) -> None:
-    """Refuse kinds to be left out that are known to be in no category.
+    """Reject kinds to leave out that are known to be in no category.
 
     Raises:
         ConfigError: there is one.
@@ -107,7 +107,7 @@ def check_kinds_left_out(
 def _known_kinds(
     entry: ClassifierEntry, supports: Mapping[str, SupportEntry], data: Dataset, category: str
 ) -> set[str]:
-    """The kinds of the images that a classifier's examples may be drawn from, by places and tables."""
+    """The kinds of the images that a classifier's examples may be taken from, by folders and tables."""
     if not entry.is_drawn_from_tests:
         return {example.kind for example in supports[entry.support].source.items(category)}
     if data.is_demo:
@@ -118,7 +118,7 @@ def _known_kinds(
 
 
 def support_features(classifier: ClassifierEntry, methods: Mapping[str, MethodEntry]) -> set[tuple[str, FeatureSet]]:
-    """Backbone and images of the features that a classifier reads, or that maps of its examples are made from."""
+    """Backbone and images of the features that a classifier reads, or that its examples' maps are computed from."""
     read = {(classifier.backbone, FeatureSet(TEST))}
     if classifier.is_drawn_from_tests:
         return read
@@ -131,7 +131,7 @@ def support_features(classifier: ClassifierEntry, methods: Mapping[str, MethodEn
 
 
 def scored_features(method: MethodEntry, subset: str) -> dict[str, FeatureSet]:
-    """The features of a subset that a method scores in place of those of the test images, by role."""
+    """The features of a subset that a method scores instead of the test images, by role."""
     return {
         role: features._replace(subset=subset)
         for role, features in method.feature_sets.items()
@@ -177,7 +177,7 @@ def _check_support(entry: ConfiguredClassifier, supports: Collection[str], where
         )
     if entry.support == TEST and "all" in entry.shots:
         raise ConfigError(
-            f"{where}.shots cannot be all with support: {TEST}, as no test image would be left to classify; give "
+            f"{where}.shots cannot be all with support: {TEST}, since no test image would be left to classify; give "
             "numbers, e.g. [1, 5]"
         )
 
@@ -185,38 +185,38 @@ def _check_support(entry: ConfiguredClassifier, supports: Collection[str], where
 def _check_region(
     entry: ConfiguredClassifier, methods: Mapping[str, MethodEntry], refiners: Collection[str], where: str
 ) -> None:
-    """Refuse a method or masks that do not exist, or that do not go with the embedding."""
+    """Reject a method or masks that do not exist, or that do not fit the embedding."""
     if entry.method is not None:
         _check_method(entry.method, methods, where)
     known = [*refiners, NO_REFINER, GROUND_TRUTH]
     if entry.masks == GROUND_TRUTH and GROUND_TRUTH in refiners:
-        raise ConfigError(f"{where}.masks: '{GROUND_TRUTH}' stands for the true masks; rename the refiner of this name")
+        raise ConfigError(
+            f"{where}.masks: '{GROUND_TRUTH}' stands for the ground-truth masks; rename the refiner with this name"
+        )
     if entry.masks not in known:
         raise ConfigError(f"{where}.masks '{entry.masks}' is not among the refiners{nearest_hint(entry.masks, known)}")
     if entry.embedding == "image":
         if entry.method is not None or entry.masks != NO_REFINER:
             key = "masks" if entry.method is None else "method"
-            raise ConfigError(
-                f"{where}: embedding: image looks at no region; leave '{key}' out, or set embedding: region"
-            )
+            raise ConfigError(f"{where}: embedding: image uses no region; remove '{key}', or set embedding: region")
         return
     if entry.masks == GROUND_TRUTH:
         if entry.support != TEST:
             raise ConfigError(
-                f"{where}: masks: {GROUND_TRUTH} goes with support: {TEST} alone, as examples that lie beside the data "
+                f"{where}: masks: {GROUND_TRUTH} requires support: {TEST}, since examples outside of the data "
                 f"set have no masks; set masks: {NO_REFINER}"
             )
         return
     if entry.method is None:
         outlined = "" if entry.masks == NO_REFINER else f", whose maps '{entry.masks}' outlines"
         raise ConfigError(
-            f"{where}: embedding: {entry.embedding} needs a method, which says where the defect is{outlined}; add "
+            f"{where}: embedding: {entry.embedding} needs a method that localises the defect{outlined}; add "
             f"'method' (there are: {', '.join(methods)}), or set embedding: image"
         )
     if entry.masks != NO_REFINER and entry.support != TEST:
         raise ConfigError(
-            f"{where}: masks of '{entry.masks}' are made of test images alone, and examples must be outlined as they "
-            f"are; set masks: {NO_REFINER}, or support: {TEST}"
+            f"{where}: masks of '{entry.masks}' exist only for test images, but examples need the same kind of "
+            f"masks; set masks: {NO_REFINER}, or support: {TEST}"
         )
 
 
@@ -224,16 +224,16 @@ def _check_method(name: str, methods: Mapping[str, MethodEntry], where: str) -> 
     if name not in methods:
         seeded = [method.name for method in methods.values() if method.group == name]
         if seeded:
-            raise ConfigError(f"{where}.method '{name}' stands for several seeds; name one of them, e.g. '{seeded[0]}'")
+            raise ConfigError(f"{where}.method '{name}' has several seeds; name one of them, e.g. '{seeded[0]}'")
         raise ConfigError(f"{where}.method '{name}' is not among the methods{nearest_hint(name, methods)}")
     if not localises(name, methods):
         raise ConfigError(
-            f"{where}.method '{name}' does not say where a defect is, as it scores images alone; name one that does"
+            f"{where}.method '{name}' does not localise defects, since it scores only images; name one that does"
         )
 
 
 def localises(name: str, methods: Mapping[str, MethodEntry]) -> bool:
-    """Whether a method says where a defect is; what reads scores does if any of those does."""
+    """Whether a method localises defects; a method that reads scores does if any of its members does."""
     entry = methods[name]
     if entry.members:
         return any(localises(member, methods) for member in entry.members)
@@ -241,29 +241,29 @@ def localises(name: str, methods: Mapping[str, MethodEntry]) -> bool:
 
 
 def _check_scores_examples(entry: ConfiguredClassifier, method: MethodEntry, where: str) -> None:
-    """Refuse a method that cannot score images one by one, apart from the test images."""
+    """Reject a method that cannot score images one by one, apart from the test images."""
     if method.members:
         what = "a modulation" if method.refiner else "a fusion"
         reason = f"is {what}, which reads the scores of others"
     elif method.description["setting"] == BATCH:
         reason = "compares the images of a batch with each other"
     elif method.name == THUMBNAILS:
-        raise ConfigError(f"{where}.method: the name '{THUMBNAILS}' is taken beside supports; rename the method")
+        raise ConfigError(f"{where}.method: the name '{THUMBNAILS}' is reserved for supports; rename the method")
     else:
         return
     raise ConfigError(
-        f"{where}.method '{method.name}' {reason}, so examples of '{entry.support}' would get maps unlike those of "
-        "test images; name a method that scores each image by itself, or set embedding: image"
+        f"{where}.method '{method.name}' {reason}, so that maps of examples of '{entry.support}' would differ from "
+        "those of test images; name a method that scores each image by itself, or set embedding: image"
     )
 
 
 def _check_sets(entry: ConfiguredClassifier, where: str) -> None:
-    """Refuse prediction sets and calibrated probabilities for which there are no images."""
+    """Reject prediction sets and calibrated probabilities without calibration images."""
     if entry.calibration:
         return
     if entry.conformal.sets == "split":
         raise ConfigError(
-            f"{where}: with calibration: 0 there are no images to set the thresholds of prediction sets by; raise "
+            f"{where}: with calibration: 0 there are no images for the thresholds of prediction sets; raise "
             "calibration, or set conformal.sets: cross"
         )
     if entry.probabilities.calibrated != "none":

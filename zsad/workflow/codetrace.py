@@ -1,8 +1,8 @@
-"""Which files of this project a script runs: what a result depends on besides its inputs and parameters.
+"""Find the code that a script runs, on which its result depends besides inputs and parameters.
 
-Snakemake does not see modules that a script imports. A rule therefore passes the content hashes that are found here
-as a parameter, so that editing a module re-runs the stages that import it, touching one re-runs nothing, and the
-modification times that ``rsync`` or an archive restores do not matter.
+Snakemake does not see the modules that a script imports. A rule therefore passes the content hashes found here as a
+parameter, so that editing a module re-runs the stages that import it, touching one re-runs nothing, and modification
+times restored by ``rsync`` or an archive do not matter.
 """
 
 from __future__ import annotations
@@ -22,48 +22,47 @@ PACKAGE = "zsad"
 HASH_LENGTH = 12
 TABLES = ("registry.py", "catalogue.py")
 
-# Modules, and packages with all in them, that are neither hashed nor followed, so that an edit makes nothing anew, and
-# why. Where an edit of one of them does change results, raise the stage's number in zsad/workflow/revisions.py.
+# Modules, and whole packages, that are neither hashed nor followed, so that an edit re-runs nothing, with the reason.
+# If an edit of one of them does change results, raise the stage's number in zsad/workflow/revisions.py.
 EXEMPT: Mapping[str, str] = MappingProxyType(
     {
-        "zsad/__init__.py": "names for notebooks, each imported at its first use; stages import what they use from "
-        "where it lies",
-        "zsad/errors/": "messages; a job that fails leaves no result. Raise a number if other images are left out, as "
-        "the classes of errors decide what is left out as unreadable",
+        "zsad/__init__.py": "names for notebooks, imported at first use; stages import from the modules",
+        "zsad/errors/": "messages; a failed job leaves no result. Raise a number if other images are left out, "
+        "since the classes of errors decide which images count as unreadable",
         "zsad/progress.py": "lines in a log and bars on a terminal",
         "zsad/timing.py": "seconds in a log",
-        "zsad/lazy.py": "puts off the import of a library",
-        "zsad/registry.py": "finds classes by name and refuses wrong parameters; the values in use are parameters of "
+        "zsad/lazy.py": "delays the import of a library",
+        "zsad/registry.py": "finds classes by name and rejects wrong parameters; the values in use are parameters of "
         "the rules, and the classes are traced",
         "zsad/workflow/job.py": "log, threads and messages around a stage",
-        "zsad/workflow/gpus.py": "which GPU computes, not what; that none does is no reason to compute anew either",
-        "zsad/workflow/suitability.py": "refuses images before anything is computed; it sees every scorer",
-        "zsad/sharing/": "links to a file of others only if its content key, which holds the code, its images and its "
-        "digests agree; another way to form the key gives other keys",
-        "zsad/files/atomic.py": "a file is there whole or not at all, whatever is in it",
-        "zsad/files/provenance.py": "what is told of a result beside its content; Snakemake compares the parameters",
-        "zsad/files/known_hashes.py": "hashes, which are those of the bytes or those that were kept of them",
-        "zsad/files/download.py": "what it fetches has the SHA-256 of a catalogue, or is refused",
-        "zsad/files/tracked.py": "tells Snakemake of files; their content is tracked by that",
-        "zsad/files/user_paths.py": "writes out a home folder; the paths in use are parameters of the rules",
+        "zsad/workflow/gpus.py": "which GPU computes, not what; a run without a GPU need not compute again",
+        "zsad/workflow/suitability.py": "rejects images before anything is computed; it imports every scorer",
+        "zsad/sharing/": "links to a shared file only if its content key, which includes the code, its images and "
+        "its digests match; another way to form the key gives other keys",
+        "zsad/files/atomic.py": "files are written completely or not at all, whatever their content",
+        "zsad/files/provenance.py": "facts about a result besides its content; Snakemake compares the parameters",
+        "zsad/files/known_hashes.py": "hashes of the bytes, computed or cached",
+        "zsad/files/download.py": "a downloaded file has the SHA-256 of a catalogue, or is rejected",
+        "zsad/files/tracked.py": "reports files to Snakemake, which tracks their content",
+        "zsad/files/user_paths.py": "expands a home folder; the paths in use are parameters of the rules",
         "zsad/models/hub.py": "finds, downloads and checks weights. Which files of a model are read is decided in "
         "zsad/models/weight_files.py, which is traced; their SHA-256 is in the provenance and in content keys",
-        "zsad/segmentation/weights.py": "the same of segmentation models. Raise a number if it takes other files",
-        "zsad/models/config_sense.py": "refuses models that make no sense, and changes none",
+        "zsad/segmentation/weights.py": "the same for segmentation models. Raise a number if it reads other files",
+        "zsad/models/config_sense.py": "rejects invalid models, and changes none",
         "zsad/models/held.py": "which process loads a network, from the same unchanged files; what loads it is traced",
-        "zsad/models/memory.py": "what memory is kept, and whether an error means too little of it",
-        "zsad/data/impostors.py": "calls by its name what is no image; what is one, decoders decide",
-        "zsad/features/architecture.py": "sizes of a network that plans and requests ask for before it is loaded",
-        "zsad/features/fitting.py": "refuses parameters that do not fit a network, before it is loaded",
-        "zsad/features/execution.py": "device, batches and processes, which change the speed alone",
-        "zsad/features/assumed.py": "guesses of what jobs need, for their requests",
-        "zsad/scoring/cost.py": "estimates of what jobs need, for their requests",
+        "zsad/models/memory.py": "memory management, and recognising errors of too little memory",
+        "zsad/data/impostors.py": "names the kind of a file that is not an image; decoders decide what is an image",
+        "zsad/features/architecture.py": "sizes of a network for plans and requests before it is loaded",
+        "zsad/features/fitting.py": "rejects parameters that do not fit a network, before it is loaded",
+        "zsad/features/execution.py": "device, batches and processes, which only change the speed",
+        "zsad/features/assumed.py": "estimated needs of jobs, for their requests",
+        "zsad/scoring/cost.py": "estimated needs of jobs, for their requests",
     }
 )
 
 
-# Packages that a stage imports and never runs, by the name of its script, so that an edit makes nothing of it anew: the
-# class of a backbone knows its text tower, which images do not go through.
+# Packages that a stage imports but never runs, by the name of its script, so that an edit does not re-run the stage:
+# the class of a backbone imports its text tower, which images do not use.
 UNUSED: Mapping[str, str] = MappingProxyType(
     {
         "extract_features": "zsad/models/texts",
@@ -77,21 +76,20 @@ _EXEMPT = frozenset(place.rstrip("/") for place in EXEMPT)
 def code_hashes(
     root: Path, script: str, entries: Iterable[str] = (), *, revisions: Mapping[str, int] = REVISIONS
 ) -> dict[str, str]:
-    """Content hashes of a script and of the modules of the package behind it that can change a result.
+    """Content hashes of a script and of the imported modules of the package that can change a result.
 
-    Those are what it imports, directly or not, but for what is `EXEMPT` or `UNUSED`, what is imported for type checkers
-    alone, and packages with no code of their own. The stage's revision stands for edits of exempt modules that change
-    its results.
+    Those are its direct and indirect imports, except `EXEMPT` and `UNUSED` modules, imports only for type checkers, and
+    packages without code of their own. The stage's revision represents edits of exempt modules that change its results.
 
-    A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
-    The tables of names (``scoring/registry.py`` and its kin, and the catalogue of models) are left out, so that a line
-    more in one of them is no reason to run what it does not concern; what a table says of the names in use is given
-    as ``entries`` instead, or stands among the parameters.
+    A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module. The
+    tables of names (``scoring/registry.py`` and similar ones, and the catalogue of models) are left out, so that a new
+    line in one of them re-runs only what it concerns; the entries of the names in use are given as ``entries`` instead,
+    or are among the parameters.
 
     Args:
-        root: the folder that holds the package and the scripts.
+        root: the folder of the package and the scripts.
         script: path of the script, relative to ``root``.
-        entries: ``"module:Class"`` of the parts that the script imports by name at run time.
+        entries: ``"module:Class"`` of the classes that the script imports by name at run time.
         revisions: of the stages, by the names of their scripts.
 
     Returns:
@@ -113,24 +111,24 @@ def code_hashes(
 
 
 def is_exempt(path: Path) -> bool:
-    """Whether edits of a module, given relative to the folder of the package, make nothing anew."""
+    """Whether edits of a module, given relative to the folder of the package, re-run nothing."""
     return any(place.as_posix() in _EXEMPT for place in (path, *path.parents))
 
 
 def import_package_from(root: Path) -> None:
-    """Make Python processes that are started from now on import the package that lies in ``root``."""
+    """Make Python processes that are started from now on import the package in ``root``."""
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(root))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
 
 
 @cache
 def _behind(root: Path, path: Path) -> frozenset[Path]:
-    """The files that are traced of the modules that a file imports."""
+    """The traced files of the modules that a file imports."""
     return _traced(root, _imported(path))
 
 
 def _traced(root: Path, modules: Iterable[str]) -> frozenset[Path]:
-    """The files of modules, and of the packages on the way, whose edits are seen."""
+    """The traced files of modules, and of their parent packages."""
     files = {file for module in modules for file in _module_files(root, module)}
     return frozenset(file for file in files if _is_traced(root, file))
 
@@ -145,7 +143,7 @@ def _is_table_of_names(path: Path, root: Path) -> bool:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether a file makes a folder a package and holds a docstring at most."""
+    """Whether a file is an ``__init__`` with at most a docstring."""
     if path.name != "__init__.py":
         return False
     match ast.parse(path.read_bytes()).body:
@@ -179,7 +177,7 @@ def _imported(path: Path) -> tuple[str, ...]:
 
 
 def _names_in(content: bytes, path: Path) -> tuple[str, ...]:
-    """The modules of the package that a file imports, and what else it takes of them, which may be modules."""
+    """The modules of the package that a file imports, and the names imported from them, which may be modules."""
     names: list[str] = []
     for node in _statements(ast.parse(content, filename=str(path))):
         if isinstance(node, ast.Import):
@@ -190,7 +188,7 @@ def _names_in(content: bytes, path: Path) -> tuple[str, ...]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements in a node that may run, in functions and branches too; expressions, most of a tree, hold none."""
+    """All statements in a node that may run, also in functions and branches; expressions contain none."""
     if isinstance(node, ast.If) and _is_for_type_checkers(node.test):
         children: Iterable[ast.AST] = node.orelse
     else:
@@ -202,14 +200,14 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_for_type_checkers(test: ast.expr) -> bool:
-    """Whether a condition is ``TYPE_CHECKING``, which is never true when a program runs."""
+    """Whether a condition is ``TYPE_CHECKING``, which is false at run time."""
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
     return name == "TYPE_CHECKING"
 
 
 @cache
 def _module_files(root: Path, module: str) -> tuple[Path, ...]:
-    """The file of a dotted name, if it is one, and the ``__init__`` of each package on the way."""
+    """The file of a dotted name, if there is one, and the ``__init__`` of each parent package."""
     place = root.joinpath(*module.split("."))
     file = place.with_suffix(".py")
     return (*_package_files(root, place), *([file] if file.is_file() else []))
@@ -217,7 +215,7 @@ def _module_files(root: Path, module: str) -> tuple[Path, ...]:
 
 @cache
 def _package_files(root: Path, folder: Path) -> tuple[Path, ...]:
-    """The ``__init__`` of a package, if it is one, and of each that it lies in."""
+    """The ``__init__`` of a package, if it is one, and of each parent package."""
     if folder == root:
         return ()
     file = folder / "__init__.py"

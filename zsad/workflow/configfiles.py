@@ -1,4 +1,4 @@
-"""Configuration files: read strictly, so that a slip of the hand is one sentence and not a traceback or silence."""
+"""Read configuration files strictly, so that a mistake gives one clear message, not a traceback or silence."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ ENTRY_SECTIONS = ("backbones", "methods", "refiners", "segmenters")
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
-    """The keys and values of a configuration file, YAML or JSON in UTF-8, with a byte order mark or without.
+    """Read a configuration file, YAML or JSON in UTF-8, with or without a byte order mark.
 
     Raises:
-        ConfigError: it is absent, not text in UTF-8, no YAML, has a key twice, or holds no keys.
+        ConfigError: it does not exist, is not text in UTF-8, is not YAML, has a key twice, or has no keys.
     """
     content = read_yaml(path, "configuration file")
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} is no configuration: it must hold keys and values")
+        raise ConfigError(f"{path} is not a configuration: it must contain keys and values")
     return dict(content)
 
 
 def defined_entries(contents: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """By section, the names of all entries (backbones, methods, ...) that one of the configurations defines."""
+    """The names of all entries (backbones, methods, ...) that any of the configurations defines, by section."""
     names: dict[str, set[str]] = {section: set() for section in ENTRY_SECTIONS}
     for content in contents:
         for section in ENTRY_SECTIONS:
@@ -36,7 +36,7 @@ def defined_entries(contents: Iterable[Mapping[str, Any]]) -> dict[str, set[str]
 
 
 def check_switched_off(config: Mapping[str, Any], defined: Mapping[str, Iterable[str]]) -> None:
-    """Refuse an entry that is set to null, to be switched off, though nothing of that name is defined.
+    """Reject an entry that is switched off with null although no entry of that name is defined.
 
     Raises:
         ConfigError: names it, and the nearest name that exists.
@@ -45,7 +45,7 @@ def check_switched_off(config: Mapping[str, Any], defined: Mapping[str, Iterable
         names = set(defined[section])
         for name, entry in config[section].items():
             if entry is None and name not in names:
-                hint = nearest_hint(name, names) if names else "; take the line out"
+                hint = nearest_hint(name, names) if names else "; remove the line"
                 raise ConfigError(
                     f"configuration: '{section}.{name}' is null, but no configuration file defines a '{name}' that "
                     f"could be switched off{hint}"

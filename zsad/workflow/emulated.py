@@ -1,4 +1,4 @@
-"""What a configuration asks for in bfloat16 that the processor of this machine would have to emulate."""
+"""Warn about bfloat16 in a configuration that the processor of this machine would have to emulate."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BFLOAT16 = "bfloat16"
 
 
 def emulation_sentences(settings: Settings) -> list[str]:
-    """A sentence for each part of the configuration; none where the processor has bfloat16, or a GPU computes.
+    """One sentence per section of the configuration; empty if the processor supports bfloat16, or a GPU computes.
 
-    It reads what the operating system says of the processor and imports no torch.
+    It reads the operating system's facts about the processor and does not import torch.
     """
     device = settings.config["device"]
     if device not in ("auto", "cpu") or (device == "auto" and shutil.which("nvidia-smi") is not None):
@@ -28,7 +28,7 @@ def emulation_sentences(settings: Settings) -> list[str]:
 
 
 def _asking(settings: Settings) -> Iterator[str]:
-    """The parts of the configuration that ask for bfloat16, as people call them."""
+    """The sections of the configuration that request bfloat16, in words."""
     if settings.scoring.precision == BFLOAT16:
         yield "scoring.precision"
     for kind, named in (("backbone", settings.backbones), ("segmenter", settings.segmenters)):

@@ -1,4 +1,4 @@
-"""What is configured by name, complete: backbones, methods, classifiers and their kin, and what a stage depends on."""
+"""The resolved entries of a configuration: backbones, methods, classifiers and others, and what stages depend on."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from zsad.texts.prompt_sets import BUILT_IN, prompt_set, prompts_files
 if TYPE_CHECKING:
     from zsad.data.support_source import SupportSource
 
-GROUND_TRUTH: Final = "ground_truth"  # in place of a refiner, the true masks
+GROUND_TRUTH: Final = "ground_truth"  # the ground-truth masks, instead of a refiner
 Regions = Literal["image", "predicted", "ground truth"]
 
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """A backbone as configured: its family (see `BACKBONES`) and all its parameters.
+    """A configured backbone: its family (see `BACKBONES`) and all its parameters.
 
     Attributes:
-        members: the backbones whose features are joined; only a joint has any.
+        members: the backbones whose features are joined; only a joint backbone has any.
     """
 
     name: str
@@ -50,17 +50,17 @@ class BackboneEntry:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """What all that must be known of it is asked of; nothing is loaded."""
+        """The backbone object with all facts; nothing is loaded."""
         return BACKBONES.build(self.family, self.params)
 
     def shown(self) -> dict[str, Any]:
-        """All that is configured, for readers: members by name, as each has an entry of its own."""
+        """The whole configuration for users: members by name, since each has its own entry."""
         if not self.members:
             return {"family": self.family, "params": self.params}
         return {"family": self.family, "params": {**self.params, "members": [member.name for member in self.members]}}
 
     def known_layout(self) -> TokenLayout | None:
-        """How its tokens will lie; see `zsad.features.base.Backbone.known_layout`."""
+        """The layout of its tokens; see `zsad.features.base.Backbone.known_layout`."""
         return self.backbone.known_layout()
 
     def weights_megabytes(self) -> int | None:
@@ -76,14 +76,14 @@ class BackboneEntry:
         return self.backbone.text_files()
 
     def text_config(self) -> dict[str, Any]:
-        """What embeddings of texts depend on besides the texts: the rest of the parameters concerns images alone."""
+        """What text embeddings depend on besides the texts: the other parameters concern only images."""
         return {"family": self.family, "params": self.backbone.text_parameters()}
 
     def check_files(self) -> None:
-        """Look whether those files are there.
+        """Check that those files exist.
 
         Raises:
-            ModelError: one is not, or they cannot be listed.
+            ModelError: a file does not exist, or the files cannot be listed.
         """
         try:
             absent = next((path for path in self.local_files() if not Path(path).is_file()), None)
@@ -102,7 +102,7 @@ class BackboneEntry:
 
 @dataclass(frozen=True)
 class SegmenterEntry:
-    """A promptable segmentation model as configured: its family (see `SEGMENTERS`) and all its parameters."""
+    """A configured promptable segmentation model: its family (see `SEGMENTERS`) and all its parameters."""
 
     name: str
     family: str
@@ -113,7 +113,7 @@ class SegmenterEntry:
         return {"family": self.family, "params": self.params}
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, sorted, or the single file that it is."""
+        """The files of a model in a local folder, sorted, or its single file."""
         return local_files(self.params["model"])
 
     def weights_megabytes(self) -> int | None:
@@ -123,12 +123,12 @@ class SegmenterEntry:
 
 @dataclass(frozen=True)
 class TextsEntry:
-    """What a method asks in words.
+    """The text prompts of a method.
 
     Attributes:
-        name: of the prompts, a part of the names of files.
-        prompts: those as configured: the name of a set, or a path.
-        trained_on: the data set that learned prompts come from; empty for words.
+        name: of the prompts, used in file names.
+        prompts: as configured: the name of a prompt set, or a path.
+        trained_on: the data set of learned prompts; empty for plain words.
     """
 
     name: str
@@ -137,41 +137,41 @@ class TextsEntry:
 
     @property
     def is_learned(self) -> bool:
-        """Whether they are tokens that somebody has trained, and no words."""
+        """Whether they are learned tokens instead of words."""
         return is_learned(self.prompts)
 
     def local_files(self) -> list[str]:
-        """The file of the prompts, where they are one."""
+        """The file of the prompts, if they are a file."""
         return prompts_files(self.prompts)
 
     def content(self) -> dict[str, Any]:
-        """The words of a set of this package, which are a part of its code; empty for a file, which is followed."""
+        """The words of a prompt set of this package, which belongs to its code; empty for a file, which is tracked."""
         return prompt_set(self.prompts).parameters() if self.prompts in BUILT_IN else {}
 
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """A method as configured, complete: everything that its scores depend on besides what it reads.
+    """A resolved method: everything that its scores depend on besides its inputs.
 
     Attributes:
-        backbone: name of its backbone; of a fusion those of its members.
+        backbone: name of its backbone; for a fusion those of its members.
         scoring: further sections that scores from features depend on: image_score, precision. Empty for a method that
             reads scores.
-        feature_sets: the features that it reads, by role; none for a method that reads scores.
-        foregrounds: the subsets of images whose part a segmenter must outline, by role; usually none.
-        segmenter: which; empty if none.
-        members: the methods whose scores it reads; only a fusion, or a modulation, has any.
-        refiner: whose masks modulate the member's maps; empty but for a modulation.
-        group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
-        description: what the page says of it.
-        deciding: its threshold rule and all parameters of that. Empty for a modulation, whose method's thresholds hold.
-        needs: the images that it cannot do without; None for a method that reads scores.
-        fitted_roles: the features that a model is made of first, by which the others are scored; usually none.
-        texts: what it asks in words; None for most methods.
-        text_role: the features that texts go with; empty without texts.
-        learned_files: files of weights that are given by their paths and that it reads while it scores, by parameter.
-        training_sets: the features of each category of the auxiliary data set that it learns from, by role; none of a
-            method that learns from no other data set, or that is given weights.
+        feature_sets: the features that it reads, by role; empty for a method that reads scores.
+        foregrounds: the subsets of images whose object a segmenter must segment, by role; usually empty.
+        segmenter: name of that segmenter; empty if none.
+        members: the methods whose scores it reads; only for a fusion or a modulation.
+        refiner: whose masks modulate the member's maps; only for a modulation.
+        group: the entry of the configuration that it comes from, if that has several seeds; else empty.
+        description: its description on the page.
+        deciding: its threshold rule with all parameters. Empty for a modulation, which uses its method's thresholds.
+        needs: the images that it requires; None for a method that reads scores.
+        fitted_roles: the features that a model is fitted to first, with which the others are scored; usually empty.
+        texts: its text prompts; None for most methods.
+        text_role: the features that texts are compared with; empty without texts.
+        learned_files: weights files that are given by path and read for scoring, by parameter.
+        training_sets: the features of each category of the auxiliary data set for its training, by role; empty for a
+            method that does not learn from another data set, or that is given weights.
         trained_on: the data set that it learns from, or that its weights were learned from; empty if none.
     """
 
@@ -198,12 +198,12 @@ class MethodEntry:
 
     @property
     def is_trained(self) -> bool:
-        """Whether a file of weights is made for it, of the auxiliary data set."""
+        """Whether weights are trained for it on the auxiliary data set."""
         return bool(self.training_sets)
 
     @property
     def learns_elsewhere(self) -> bool:
-        """Whether its images must not be among those of another data set, as it reads what was learned from these."""
+        """Whether it reads weights learned from another data set, whose images must not be under test."""
         return self.is_trained or self.trained_on != ""
 
     @property
@@ -213,12 +213,12 @@ class MethodEntry:
 
     @property
     def fits_texts(self) -> bool:
-        """Whether its model is made of texts, so that scoring by that needs none."""
+        """Whether its fitted model includes the texts, so that scoring needs none."""
         return self.text_role in self.fitted_roles
 
     @property
     def shots(self) -> int | None:
-        """The references that it draws; None if it draws none, or takes all training images."""
+        """The number of references that it samples; None if it samples none, or uses all training images."""
         shots = self.params.get("shots")
         return shots if isinstance(shots, int) else None
 
@@ -229,12 +229,12 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class RefinerEntry:
-    """A refiner as configured: its kind (see `REFINERS`) and all its parameters.
+    """A configured refiner: its kind (see `REFINERS`) and all its parameters.
 
     Attributes:
         segmenter: the model that it prompts; empty if it needs none.
-        foreground: whether it asks what the part is.
-        crops: what its crops depend on besides images, scores and the segmenter; None if it makes none.
+        foreground: whether it needs the foreground.
+        crops: what its crops depend on besides images, scores and the segmenter; None without crops.
     """
 
     name: str
@@ -251,14 +251,14 @@ class RefinerEntry:
 
 @dataclass(frozen=True)
 class SupportEntry:
-    """Labelled examples that lie beside the data set, as configured."""
+    """Configured labelled examples that are separate from the data set."""
 
     name: str
     source: SupportSource
     _files: dict[str, list[Path]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def stage_config(self) -> dict[str, Any]:
-        """What the list of the examples depends on besides their files."""
+        """What the list of examples depends on besides their files."""
         return self.source.parameters()
 
     @property
@@ -267,9 +267,9 @@ class SupportEntry:
         return Path(self.source.folder) if self.source.folder is not None else Path(self.source.table or "").parent
 
     def files(self, category: str) -> list[Path]:
-        """The images of a category's examples, and the table that says of which kind they are.
+        """The images of a category's examples, and the table of their kinds.
 
-        As Snakemake asks for them many times, they are looked at once.
+        Snakemake asks for them many times, so that the result is kept.
 
         Raises:
             DataError: see `SupportSource.files`.
@@ -279,7 +279,7 @@ class SupportEntry:
         return self._files[category]
 
     def digest(self, category: str) -> str:
-        """Of what folders or table say of a category's examples.
+        """Digest of the folders' or the table's facts about a category's examples.
 
         Raises:
             DataError: as `files`.
@@ -289,16 +289,16 @@ class SupportEntry:
 
 @dataclass(frozen=True)
 class ClassifierEntry:
-    """A classifier of kinds of defect as configured, complete.
+    """A resolved classifier of defect types.
 
     Attributes:
         classifier, params: see `CLASSIFIERS`.
-        backbone: name of the one whose tokens it reads.
+        backbone: name of the backbone whose tokens it reads.
         embedding: kind and layers, see `EmbeddingOptions`.
-        method: whose maps say where a defect is; empty if it looks at none.
-        masks: what outlines a defect: a refiner's name, `GROUND_TRUTH`, or `NO_REFINER`.
-        support: where its labelled examples come from: `TEST`, or the name of a `SupportEntry`.
-        drawing: how they are drawn, see `DrawOptions`.
+        method: whose maps localise a defect; empty if it uses none.
+        masks: the source of defect masks: a refiner's name, `GROUND_TRUTH`, or `NO_REFINER`.
+        support: the source of its labelled examples: `TEST`, or the name of a `SupportEntry`.
+        drawing: how they are sampled, see `DrawOptions`.
         probabilities, conformal: the sections of these names.
     """
 
@@ -326,18 +326,18 @@ class ClassifierEntry:
 
     @property
     def regions(self) -> Regions:
-        """Where its embeddings look."""
+        """The regions that its embeddings are computed from."""
         if self.embedding["kind"] == "image":
             return "image"
         return "ground truth" if self.masks == GROUND_TRUTH else "predicted"
 
     @property
     def scores_support(self) -> bool:
-        """Whether the examples need maps of their own, as test images have them already."""
+        """Whether the examples need their own maps; test images have them already."""
         return bool(self.method) and not self.is_drawn_from_tests
 
     def stage_config(self) -> dict[str, Any]:
-        """What the answers depend on, besides the draw, the features, maps and masks."""
+        """What the predictions depend on, besides the sample, the features, maps and masks."""
         return {
             "classifier": self.classifier,
             "params": self.params,
@@ -349,7 +349,7 @@ class ClassifierEntry:
         }
 
     def shown(self) -> dict[str, Any]:
-        """All that it is, for readers."""
+        """The whole configuration, for users."""
         return {
             "classifier": self.classifier,
             "params": self.params,

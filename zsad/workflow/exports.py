@@ -1,4 +1,4 @@
-"""What a configuration asks to be exported, complete."""
+"""The resolved exports of a configuration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zsad.workflow.sections import ExportSection
 
 @dataclass(frozen=True)
 class Exports:
-    """What is exported.
+    """The exports.
 
     Attributes:
-        methods: whose results; an entry with several seeds stands for each of them.
+        methods: whose results are exported; an entry with several seeds stands for each of them.
         formats: names of `zsad.exporting.registry.FORMATS`.
         refiner: whose masks; ``"none"`` for the thresholded map.
     """
@@ -33,11 +33,11 @@ def exports_of(
     refiners: Collection[str],
     report_refiner: str,
 ) -> Exports:
-    """What the section asks for.
+    """Resolve the section.
 
     Args:
-        methods: those that can run.
-        left_out: those that are configured and cannot; they are not exported either.
+        methods: methods that can run.
+        left_out: configured methods that cannot run; they are not exported.
         report_refiner: whose masks the page shows.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Which of a machine's GPUs a job takes, so that jobs side by side have one each.
+"""Assign the GPUs of a machine to jobs, so that parallel jobs use different ones.
 
-Snakemake counts GPUs (``--resources gpu=4``) but names none, so that all jobs would take the first. A scheduler that
-gives a job its GPUs shows it no others; then there is nothing to choose.
+Snakemake counts GPUs (``--resources gpu=4``) but does not assign them, so that all jobs would use the first. A
+scheduler that assigns GPUs to a job hides the others; then there is nothing to choose.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def own_gpus(count: int) -> Iterator[list[str]]:
-    """Hold ``count`` of the visible GPUs, which no other job holds, waiting if need be; the block sees no others.
+    """Lock ``count`` visible GPUs that no other job uses, waiting if necessary; the block sees no others.
 
-    A GPU is held by a lock on a file in ``/tmp``, which the kernel lets go of however a job ends.
-    The choice holds for what has not started CUDA yet.
+    A GPU is locked by a file in ``/tmp``, which the kernel unlocks whenever a job ends. The choice only affects code
+    that has not started CUDA yet.
 
     Args:
-        count: 0 for a job without a GPU, which leaves everything as it is.
+        count: 0 for a job without a GPU, which changes nothing.
 
     Yields:
-        Their UUIDs or numbers; none where there was nothing to choose, as no more are visible than are wanted.
+        Their UUIDs or numbers; empty if there was nothing to choose, since no more are visible than wanted.
     """
     visible = visible_gpus() if count else []
     if len(visible) <= count:
@@ -55,7 +55,7 @@ def own_gpus(count: int) -> Iterator[list[str]]:
 
 
 def visible_gpus() -> list[str]:
-    """UUIDs of the NVIDIA GPUs that this process may use, in their order; none without ``nvidia-smi``."""
+    """UUIDs of the NVIDIA GPUs that this process may use, in their order; empty without ``nvidia-smi``."""
     wanted = os.environ.get(VISIBLE)
     if shutil.which("nvidia-smi") is None or wanted == "":
         return []
@@ -68,7 +68,7 @@ def visible_gpus() -> list[str]:
 
 
 def _held(gpus: Sequence[str], count: int, locks: ExitStack) -> list[str]:
-    """Lock as many GPUs; all of them at once, so that two jobs that want several cannot wait for each other."""
+    """Lock ``count`` GPUs, all at once, so that two jobs that want several cannot wait for each other."""
     waits = False
     while True:
         with ExitStack() as taken:
@@ -80,13 +80,13 @@ def _held(gpus: Sequence[str], count: int, locks: ExitStack) -> list[str]:
                 locks.enter_context(taken.pop_all())
                 return held
         if not waits:
-            logger.info("waiting, as other jobs have the %d GPUs", len(gpus))
+            logger.info("waiting, since other jobs use the %d GPUs", len(gpus))
             waits = True
         time.sleep(WAIT_SECONDS)
 
 
 def _lock(gpu: str, locks: ExitStack) -> bool:
-    """Whether a GPU could be locked; if so, until ``locks`` end."""
+    """Lock a GPU until ``locks`` end, and return whether this was possible."""
     lock = _opened(LOCKS / f"zsad-{gpu.replace('/', '-')}.lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +98,7 @@ def _lock(gpu: str, locks: ExitStack) -> bool:
 
 
 def _opened(path: Path) -> int:
-    """Open a file that is made if need be; for reading alone, as it may be another user's."""
+    """Open a file, created if necessary; only for reading, since it may belong to another user."""
     while True:
         try:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

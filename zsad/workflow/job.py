@@ -1,4 +1,4 @@
-"""The frame around every job of the workflow: log, threads, parameters, and errors in one sentence."""
+"""The frame of every job of the workflow: log, threads, parameters, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-MODEL = "model"  # the name of the input that is a method's model
-TEXTS = "texts"  # of the one that holds what it asks in words
-LEARNED = "learned"  # of those that are weights which people gave by their paths
-TRAINED = "trained"  # of what a method has learned from the auxiliary data set
-UNSEEN = "unseen"  # of the statement that it has learned from no image that it scores
-MANIFEST, ORIGINS = "_manifest", "_origins"  # end the names of what is known of images made for training, by role
-FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
+MODEL = "model"  # name of the input with a method's model
+TEXTS = "texts"  # name of the input with its text embeddings
+LEARNED = "learned"  # names of weights that the user gave by path
+TRAINED = "trained"  # name of the weights learned from the auxiliary data set
+UNSEEN = "unseen"  # name of the check that no scored image was learned from
+MANIFEST, ORIGINS = "_manifest", "_origins"  # suffixes of the inputs about synthetic images, by role
+FOREGROUND = "foreground_"  # prefix of inputs with foreground masks
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a script hands on to the library.
+    """What a script passes to the library.
 
     Attributes:
         cfg: the parameters of the stage, from the rule's ``params.cfg``.
-        provenance: stage, parameters, code and library versions, to be stored with the result.
+        provenance: stage, parameters, code and library versions, stored with the result.
     """
 
     cfg: dict[str, Any]
@@ -57,12 +57,12 @@ class Job:
 
 @contextmanager
 def job(snakemake: Snakemake) -> Iterator[Job]:
-    """Run the block as a job: log to its file, keep to its threads and GPUs, end on any error with one sentence.
+    """Run the block as a job: log to its file, limit its threads and GPUs, end on any error with one sentence.
 
-    The traceback of an error that is no `ZsadError` is in the log, and so is what the time of the process went to.
+    The log contains the traceback of an error that is not a `ZsadError`, and the times of the process.
     """
     start = time.process_time()
-    atexit.register(gc.freeze)  # else Python visits all objects as it ends, after torch for most of a second
+    atexit.register(gc.freeze)  # else Python visits all objects at exit, which takes most of a second with torch
     log = snakemake.log[0]
     try:
         _log_to(log)
@@ -72,7 +72,7 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
         section = getattr(snakemake.params, "section", DATASET)
         with own_gpus(snakemake.resources.get("gpu", 0)), naming(section):
-            stage = getattr(snakemake.params, "stage", snakemake.rule)  # of a module, whose rules have other names
+            stage = getattr(snakemake.params, "stage", snakemake.rule)  # for a module, whose rules have other names
             yield Job(cfg=cfg, provenance=stage_provenance(stage, cfg, code=code))
     except Exception as error:
         sentence = _told(_without_damaged_input(error, _results_in(snakemake.input)), log)
@@ -84,19 +84,19 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
 
 
 def path_of(files: Any, name: str) -> Path | None:
-    """An input or output by its name; None where the rule has none."""
+    """An input or output by its name; None if the rule has none."""
     file = files.get(name)
     return Path(file) if file else None
 
 
 def foregrounds_of(files: Any) -> dict[str, Path]:
-    """The inputs that are masks of the part, by the roles of the images that they are of."""
+    """The inputs with foreground masks, by the roles of their images."""
     masks = {name: Path(path) for name, path in files.items() if name.startswith(FOREGROUND)}
     return {name.removeprefix(FOREGROUND): path for name, path in masks.items()}
 
 
 def features_of(files: Any) -> dict[str, Path]:
-    """The inputs that are features, by role: all but masks of the part, texts, and what they are scored by."""
+    """The inputs with features, by role: all but foreground masks, texts, models and weights."""
     others = {MODEL, TEXTS, LEARNED, TRAINED, UNSEEN}
     return {
         name: Path(path)
@@ -106,34 +106,34 @@ def features_of(files: Any) -> dict[str, Path]:
 
 
 def _processor_seconds() -> float:
-    """Of this process and of those that it started and that have ended."""
+    """Processor time of this process and of its finished children."""
     return sum(os.times()[:4])
 
 
 def _results_in(files: Any) -> list[str]:
-    """The inputs that a run has made and makes anew: not those that people gave by their paths."""
+    """The inputs that a run makes: not those that the user gave by path."""
     given = files.get(LEARNED) or []
     return [path for path in files if path not in ([given] if isinstance(given, str) else list(given))]
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:
-    """The error to tell of; a result that is damaged is removed, so that the next run makes it anew."""
+    """The error to report; a damaged result is removed, so that the next run makes it again."""
     if not isinstance(error, DamagedFileError) or str(error.path) not in set(inputs):
         return error
     try:
-        error.path.unlink(missing_ok=True)  # of a shared file the link alone
+        error.path.unlink(missing_ok=True)  # for a shared file only the link
     except OSError:
         return error
-    return DataError(f"{error.path} {error.fault}; it is removed, and the next run makes it anew")
+    return DataError(f"{error.path} {error.fault}; it was removed, and the next run makes it again")
 
 
 def _told(error: Exception, log: str) -> str:
-    """The sentence of an error, which is the last line of the log; before it the traceback, if one helps."""
+    """The sentence of an error, the last line of the log; the traceback is logged before it if it helps."""
     if not isinstance(error, ZsadError):
         logger.info("the traceback of the error below", exc_info=error)
         if is_debugged():
             print(with_traceback(error), file=sys.stderr)
-    place = "its log" if is_watched() else log  # whoever watches names it, and tells equal sentences once
+    place = "its log" if is_watched() else log  # the watching process names the log, and prints equal sentences once
     sentence = sentence_of(error, traceback_in=place if _is_logged_to(log) else None)
     logger.error("%s", sentence)
     return sentence
@@ -157,12 +157,12 @@ def _log_to(path: str) -> None:
         force=True,
     )
     logging.captureWarnings(True)
-    logging.raiseExceptions = False  # a full disk is told of by what cannot be written to it, not by every line
+    logging.raiseExceptions = False  # a full disk is reported by the failed output, not by every log line
 
 
 def _limit_threads(threads: int) -> None:
-    """Keep to the job's threads: a node may have many more cores, and others' jobs on them."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # of libraries and processes that come later
+    """Limit the threads to the job's: a node may have many more cores, with other jobs on them."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # for libraries and processes that start later
     threadpool_limits(threads)
     cv2.setNumThreads(threads)
     if "torch" in sys.modules:

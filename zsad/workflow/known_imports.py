@@ -1,9 +1,9 @@
-"""What Python files import of the package, kept from one start of the workflow to the next.
+"""Cache of the package imports of Python files, kept between starts of the workflow.
 
-Every start asks for the modules behind all rules, and parsing them took a fifth of its seconds. An entry is found by
-the SHA-256 of a file's bytes, and all entries by that of the code that reads imports, so that none is ever out of
-date. They lie in one file of the user's own cache, which is written whole or not at all. What cannot be read or
-written there is no error, and is parsed anew.
+Every start needs the modules of all rules, and parsing them took a fifth of its time. The key of an entry is the
+SHA-256 of a file's bytes, and that of the cache the SHA-256 of the code that reads imports, so that no entry is ever
+outdated. The cache is one file of the user, written completely or not at all. An unreadable or unwritable cache is not
+an error: files are parsed again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from zsad.errors import DataError
 from zsad.files.atomic import write_text
 from zsad.files.user_paths import user_cache
 
-MOST = 4096  # files; of more, those that this process has asked for are kept alone
+MOST = 4096  # files; beyond this, only those requested by this process are kept
 
 Names = tuple[str, ...]
 
 
 class KnownImports:
-    """The names that files import, by their content.
+    """The imported names of files, by their content.
 
     Args:
         reader: the module that finds them.
@@ -40,7 +40,7 @@ class KnownImports:
 
         Args:
             content: its bytes.
-            find: finds them, where they are not known.
+            find: finds the names if they are unknown.
         """
         key = _digest(content)
         if key not in self._asked:
@@ -49,7 +49,7 @@ class KnownImports:
         return self._asked[key]
 
     def keep(self) -> None:
-        """Keep what has been found since."""
+        """Save the names found since."""
         if self._place is None or self._asked.keys() <= self._kept.keys():
             return
         together = _read(self._place) | self._asked
@@ -65,7 +65,7 @@ def _digest(content: bytes) -> str:
 
 
 def _read(place: Path | None) -> dict[str, Names]:
-    """What is kept; nothing if it is not whole."""
+    """Read the cache; empty if it is damaged."""
     try:
         content = json.loads(place.read_bytes()) if place is not None else {}
         kept = {key: tuple(names) for key, names in content.items()}

@@ -1,4 +1,4 @@
-"""What methods can be trained on: what is known of an auxiliary data set before any of its images is opened."""
+"""Check that methods can be trained on an auxiliary data set, before any of its images is opened."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def check_labels(auxiliary: Dataset) -> None:
-    """Refuse an auxiliary data set of which it is known before any image is opened that nothing can be learned from it.
+    """Reject an auxiliary data set that is known, before any image is opened, to lack labelled images.
 
-    Masks it may lack.
+    Masks may be missing.
 
     Raises:
         ConfigError: no image is known to be anomalous, or none to be normal.
@@ -32,13 +32,13 @@ def check_labels(auxiliary: Dataset) -> None:
     lacking = " and no ".join(kind for kind, there in known.items() if not there)
     where = f" in {auxiliary.root}" if not auxiliary.is_demo else ""
     raise ConfigError(
-        f"{AUXILIARY}: the data set '{auxiliary.name}' has no {lacking} test image{where}, and methods learn what sets "
-        "the ones apart from the others; choose one with labelled images of both kinds"
+        f"{AUXILIARY}: the data set '{auxiliary.name}' has no {lacking} test image{where}, but methods learn the "
+        "difference between both; choose one with labelled images of both kinds"
     )
 
 
 def check_references(methods: Iterable[MethodEntry], auxiliary: Dataset) -> None:
-    """Refuse methods that are trained with more normal images of a category than its training split has.
+    """Reject methods whose training needs more normal images of a category than its training split has.
 
     Raises:
         ConfigError: there is one.
@@ -58,6 +58,6 @@ def check_references(methods: Iterable[MethodEntry], auxiliary: Dataset) -> None
 
 
 def _references(subset: str) -> int:
-    """The training images that a subset needs at least."""
+    """The least number of training images for a subset."""
     drawn = references_count(subset)
     return drawn if drawn is not None else int(subset == "train")

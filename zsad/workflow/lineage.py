@@ -1,8 +1,8 @@
-"""What a result depends on through what it is made from, as one more parameter of each rule.
+"""Digests of all earlier parameters that a result depends on, as one more parameter of each rule.
 
-Snakemake removes the output of a job before the job runs. If that fails, or is killed, after a parameter was changed,
-nothing is left that remembers the parameter: what was made from the old output is there and newer than all its inputs,
-and the next run would take it for current. So each job has a digest of the parameters of all jobs before it.
+Snakemake removes the output of a job before the job runs. If the job fails, or is killed, after a parameter was
+changed, no record of the parameter is left: results made from the old output exist and are newer than all their inputs,
+so that the next run would treat them as current. So each job has a digest of the parameters of all jobs before it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,30 @@ STAGE = "stage"
 
 
 class Lineages:
-    """The digests of what results are made from.
+    """The digests of the jobs behind results.
 
     Args:
-        rules: all that make results; there may be more of them later. The names that another workflow gives them do
-            not count.
+        rules: all rules that make results; more may be added later. Names given by another workflow do not count.
     """
 
     def __init__(self, rules: Mapping[str, OwnRule]) -> None:
         self._rules = rules
         self._known: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
-        self._known_of_paths: dict[str, str] = {}  # the same, for those who ask again: rules are many
+        self._known_of_paths: dict[str, str] = {}  # the same, cached for the many rules that ask again
 
     def parameter(self, rule: Rule) -> Callable[[Any], str]:
-        """The parameter of a rule: a function of wildcards. Snakemake asks again once a checkpoint is done."""
+        """The parameter of a rule: a function of wildcards. Snakemake calls it again after a checkpoint."""
         return lambda wildcards: known_later(lambda: self._of_inputs(rule, dict(wildcards.items())))
 
     def _of_inputs(self, rule: Rule, wildcards: Mapping[str, str]) -> str:
-        """Hexadecimal; of all results that a job reads."""
+        """Digest of all results that a job reads, hexadecimal."""
         checkpoints = [own.rule for own in self._rules.values() if own.rule.is_checkpoint]
         inputs = inputs_of(rule, wildcards, checkpoints)
         results = {str(path) for path in inputs if is_result(path)}
         return _digest([self._of_result(path) for path in sorted(results)])
 
     def _of_result(self, path: str) -> str:
-        """Of the parameters of the job that makes a result, and of all before it; empty for what no job makes."""
+        """Digest of the parameters of the job that makes a result, and of all jobs before it; empty for other files."""
         if path in self._known_of_paths:
             return self._known_of_paths[path]
         maker = next((own for own in self._rules.values() if own.rule.is_producer(path)), None)
@@ -63,13 +62,13 @@ class Lineages:
 
 
 def stage_parameter(name: str) -> Callable[[Any, Any], str]:
-    """The parameter that tells a job which rule of this project it is, where another workflow calls it otherwise.
+    """The parameter with a job's rule name in this project, if another workflow gives the rule another name.
 
-    Snakemake does not compare a parameter whose function is given the input: results of a module stay current when it
-    is run by itself, and the other way round.
+    Snakemake does not compare a parameter whose function takes the input: results of a module stay current when it is
+    run by itself, and vice versa.
     """
 
-    def stage(wildcards: Any, input: Any) -> str:  # Snakemake goes by these names
+    def stage(wildcards: Any, input: Any) -> str:  # Snakemake requires these names
         return name
 
     return stage

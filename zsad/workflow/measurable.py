@@ -1,7 +1,7 @@
-"""What can be measured with the truth that a data set has: the tables, plots and stages of a run.
+"""Which tables, plots and stages of a run the ground truth of a data set allows.
 
-What would hold no figure at all is not made. It is known from the listing of the images, before the first step; of a
-data set that is yet to be downloaded, from what its layout promises.
+Outputs without any figure are not made. The ground truth is known from the listing of the images, before the first
+step; for a data set that is not downloaded yet, from its layout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zsad.data.dataset import Dataset
     from zsad.data.known_truth import KnownTruth
 
-# The tables of a run by what the rule calls them; those of cost are made of any run.
+# The tables of a run by their names in the rule; those of cost are made in any run.
 TABLES = MappingProxyType(
     {
         "images_csv": "images.csv",
@@ -30,7 +30,7 @@ TABLES = MappingProxyType(
         "checksums": "tables.sha256",
     }
 )
-# Those of classifiers, by what their rule calls them.
+# Tables of classifiers, by their names in the rule.
 CLASS_TABLES = MappingProxyType(
     {
         "classification_csv": "classification.csv",
@@ -45,12 +45,12 @@ OVERALL_PLOTS = ("summary.png", "bars.png", "quality_cost.png")
 
 
 class Measurable:
-    """What a run on a data set can measure.
+    """The measurements that are possible in a run on a data set.
 
     Args:
-        localises: whether any of the methods says where a defect is.
-        classifiers: the names of those that tell kinds of defect.
-        meets: whether any of the methods is to meet published figures.
+        localises: whether any of the methods localises defects.
+        classifiers: the names of the classifiers.
+        meets: whether any of the methods is compared with published figures.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Measurable:
 
     @cached_property
     def has_types(self) -> bool:
-        """Whether any test image is known to be defective, and so of a type.
+        """Whether any test image is known to be defective, and so has a type.
 
-        Without one no metric has a value but the share of false alarms, which stands in the table of decisions.
+        Without one no metric has a value except the share of false alarms, which is in the table of decisions.
         """
         return any(truth.defective for truth in self._data.truths())
 
@@ -80,23 +80,23 @@ class Measurable:
         return any(map(self._ranks, self._data.truths()))
 
     def has_curves(self, category: str) -> bool:
-        """Whether one can be in this category."""
+        """Whether a ranking can be measured in this category."""
         return self._ranks(self._data.truth(category))
 
     def _ranks(self, truth: KnownTruth) -> bool:
         return truth.ranks_images or (truth.masks and self._localises)
 
     def has_masks(self, category: str) -> bool:
-        """Whether a defect of this category has a true mask."""
+        """Whether a defect of this category has a ground-truth mask."""
         return self._data.truth(category).masks
 
     def has_kinds(self, category: str) -> bool:
-        """Whether what classifiers say of this category can be right or wrong, as an image has a label."""
+        """Whether classifications of this category can be evaluated, since an image has a label."""
         return bool(self._classifiers) and self._data.truth(category).is_labelled
 
     @property
     def tables(self) -> dict[str, str]:
-        """Those of `TABLES` that have something to tell."""
+        """The `TABLES` with contents."""
         needs = {
             **dict.fromkeys(("images_csv", "decisions_csv", "checksums"), True),
             "refinement_csv": self.is_labelled,
@@ -107,20 +107,20 @@ class Measurable:
 
     @property
     def class_tables(self) -> dict[str, str]:
-        """Those of `CLASS_TABLES` that do; none without a classifier."""
+        """The `CLASS_TABLES` with contents; none without a classifier."""
         if not self._classifiers:
             return {}
         return {name: file for name, file in CLASS_TABLES.items() if name != "confusion_csv" or self.is_labelled}
 
     @property
     def overall_plots(self) -> tuple[str, ...]:
-        """Those of `OVERALL_PLOTS` that do; all or none."""
+        """The `OVERALL_PLOTS` with contents; all or none."""
         return OVERALL_PLOTS if self.has_ranking else ()
 
     def unmade(self) -> list[str]:
-        """What an earlier run with more truth may have left and this one does not make, below the folder of results.
+        """Outputs that an earlier run with more ground truth may have left and this run does not make.
 
-        Files, and folders with all that is in them.
+        They are files, or whole folders, below the folder of results.
         """
         categories = self._data.categories
         return [

@@ -1,4 +1,4 @@
-"""The methods of a configuration, complete: scorers, one for each of their seeds, and what reads others' scores."""
+"""The resolved methods of a configuration: scorers, one per seed, and methods that read scores of others."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from zsad.workflow.sections import ConfiguredMethod, Threshold
 from zsad.workflow.texts import check_backbone, texts_entry
 from zsad.workflow.trained import what_it_learns, with_origin
 
-OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # what reads scores has none of its own
-OF_METHOD = (*OF_MEMBERS, "threshold")  # nor has what modulates the maps of a single method
+OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # not for methods that read scores
+OF_METHOD = (*OF_MEMBERS, "threshold")  # nor for modulations of a single method
 
 
 def method_entries(config: Config, models: Models, refiners: Collection[str]) -> dict[str, MethodEntry]:
-    """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order.
+    """Scorers, with one entry per seed, then methods that read scores, in the configuration's order.
 
     Args:
-        models: gets the backbones and segmenters that methods ask for.
-        refiners: the names of those that are in use.
+        models: the backbones and segmenters of the methods are added here.
+        refiners: the names of the refiners in use.
 
     Raises:
-        ConfigError: a name that does not exist or stands for two methods, or a wrong parameter.
+        ConfigError: a name does not exist or stands for two methods, or a parameter is wrong.
     """
     entries = {name: entry for name, entry in config.methods.items() if entry is not None}
     if ORACLE in entries:
-        raise ConfigError(f"a method cannot be called '{ORACLE}', as a ceiling is in the tables; rename it")
+        raise ConfigError(f"a method cannot be called '{ORACLE}', which is the upper bound in the tables; rename it")
     fusions = {name: entry for name, entry in entries.items() if entry.scorer in FUSIONS.names()}
     modulations = {name: entry for name, entry in entries.items() if entry.scorer in MODULATIONS.names()}
     methods: dict[str, MethodEntry] = {}
@@ -56,7 +56,7 @@ def _scorer(
     """A method that scores features.
 
     Args:
-        group: the name of its entry, which may stand for several seeds.
+        group: the name of its entry, which may have several seeds.
     """
     where = f"methods.{group}"
     scorer = with_origin(SCORERS.build(entry.scorer, params, where=f"{where}.params"), entry.scorer, config, where)
@@ -70,7 +70,7 @@ def _scorer(
     )
     foregrounds = _foregrounds(scorer)
     if not foregrounds and entry.segmenter is not None:
-        raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
+        raise ConfigError(f"{where}: its scorer has no 'foreground: sam', so that it needs no segmenter; remove it")
     texts = texts_entry(scorer)
     backbone = models.backbone(entry.backbone, where)
     if texts is not None:
@@ -108,8 +108,8 @@ def _threshold(
     """The method's threshold rule and all its parameters.
 
     Args:
-        has_references: whether the rule can look at scores of reference images.
-        localises: whether it can look at maps.
+        has_references: whether scores of reference images are available to the rule.
+        localises: whether maps are available to the rule.
     """
     name, params = _merged_threshold(general, entry.threshold)
     place = f"{where}.threshold.params" if entry.threshold else "threshold.params"
@@ -122,12 +122,12 @@ def _threshold(
     )
     if rule.needs_references and not has_references:
         raise ConfigError(
-            f"{where}: threshold rule '{name}' looks at reference images, and {what} has none of its own; "
+            f"{where}: threshold rule '{name}' needs reference images, but {what} has none of its own; "
             f"choose another under {where}.threshold: {others}"
         )
     if rule.needs_maps and not localises:
         raise ConfigError(
-            f"{where}: threshold rule '{name}' looks at maps, and {what} scores images alone; "
+            f"{where}: threshold rule '{name}' needs maps, but {what} only scores images; "
             f"{f'{rule.without_maps}, or ' if rule.without_maps else ''}"
             f"choose another under {where}.threshold: {others}"
         )
@@ -135,7 +135,7 @@ def _threshold(
 
 
 def _merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
-    """Rule and parameters: a method's own on top of the general ones, which are those of the general rule."""
+    """Rule and parameters: a method's own override the general ones, if the rule is the same."""
     if own is None:
         return general.rule, general.params
     rule = own.rule if "rule" in own.model_fields_set else general.rule
@@ -168,7 +168,7 @@ def _modulation(
 
 def _member(name: str, methods: Mapping[str, MethodEntry], where: str) -> MethodEntry:
     if name not in methods:
-        raise ConfigError(f"{where}: '{name}' is no method with scores of its own{nearest_hint(name, methods)}")
+        raise ConfigError(f"{where}: '{name}' is not a method with its own scores{nearest_hint(name, methods)}")
     return methods[name]
 
 
@@ -182,7 +182,7 @@ def _reader(
     refiner: str = "",
     deciding: Mapping[str, Any] | None = None,
 ) -> MethodEntry:
-    """A method that reads the scores of others and no features."""
+    """A method that reads scores of others instead of features."""
     return MethodEntry(
         name=name,
         backbone="+".join(dict.fromkeys(member.backbone for member in members)),
@@ -201,7 +201,7 @@ def _reader(
 
 
 def _with_seeds(name: str, entry: ConfiguredMethod) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and parameters of a method's entry for each of its ``seeds``, which take the place of ``params.seed``."""
+    """Name and parameters of a method's entry for each of its ``seeds``, which replace ``params.seed``."""
     if entry.seeds is None:
         yield name, entry.params
         return
@@ -215,16 +215,16 @@ def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
 
 
 def _check_no_sections(entry: ConfiguredMethod, sections: Collection[str], where: str, what: str, source: str) -> None:
-    """Refuse sections that a method takes from those whose scores it reads."""
+    """Reject sections that a method takes from the methods whose scores it reads."""
     for section in sections:
         if getattr(entry, section) is not None:
-            raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
+            raise ConfigError(f"{where}: {what} takes its {section} from {source}; remove '{section}'")
 
 
 def _foregrounds(scorer: Scorer) -> dict[str, str]:
-    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores.
+    """The subsets whose foreground must be segmented for a scorer, by role: those whose images it scores.
 
-    Of its references each is scored by a fit to the others, whatever the threshold rule; a single one has no others.
+    Each reference is scored by a fit to the others, whatever the threshold rule; a single one has no others.
     """
     if not scorer.wants_foreground:
         return {}

@@ -1,8 +1,8 @@
-"""After a run in which something failed: tables of what there is, which say what is missing.
+"""After a failed run: write partial tables that list the missing results.
 
-They lie in a folder of their own, ``results/NAME/partial``: in the place of the tables themselves Snakemake would take
-them for finished. What is there from an earlier run, but should have been made anew, is missing too; what is current
-only Snakemake knows, so that this reads its graph of jobs.
+They are in their own folder, ``results/NAME/partial``: in the place of the tables Snakemake would treat them as
+finished. Outdated results of an earlier run count as missing, too; only Snakemake knows which results are current, so
+that this module reads its graph of jobs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zsad.workflow.settings import Settings
 
 PARTIAL = "partial"
-# The wildcards that tell jobs of a rule and category apart.
+# The wildcards that distinguish jobs of a rule and category.
 BLAMED = ("backbone", "prompts", "segmenter", "support", "classifier", "method", "refiner")
 
 Names = Callable[[Mapping[str, str], Any], dict[str, str]]
@@ -40,9 +40,9 @@ class Tables:
 
     Attributes:
         rule: its name in its Snakefile.
-        names: of each of its inputs that are results, what one is called by, from its wildcards and the settings.
-        files: the names of the tables, by what the rule calls them.
-        collect: the stage, with settings, the inputs and outputs by name, and what is missing.
+        names: for each input with results, the function that names a result, from its wildcards and the settings.
+        files: the file names of the tables, by their names in the rule.
+        collect: the stage, called with settings, the inputs and outputs by name, and the missing results.
     """
 
     rule: str
@@ -51,13 +51,13 @@ class Tables:
     collect: Callable[[Settings, dict[str, Any], Mapping[Path, MissingResult]], None]
 
 
-def tell_what_is_missing(
+def report_missing_results(
     workflow: Workflow, settings: Settings, collecting: Mapping[str, Tables] | None = None
 ) -> None:
-    """Write the tables of what there is and print what is missing; whatever goes wrong here is one printed sentence.
+    """Write partial tables and print the missing results; any error here is printed as one sentence.
 
     Args:
-        collecting: the tables of this run by the names that their rules have in it; None for those of methods.
+        collecting: the tables of this run by the names of their rules in it; None for those of methods.
     """
     collected = {OF_METHODS.rule: OF_METHODS} if collecting is None else collecting
     for said in dict.fromkeys(_said(workflow, settings, rule, tables) for rule, tables in collected.items()):
@@ -70,13 +70,13 @@ def _said(workflow: Workflow, settings: Settings, rule: str, tables: Tables) -> 
         return write_partial_tables(workflow.dag, failed_jobs(workflow), settings, rule, tables)
     except Exception as error:
         reason = known_sentence(error) or first_line(error)
-        return f"tables of what there is could not be written ({reason}); the error of the run stands above"
+        return f"partial tables could not be written ({reason}); the error of the run is above"
 
 
-def forget_what_was_missing(workflow: Workflow, rule: str = "", tables: Tables | None = None) -> None:
-    """Remove the tables of what there was once the tables themselves are current; a dry run removes nothing."""
+def remove_partial_tables(workflow: Workflow, rule: str = "", tables: Tables | None = None) -> None:
+    """Remove partial tables once the complete tables are current; a dry run removes nothing."""
     tables = tables or OF_METHODS
-    with suppress(Exception):  # at the end of a run whose own outcome is all that counts
+    with suppress(Exception):  # it must not change the outcome of the run
         dag = graph(workflow)
         job = None if dag is None else job_of(dag, rule or tables.rule)
         if dag is not None and job is not None and is_current(dag, job):
@@ -86,15 +86,15 @@ def forget_what_was_missing(workflow: Workflow, rule: str = "", tables: Tables |
 def write_partial_tables(
     dag: DAG, failed: Collection[AbstractJob], settings: Settings, rule: str = "", tables: Tables | None = None
 ) -> str:
-    """Write the tables if any of the results that they are made from are current, and others are missing.
+    """Write the tables if some of their results are current, and others are missing.
 
     Args:
         failed: the jobs that failed, or groups of them.
-        rule: the name that the rule of the tables has in this run, if another workflow calls it otherwise.
-        tables: which; None for those of methods.
+        rule: the name of the tables' rule in this run, if another workflow renames it.
+        tables: the tables; None for those of methods.
 
     Returns:
-        What to say of it; empty where nothing is missing from the tables, or nobody knows yet what belongs in them.
+        The message for the user; empty if nothing is missing from the tables, or their contents are not known yet.
 
     Raises:
         DataError: a result is damaged, or the tables cannot be written.
@@ -102,11 +102,11 @@ def write_partial_tables(
     tables = tables or OF_METHODS
     job = job_of(dag, rule or tables.rule)
     if job is None:
-        return "no tables of what there is were written, for this run was not asked for tables"
+        return "no partial tables were written, since no tables were requested in this run"
     made_by = {file: maker for maker, files in needed_by(dag, job).items() for file in files}
     results = {kind: list(getattr(job.input, kind)) for kind in tables.names}
     if not all(path in made_by for paths in results.values() for path in paths):
-        return ""  # the data set is not there yet, and so neither are its categories
+        return ""  # the data set and its categories do not exist yet
     causes = {path: blame(dag, made_by[path], failed) for paths in results.values() for path in paths}
     missing = {
         Path(path): _missing(tables.names[kind], made_by[path], causes[path], settings)
@@ -119,7 +119,7 @@ def write_partial_tables(
     outputs = partial_outputs(job)
     _remove(_any_partial(job, tables))
     if len(missing) == len(causes):
-        return "no tables of what there is were written, for not one of their results is finished"
+        return "no partial tables were written, since none of their results is finished"
     return _written(job, missing, outputs, settings, tables)
 
 
@@ -138,18 +138,18 @@ def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
 
 
 def partial_outputs(job: Job) -> dict[str, Path]:
-    """Where the tables of what there is go, by the names of the outputs of the tables themselves."""
+    """The paths of the partial tables, by the names of the outputs of the complete tables."""
     return {name: Path(path).parents[1] / PARTIAL / Path(path).name for name, path in job.output.items()}
 
 
 def _any_partial(job: Job, tables: Tables) -> list[Path]:
-    """Where tables of what there is may lie, from a run whose images had more labels too."""
+    """The possible paths of partial tables, including those of a run whose images had more labels."""
     folder = next(iter(partial_outputs(job).values())).parent
     return [folder / name for name in tables.files.values()]
 
 
 def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:
-    """The jobs that others, down to ``job``, wait for, and that themselves wait for none."""
+    """The unfinished jobs behind ``job`` that do not wait for other jobs."""
     waiting, seen = [job], {job}
     while waiting:
         one = waiting.pop()
@@ -162,13 +162,13 @@ def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:
 
 
 def _step(job: Job) -> str:
-    """A job by its rule and what sets it apart within a category."""
+    """A job by its rule and its wildcards within a category."""
     by = [job.wildcards_dict[name] for name in BLAMED if name in job.wildcards_dict]
     return f"{job.rule.name} by {' and '.join(by)}" if by else job.rule.name
 
 
 def _elsewhere(job: Job, asking: Job) -> str:
-    """Which images a job reads if they are of another data set than those that another job asks for; or empty."""
+    """The images that a job reads if they belong to another data set than those of another job; else empty."""
     dataset, category = (job.wildcards_dict.get(name) for name in ("dataset", "category"))
     if not category or dataset in (None, asking.wildcards_dict.get("dataset")):
         return ""
@@ -182,9 +182,9 @@ def _written(
     settings: Settings,
     tables: Tables,
 ) -> str:
-    from zsad.tables.missing import missing_note  # late: every start of Snakemake reads this module
+    from zsad.tables.missing import missing_note  # late import: every start of Snakemake imports this module
 
-    # Both by the names that the rule gives them.
+    # Both by their names in the rule.
     files: dict[str, Any] = {name: [Path(path) for path in paths] for name, paths in job.input.items()} | dict(outputs)
     try:
         tables.collect(settings, files, missing)
@@ -194,9 +194,9 @@ def _written(
     whole, folder = Path(job.output[0]).parent, next(iter(outputs.values())).parent
     sentences = [
         f"{missing_note(one.document() for one in missing.values())}.",
-        f"Tables of what there is, without means over what is left, are in {folder}.",
-        f"Those in {whole} are of an earlier run." if any(map(Path.exists, map(Path, job.output))) else "",
-        "Mend the cause and give the same command again: it goes on from here.",
+        f"Partial tables, without means over the remaining results, are in {folder}.",
+        f"Those in {whole} are from an earlier run." if any(map(Path.exists, map(Path, job.output))) else "",
+        "Fix the cause and run the same command again; it resumes here.",
     ]
     return " ".join(filter(None, sentences))
 
@@ -278,7 +278,7 @@ OF_CLASSIFIERS = Tables("collect_classes", {"evaluations": _class_names}, CLASS_
 
 
 def _remove(outputs: Collection[Path]) -> None:
-    """Remove what was made, and the folder if nothing else is in it."""
+    """Remove outputs, and their folder if nothing else is in it."""
     for path in outputs:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in outputs}:

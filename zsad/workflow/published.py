@@ -1,4 +1,4 @@
-"""Which published figures the methods of a run are to meet, and by what protocol ours are measured beside theirs."""
+"""The published figures that methods of a run are compared with, and the protocol of our own figures."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ SHOWN = 3  # rows in a message
 def published_rows(
     asked: Mapping[str, PublishedRow | None] | None, methods: Mapping[str, MethodEntry], dataset: str, layout: str
 ) -> dict[str, dict[str, str]]:
-    """The names by which the rows of each method are found, complete, by what the configuration calls the method.
+    """The names that identify the published rows of each method, by the method's name in the configuration.
 
     Args:
-        methods: all that are configured, also those that cannot run for lack of images.
-        dataset: the published data set under test; empty for anybody's images.
-        layout: how its images lie, for messages.
+        methods: all configured methods, also those that cannot run for lack of images.
+        dataset: the published data set under test; empty for the user's own images.
+        layout: its layout, for messages.
 
     Raises:
-        ConfigError: no such method, no such row, or several where one is to be met.
+        ConfigError: a method or row does not exist, or several rows match.
     """
     wanted = {name: row for name, row in (asked or {}).items() if row is not None}
     if not wanted:
         return {}
     if not dataset:
         raise ConfigError(
-            f"published: nobody has published figures of 'layout: {layout}'; leave the section out, or, if the images "
+            f"published: there are no published figures for 'layout: {layout}'; remove the section, or, if the images "
             "are those of a published data set, give its name as the layout and their folder as dataset.root"
         )
     settings = {entry.group or entry.name: entry.description["setting"] for entry in methods.values()}
@@ -49,7 +49,7 @@ def published_rows(
 def _names_of(
     name: str, row: PublishedRow, settings: Mapping[str, str], rows: Sequence[PublishedFigure], dataset: str
 ) -> dict[str, str]:
-    """The names of the rows that a method is to meet.
+    """The names of the rows that a method is compared with.
 
     Raises:
         ConfigError: see `published_rows`.
@@ -84,12 +84,12 @@ def _no_row(
     of_dataset: Sequence[PublishedFigure],
     dataset: str,
 ) -> str:
-    """What is wrong with names that no row has."""
+    """Why no row matches the names."""
     of_method = [one for one in of_dataset if one.method == row.method]
     if not of_method:
         elsewhere = " and ".join(sorted({one.dataset for one in rows if one.method == row.method}))
         if elsewhere:
-            return f"figures of '{row.method}' are published on {elsewhere} alone, and this run is on {dataset}"
+            return f"figures of '{row.method}' are published only on {elsewhere}, but this run is on {dataset}"
         hint = nearest_hint(row.method, {one.method for one in of_dataset}, or_all=False)
         return f"no figures of '{row.method}' are published on {dataset}{hint}; `zsad published` lists all rows"
     asked = _in_words(names)
@@ -109,10 +109,10 @@ def _in_words(names: Mapping[str, Any]) -> str:
 
 
 def our_protocol(evaluation: EvaluationOptions, entry: MethodEntry, backbone: BackboneEntry | None) -> str:
-    """How figures of a method are measured here, in words, to stand beside what its authors say of theirs.
+    """Our evaluation protocol of a method, in words, for comparison with its authors' protocol.
 
     Args:
-        backbone: of the method; None for one that reads others' scores.
+        backbone: of the method; None for one that reads scores of others.
     """
     scoring = entry.scoring.get("image_score", {})
     parts = [
@@ -126,12 +126,12 @@ def our_protocol(evaluation: EvaluationOptions, entry: MethodEntry, backbone: Ba
 
 
 def _scores_images(entry: MethodEntry) -> bool:
-    """Whether a method has image scores of its own, which are not summed up from its map."""
+    """Whether a method computes image scores itself, not from its map."""
     return not entry.members and SCORERS.build(entry.scorer, entry.params).own_image_scores
 
 
-def told_against_published(path: Path) -> str:
-    """What a run says at its end of the figures that it was to meet; empty if there is nothing to say.
+def describe_against_published(path: Path) -> str:
+    """The message at the end of a run about the comparison with published figures; empty if there is none.
 
     Raises:
         DataError: the table is damaged.
@@ -152,7 +152,7 @@ def _input_in_words(backbone: BackboneEntry) -> str:
 
 
 def _smoothing_in_words(patches: float, pixels: float) -> str:
-    """What the protocol's own words leave out."""
+    """The smoothing, if the rest of the protocol does not mention it."""
     return f"maps smoothed by {patches:g} patches" if patches else "" if pixels else "maps not smoothed"
 
 

@@ -1,4 +1,4 @@
-"""The models that a configuration asks for: by the name of an entry, a published name, a hub id, a folder or file."""
+"""The models that a configuration uses: by the name of an entry, a published name, a hub id, a folder or file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TORCH_SUFFIXES = (".pth", ".pt")
 
 
 class Models:
-    """The backbones and segmenters that methods and refiners have asked for so far.
+    """The backbones and segmenters that methods and refiners have requested so far.
 
     Attributes:
         backbones, segmenters: by name.
@@ -34,14 +34,14 @@ class Models:
         self._configured_segmenters = _given(config.segmenters)
 
     def backbone(self, reference: str | list[str] | None, where: str) -> str:
-        """Enter what is asked for: a backbone, an entry that joins several, or a list of them; return its name.
+        """Add a backbone, a joint backbone, or a list of backbones; return its name.
 
         Args:
-            reference: as it is written; nothing for the general one.
-            where: the place in the configuration, e.g. ``"methods.mutual"``, named in messages.
+            reference: as configured; None for the general one.
+            where: the place in the configuration, e.g. ``"methods.mutual"``, for messages.
 
         Raises:
-            ConfigError: there is no such backbone, its parameters are wrong, or its name is taken.
+            ConfigError: the backbone does not exist, its parameters are wrong, or its name is used twice.
         """
         reference = reference or self._backbone
         if not isinstance(reference, str):
@@ -52,7 +52,7 @@ class Models:
         return self._single(reference, where)
 
     def segmenter(self, reference: str | None, where: str) -> str:
-        """Enter the segmenter that is asked for; return its name. See `backbone`."""
+        """Add a segmenter; return its name. See `backbone`."""
         reference = reference or self._segmenter
         if reference in self._configured_segmenters:
             name, (family, params) = reference, self._configured_segmenters[reference]
@@ -74,11 +74,11 @@ class Models:
         return name
 
     def _joint(self, name: str, params: Mapping[str, Any], where: str) -> str:
-        """Enter a joint after its members; return its name."""
+        """Add a joint backbone after its members; return its name."""
         references = member_references(params, where)
         for reference in references:
             if self._joint_params(reference):
-                raise ConfigError(f"{where}: '{reference}' is a joint itself; name its members in its place")
+                raise ConfigError(f"{where}: '{reference}' is a joint itself; name its members instead")
         entries = [self.backbones[self._single(reference, where)] for reference in references]
         members = [Member(name=entry.name, **entry.stage_config()) for entry in entries]
         check_different(members, where)
@@ -86,12 +86,12 @@ class Models:
         return self._entered(BackboneEntry(name, JOINT, joint.parameters(), tuple(entries)))
 
     def _joint_params(self, reference: str) -> dict[str, Any] | None:
-        """The parameters of an entry of ``backbones`` that is a joint, as written; None for any other name."""
+        """The parameters of a joint in ``backbones``, as configured; None for any other name."""
         family, params = self._configured_backbones.get(reference, ("", {}))
         return {"members": None, **params} if family == JOINT else None
 
     def _single(self, reference: str, where: str) -> str:
-        """Enter a backbone that is no joint; return its name."""
+        """Add a backbone that is not a joint; return its name."""
         if reference in self._configured_backbones:
             name, (family, params) = reference, self._configured_backbones[reference]
         elif found := named(reference):

@@ -1,4 +1,4 @@
-"""The refiners of a configuration, complete."""
+"""The resolved refiners of a configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zsad.workflow.sections import ConfiguredRefiner
 
 
 def refiner_entries(config: Config, models: Models) -> dict[str, RefinerEntry]:
-    """The refiners that are not switched off, by name; the segmenters that they prompt are entered in ``models``.
+    """The refiners that are not switched off, by name; their segmenters are added to ``models``.
 
     Raises:
         ConfigError: a refiner or segmenter that does not exist, or a wrong parameter.
@@ -23,10 +23,10 @@ def refiner_entries(config: Config, models: Models) -> dict[str, RefinerEntry]:
 
 
 def check_shown(name: str, refiners: Collection[str], key: str) -> None:
-    """Refuse a name of masks that is neither that of a refiner nor ``"none"``, the thresholded map.
+    """Reject a name of masks that is neither a refiner nor ``"none"``, the thresholded map.
 
     Args:
-        key: of the configuration that has it, e.g. ``"report.refiner"``.
+        key: its key in the configuration, e.g. ``"report.refiner"``.
 
     Raises:
         ConfigError: it is neither.
@@ -40,7 +40,7 @@ def _refiner(name: str, entry: ConfiguredRefiner, models: Models) -> RefinerEntr
     where = f"refiners.{name}"
     refiner = REFINERS.build(entry.refiner, entry.params, where=f"{where}.params")
     if not refiner.uses_segmenter and entry.segmenter is not None:
-        raise ConfigError(f"{where}: refiner '{entry.refiner}' prompts no segmenter; leave 'segmenter' out")
+        raise ConfigError(f"{where}: refiner '{entry.refiner}' uses no segmenter; remove 'segmenter'")
     return RefinerEntry(
         name=name,
         refiner=entry.refiner,

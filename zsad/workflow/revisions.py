@@ -1,8 +1,8 @@
-"""The revision of each stage, to be raised by hand when an edit changes results that the code trace does not see.
+"""The revision of each stage, raised by hand when an edit changes results that the code trace does not see.
 
-`zsad.workflow.codetrace.EXEMPT` lists modules whose edits make nothing anew. Should such an edit change what a stage
-writes after all, raise the number of that stage: its results, what follows from them, and files that it shares with
-others under the hash of their code are made anew.
+`zsad.workflow.codetrace.EXEMPT` lists modules whose edits re-run nothing. If such an edit does change what a stage
+writes, raise the number of that stage: its results, all later results, and its shared files, whose key includes the
+code's hash, are made again.
 """
 
 from __future__ import annotations

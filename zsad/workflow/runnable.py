@@ -1,6 +1,6 @@
-"""Which methods can run on the images that there are: those that lack references or test images are left out.
+"""Find the methods that can run on the available images: those that lack references or test images are left out.
 
-A method that one category cannot run is left out of all, so that every mean stays over the same categories.
+A method that cannot run on one category is left out of all, so that all means are over the same categories.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from typing import Protocol
 
 from zsad.scoring.base import Needs
 
-EXAMPLES = 3  # categories that a sentence names
+EXAMPLES = 3  # categories named in one message
 
 
 class Configured(Protocol):
-    """What of a configured method is asked for."""
+    """The facts that are needed of a configured method."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
 
     @property
     def group(self) -> str:
-        """The entry of the configuration that it comes from, where that stands for several seeds; else empty."""
+        """The entry of the configuration that it comes from, if that has several seeds; else empty."""
 
     @property
     def needs(self) -> Needs | None:
-        """The images that it cannot do without; None for a method that reads the scores of others."""
+        """The images that it requires; None for a method that reads scores of others."""
 
     @property
     def shots(self) -> int | None:
-        """The references that it draws; None if it draws none, or takes all."""
+        """The number of references that it samples; None if it samples none, or uses all."""
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -40,13 +40,13 @@ class Configured(Protocol):
 def methods_left_out(
     methods: Mapping[str, Configured], images: Mapping[str, Mapping[str, int]], *, more_references: str
 ) -> dict[str, str]:
-    """Why methods cannot run, a clause each, by their names; nothing for those that can.
+    """Why methods cannot run, a clause each, by name; only methods that cannot run are included.
 
     Args:
-        methods: by name; those whose scores others read come first.
-        images: images that can be used by category and split, ``"test"`` and ``"train"``; categories of which nothing
-            is known are left out.
-        more_references: how the layout takes more good images, an imperative.
+        methods: by name; a method comes after those whose scores it reads.
+        images: number of usable images by category and split, ``"test"`` and ``"train"``; unknown categories are left
+            out.
+        more_references: how to add normal images for the layout, as an imperative.
     """
     reasons: dict[str, str] = {}
     for name, method in methods.items():
@@ -73,28 +73,28 @@ def _too_few_references(
     if not needs.train:
         return ""
     if method.shots is not None and method.shots < needs.least_train:
-        return f"it needs at least {needs.least_train} references, and draws {method.shots}; raise {place}.params.shots"
+        return f"it needs {needs.least_train} references or more, but takes {method.shots}; raise {place}.params.shots"
     short = {category: count["train"] for category, count in images.items() if count["train"] < needs.train}
     if not short:
         return ""
-    mends = [more_references]
-    draws = needs.train // method.shots if method.shots else 1  # that do not overlap, so that the last begins late
+    fixes = [more_references]
+    draws = needs.train // method.shots if method.shots else 1  # samples without overlap, so that the last starts late
     if method.shots is not None and min(short.values()) // draws >= needs.least_train:
-        mends.append(f"lower {place}.params.shots to {min(short.values()) // draws}")
-    noun = "good training image" if needs.train == 1 else "good training images"
-    return f"it needs {needs.train} {noun}, and {_having(short)}; {_mends(mends, short, images)}"
+        fixes.append(f"lower {place}.params.shots to {min(short.values()) // draws}")
+    noun = "normal training image" if needs.train == 1 else "normal training images"
+    return f"it needs {needs.train} {noun}, but {_having(short)}; {_fixes(fixes, short, images)}"
 
 
 def _too_few_tests(needs: Needs, images: Mapping[str, Mapping[str, int]]) -> str:
-    # A category without any test image ends the run, with a sentence of its own.
+    # A category without any test image ends the run with its own message.
     short = {category: count["test"] for category, count in images.items() if 0 < count["test"] < needs.test}
     if not short:
         return ""
-    return f"it compares at least {needs.test} test images, and {_having(short)}; {_mends(['add some'], short, images)}"
+    return f"it compares at least {needs.test} test images, but {_having(short)}; {_fixes(['add some'], short, images)}"
 
 
 def _having(short: Mapping[str, int]) -> str:
-    """``category 'lid' has 3``, or of several categories those with the fewest first."""
+    """``category 'lid' has 3``, or several categories with the fewest images first."""
     ordered = sorted(short, key=lambda category: short[category])
     shown = [f"'{category}' has {short[category] or 'none'}" for category in ordered[:EXAMPLES]]
     if len(ordered) > EXAMPLES:
@@ -102,10 +102,10 @@ def _having(short: Mapping[str, int]) -> str:
     return ("category " if len(ordered) == 1 else "categories ") + _listed(shown, quoted=False)
 
 
-def _mends(mends: list[str], short: Mapping[str, int], images: Mapping[str, Mapping[str, int]]) -> str:
+def _fixes(fixes: list[str], short: Mapping[str, int], images: Mapping[str, Mapping[str, int]]) -> str:
     if len(short) < len(images):
-        mends = [*mends, f"leave {'it' if len(short) == 1 else 'them'} out of dataset.categories"]
-    return ", or ".join(mends)
+        fixes = [*fixes, f"leave {'it' if len(short) == 1 else 'them'} out of dataset.categories"]
+    return ", or ".join(fixes)
 
 
 def _listed(words: list[str], *, quoted: bool = True) -> str:

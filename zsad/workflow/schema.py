@@ -1,4 +1,4 @@
-"""The whole configuration as one model: every key with its type, its default and what it means.
+"""The whole configuration as one model: every key with its type, default and meaning.
 
 `config.yaml` and `schemas/config.schema.yaml` are written from it, see `zsad.workflow.written_config`.
 """
@@ -36,11 +36,11 @@ from zsad.workflow.value_types import Name, Reference, References, RefinerName
 
 
 class Default(NamedTuple):
-    """An entry that is there by default.
+    """A default entry.
 
     Attributes:
-        meaning: what it is, for readers of ``config.yaml``.
-        entry: with the keys that stand there; the first of a section shows all.
+        meaning: its description in ``config.yaml``.
+        entry: with the keys written there; the first of a section shows all.
     """
 
     meaning: str
@@ -50,23 +50,27 @@ class Default(NamedTuple):
 DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
     "backbones": {
         "embedded": Default(
-            "a hand-crafted filter bank: no weights, the honest baseline",
+            "a hand-crafted filter bank without weights, as a baseline",
             ConfiguredBackbone(family="embedded", params={}),
         ),
     },
     "methods": {
         "self_similarity": Default(
-            "a patch against the other patches of its image",
+            "a patch compared with the other patches of its image",
             ConfiguredMethod(scorer="self_similarity", backbone=None, segmenter=None, params={}, seeds=None),
         ),
-        "mirror_symmetry": Default("a patch against its mirror position", ConfiguredMethod(scorer="mirror_symmetry")),
+        "mirror_symmetry": Default(
+            "a patch compared with its mirror position", ConfiguredMethod(scorer="mirror_symmetry")
+        ),
         "flip_consistency": Default(
-            "the features of an image against those of its mirror image, flipped back",
+            "the features of an image compared with those of its mirror image, flipped back",
             ConfiguredMethod(scorer="flip_consistency"),
         ),
-        "mutual": Default("every test image against all others, without labels", ConfiguredMethod(scorer="mutual")),
+        "mutual": Default(
+            "every test image compared with all others, without labels", ConfiguredMethod(scorer="mutual")
+        ),
         "memory_bank": Default(
-            "nearest neighbours in a few good reference images",
+            "nearest neighbours in a few normal reference images",
             ConfiguredMethod(scorer="memory_bank", params={"shots": 8, "seed": 0}),
         ),
     },
@@ -85,43 +89,43 @@ DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
 
 
 def _default(section: str) -> Callable[[], dict[str, Any]]:
-    """What makes the default entries of a section, each time anew."""
+    """A function that creates new default entries of a section."""
     return lambda: {name: entry.model_copy(deep=True) for name, (_, entry) in DEFAULT_ENTRIES[section].items()}
 
 
 class Config(Options):
-    """The keys of config.yaml. What stands under `params` is checked against the parameters of the named part."""
+    """The keys of config.yaml. The values under `params` are checked against the parameters of the named component."""
 
     dataset: DatasetOptions = Field(
-        default_factory=DatasetOptions, description="whose images are inspected, and where they are"
+        default_factory=DatasetOptions, description="the images to inspect, and their folder"
     )
     auxiliary: DatasetOptions | None = Field(
         None,
-        description="another data set, with labels, that methods may learn from: the keys of `dataset`; null for none "
+        description="another labelled data set for training methods: the keys of `dataset`; null for none "
         "(see config/README.md)",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto",
-        description="where models and matrix products run: auto, cpu, cuda or mps; --sdm conda has a build for CUDA "
-        "with cuda alone",
+        description="where models and matrix products run: auto, cpu, cuda or mps; --sdm conda installs a build for "
+        "CUDA only with cuda",
     )
     container: Reference = Field(
         "envs/zsad.sif",
-        description="for --sdm apptainer: an image's path, from the workflow's folder, or its URL; build it with "
-        "envs/zsad.def",
+        description="for --sdm apptainer: the container's path, relative to the workflow's folder, or its URL; build "
+        "it with envs/zsad.def",
     )
     extraction: ExtractionOptions = Field(
         default_factory=ExtractionOptions,
-        description="how features are extracted: it changes the speed alone, so that nothing is computed anew for it",
+        description="how features are extracted: it only changes the speed, so that nothing is computed again",
     )
     sharing: SharingOptions = Field(
         default_factory=SharingOptions,
-        description="what several users and working folders have in common, so that it is fetched or computed once",
+        description="what several users and working folders share, so that it is downloaded or computed once",
     )
     backbone: References = Field(
         "efficientnet-lite0",
-        description="for methods that name none: an entry of `backbones`, or a model: see `zsad backbones`; a folder; "
-        "a file; a list joins several",
+        description="for methods without their own: an entry of `backbones`, or a model: see `zsad backbones`; a "
+        "folder; a file; a list joins several",
     )
     backbones: dict[Name, ConfiguredBackbone | None] = Field(
         default_factory=_default("backbones"),
@@ -130,15 +134,14 @@ class Config(Options):
     scoring: ScoringOptions = Field(default_factory=ScoringOptions, description="how distances are computed")
     methods: dict[Name, ConfiguredMethod | None] = Field(
         default_factory=_default("methods"),
-        description="named ways to score: scorer + backbone + params (see `zsad methods`); one scorer may stand under "
-        "several names",
+        description="named methods: scorer + backbone + params (see `zsad methods`); one scorer may have several names",
     )
     image_score: ImageScoring = Field(
-        default_factory=ImageScoring, description="from an anomaly map to one score for the image"
+        default_factory=ImageScoring, description="how an anomaly map becomes one score for the image"
     )
     threshold: Threshold = Field(
         default_factory=Threshold,
-        description="label-free: what the highest value of a region must exceed for its image to be called defective",
+        description="label-free: the threshold for the highest value of a region, above which its image is defective",
     )
     segmenter: Reference = Field(
         "sam-vit-b",
@@ -147,39 +150,38 @@ class Config(Options):
     )
     segmenters: dict[Name, ConfiguredModel | None] = Field(
         default_factory=_default("segmenters"),
-        description="named promptable segmentation models: family + params, as backbones are; only what asks for one "
-        "loads it",
+        description="named promptable segmentation models: family + params, like backbones; loaded only if used",
     )
     foreground: ForegroundOptions = Field(
-        default_factory=ForegroundOptions, description="what the part in an image is, by the segmenter"
+        default_factory=ForegroundOptions, description="how the segmenter finds the object in an image"
     )
     refiners: dict[RefinerName, ConfiguredRefiner | None] = Field(
         default_factory=_default("refiners"),
-        description="named ways to turn maps into masks: refiner + params; the plain thresholded map, `none`, is "
+        description="named refiners of maps into masks: refiner + params; the plain thresholded map, `none`, is "
         "always measured",
     )
     supports: dict[Name, ConfiguredSupport | None] = Field(
         default_factory=_default("supports"),
-        description="named labelled examples of kinds of defect, for classifiers: folder, or table",
+        description="named labelled examples of defect types, for classifiers: folder, or table",
     )
     classifiers: dict[Name, ConfiguredClassifier | None] = Field(
         default_factory=_default("classifiers"),
-        description="named ways to tell which kind of defect an image shows, from a few labelled examples of each: "
+        description="named classifiers of the defect type of an image, from a few labelled examples of each type: "
         "classifier + backbone + embedding + support + params (see docs/classification.md)",
     )
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions, description="how results are measured")
     published: dict[Name, PublishedRow | None] | None = Field(
         None,
-        description="by method, the published figures that it is to meet: method + backbone + resolution (see `zsad "
+        description="by method, the published figures to compare with: method + backbone + resolution (see `zsad "
         "published` and docs/published.md); null for none",
     )
     report: ReportSection = Field(default_factory=ReportSection, description="how the page and its pictures look")
     exports: ExportSection = Field(
-        default_factory=ExportSection, description="files for other programs, which the target `exports` makes"
+        default_factory=ExportSection, description="files for other programs, made by the target `exports`"
     )
 
     def plain(self) -> dict[str, Any]:
-        """Every key with its value as plain data; of entries and what methods say of their own, what is given."""
+        """Every key with its value as plain data; for entries and methods' own sections, only the given keys."""
         return {name: self._section(name) for name in type(self).model_fields}
 
     def _section(self, name: str) -> Any:
@@ -192,9 +194,9 @@ class Config(Options):
 
 
 def checked(config: Mapping[str, Any]) -> Config:
-    """Check a merged configuration, and complete it by the defaults.
+    """Check a merged configuration, and complete it with the defaults.
 
-    A section of named entries (backbones, methods, ...) is what it is given as, if it is given.
+    A section of named entries (backbones, methods, ...) replaces the default section, if it is given.
 
     Raises:
         ConfigError: names the first wrong key, and the nearest valid one.
@@ -207,12 +209,12 @@ def checked(config: Mapping[str, Any]) -> Config:
 
 
 def default_config() -> dict[str, Any]:
-    """What ``config.yaml`` says, as plain data."""
+    """The contents of ``config.yaml``, as plain data."""
     return Config().plain()
 
 
 def _check_keys(config: Any, place: str = "") -> None:
-    """Refuse keys that YAML does not read as text, e.g. ``on``, ``1`` or a date.
+    """Reject keys that YAML does not read as text, e.g. ``on``, ``1`` or a date.
 
     Raises:
         ConfigError: names the key.

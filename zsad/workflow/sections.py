@@ -1,4 +1,4 @@
-"""The sections of the configuration that belong to no stage, and the entries of those that name them."""
+"""The sections of the configuration that belong to no stage, and the entries of sections with names."""
 
 from __future__ import annotations
 
@@ -34,38 +34,37 @@ from zsad.workflow.value_types import (
 
 
 class _Place(Options):
-    """Whose images, and where they are."""
+    """Which images, and their folder."""
 
     layout: str = Field(
         "demo",
-        description="whose images: demo (made here), a published data set (see `zsad datasets`), or your own: mvtec, "
-        "folder or csv",
+        description="the layout of the images: demo (made here), a published data set (see `zsad datasets`), or your "
+        "own: mvtec, folder or csv",
     )
     name: OptionalName = Field(None, description="results go to results/<name>/; null for the name of the layout")
     params: dict[str, Any] = Field(
         default_factory=dict,
-        description="what the layout leaves open, e.g. which of VisA's splits, or white: 4095 for 12 bits in 16-bit "
-        "files (see `zsad datasets`)",
+        description="parameters of the layout, e.g. VisA's split, or white: 4095 for 12-bit values in 16-bit files "
+        "(see `zsad datasets`)",
     )
     root: UserPath | None = Field(
         None,
-        description="where the images are already (~/ is your home folder), read and never written to; null to have a "
-        "published data set downloaded",
+        description="folder of existing images (~/ is your home folder), never written to; null to download a "
+        "published data set",
     )
     download_to: OptionalReference = Field(
         None,
-        description="where published data sets are downloaded to; null for data/ in the shared folder if any, else "
-        "here",
+        description="folder for downloaded data sets; null for data/ in the shared folder if any, else here",
     )
-    categories: Categories = Field(ALL, description="all that are on the disk, or a list of names")
+    categories: Categories = Field(ALL, description="all that exist on disk, or a list of names")
     part_names: PartNames | None = Field(
         None,
-        description="what methods that ask in words call a part: one name for all, e.g. object, or {category: name}; "
-        "null for the categories' own names",
+        description="name of the object in text prompts: one name for all, e.g. object, or {category: name}; null "
+        "for the categories' own names",
     )
     unreadable: Policy | None = Field(
         None,
-        description="images that cannot be decoded: stop, or skip (leave out and list); null for skip with "
+        description="unreadable images: stop the run, or skip (leave out and list); null for skip with "
         "`layout: folder`, else stop",
     )
 
@@ -79,7 +78,7 @@ class DatasetOptions(BoundOptions, _Place):
 
     @property
     def data_set_name(self) -> str:
-        """What the data set is called: the first folder under ``results/``."""
+        """Name of the data set: the first folder under ``results/``."""
         return self.name or self.layout
 
 
@@ -102,16 +101,16 @@ class ConfiguredBackbone(ConfiguredModel):
 
 
 class Threshold(Options):
-    """The section ``threshold``, and what a method says of its own."""
+    """The section ``threshold``, and a method's own values."""
 
     rule: str = Field(
         "suitable",
-        description="suitable, which goes by what there is, or one of those that `zsad methods` lists",
+        description="suitable, which depends on the available images, or one of those that `zsad methods` lists",
     )
     params: dict[str, Any] = Field(
         default_factory=dict,
-        description="parameters of the rule; the rest keep their defaults; of fixed: {image: 0.8, pixel: 0.6}, or one "
-        "of the two",
+        description="parameters of the rule; the rest keep their defaults; for fixed: {image: 0.8, pixel: 0.6}, or "
+        "one of the two",
     )
 
 
@@ -122,18 +121,18 @@ class ConfiguredMethod(Options):
     backbone: References | None = Field(None, description="which backbone; null for the one above")
     segmenter: UserPath | None = Field(
         None,
-        description="which segmentation model outlines the part, for `foreground: sam`; null for the one below",
+        description="which segmentation model segments the object, for `foreground: sam`; null for the one below",
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the scorer; the rest keep their defaults"
     )
     seeds: Seeds | None = Field(
         None,
-        description="several seeds, e.g. [0, 1, 2]: a run for each in place of params.seed, and mean and deviation in "
-        "the tables",
+        description="several seeds, e.g. [0, 1, 2]: one run per seed instead of params.seed, with mean and standard "
+        "deviation in the tables",
     )
-    image_score: ImageScoring | None = Field(None, description="what differs from `image_score` below")
-    threshold: Threshold | None = Field(None, description="what differs from `threshold` below")
+    image_score: ImageScoring | None = Field(None, description="overrides of `image_score` below")
+    threshold: Threshold | None = Field(None, description="overrides of `threshold` below")
 
 
 class ConfiguredRefiner(Options):
@@ -149,34 +148,35 @@ class ConfiguredRefiner(Options):
 
 
 class ConfiguredSupport(SupportSource):
-    """An entry of ``supports``: labelled examples that lie beside the data set."""
+    """An entry of ``supports``: labelled examples that are separate from the data set."""
 
 
 class _Looking(Options):
-    """What a classifier is, what it looks at, and where its examples come from."""
+    """A classifier, its input regions, and the source of its examples."""
 
     classifier: str = Field(description="which classifier (see `zsad classifiers`)")
     backbone: References | None = Field(None, description="which backbone; null for the one above")
     embedding: Literal["image", "region", "both"] = Field(
         "image",
-        description="image: the class token, or the mean of the patches; region: the patches where the defect is; both",
+        description="image: the class token, or the mean of the patches; region: the patches of the defect; both",
     )
     layers: Layers = Field(None, description="which layers of the backbone; null for all that it keeps")
     method: Name | None = Field(
-        None, description="whose maps say where the defect is, for region and both: a name of `methods`"
+        None, description="whose maps localise the defect, for region and both: a name of `methods`"
     )
     masks: str = Field(
         "none",
-        description="what outlines it: a name of `refiners`, none for the highest patches of the map, or ground_truth",
+        description="masks of the defect: a name of `refiners`, none for the highest patches of the map, or "
+        "ground_truth",
     )
     support: Name = Field(
         "test",
-        description="the labelled examples: test, which draws them from the test images, or a name of `supports`",
+        description="the labelled examples: test, which samples them from the test images, or a name of `supports`",
     )
 
 
 class _Answering(Options):
-    """How a classifier answers."""
+    """The outputs of a classifier."""
 
     params: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the classifier; the rest keep their defaults"
@@ -194,19 +194,20 @@ class ConfiguredClassifier(_Answering, DrawOptions, _Looking):
         [5], description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
     )
     seeds: DrawSeeds = Field(
-        [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
+        [0, 1, 2, 3, 4],
+        description="random seeds of the examples; a result for each, and mean and deviation in the tables",
     )
 
 
 class PublishedRow(Options):
-    """An entry of ``published``: which row of the published figures a method is to meet."""
+    """An entry of ``published``: which row of the published figures a method is compared with."""
 
-    method: str = Field(description="the method as the row has it, e.g. MuSc")
-    backbone: str = Field(description="the backbone as the row has it, e.g. CLIP ViT-L/14-336")
-    resolution: TextOrNumber = Field(description="the resolution as the row has it, e.g. 518, or not stated")
-    setting: str | None = Field(None, description="the setting as the row has it; null for that of the method")
+    method: str = Field(description="the method as in the row, e.g. MuSc")
+    backbone: str = Field(description="the backbone as in the row, e.g. CLIP ViT-L/14-336")
+    resolution: TextOrNumber = Field(description="the resolution as in the row, e.g. 518, or not stated")
+    setting: str | None = Field(None, description="the setting as in the row; null for that of the method")
     source: str | None = Field(
-        None, description="a part of the row's source, where several sources report the same; null where one does"
+        None, description="a part of the row's source, if several sources report the same; null if only one does"
     )
 
 
@@ -222,7 +223,7 @@ class ExportSection(ExportOptions):
 
 
 class _Shown(Options):
-    """Which of the results the page shows."""
+    """The results that the page shows."""
 
     refiner: str = Field("guided", description="whose masks the page shows: a name of `refiners`, or none")
 

@@ -1,4 +1,4 @@
-"""The configuration: checked, completed, and taken apart into what each stage depends on."""
+"""The validated configuration, completed and divided into the parameters of each stage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from zsad.workflow.trained import check_weights
 from zsad.workflow.unseen import check_auxiliary, check_unseen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
+WORKFLOW_PATH = REPOSITORY / "Snakefile"  # does not exist in an installed package
 DEFAULT_PATH = REPOSITORY / "config.yaml"
 
 
@@ -56,32 +56,32 @@ class Settings:
     """A valid configuration.
 
     Args:
-        config: the merged configuration, as Snakemake or `load` gives it; what is missing is as `default_config` has
-            it, but a section of named entries (methods, ...) that is given holds those alone.
-        files: what it was merged from besides `config.yaml`, to refuse that an entry is switched off which none of
-            them defines; None to let that pass.
-        left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
-            so that they agree with the process that started them, whatever has become of the images since.
+        config: the merged configuration from Snakemake or `load`; missing keys are as in `default_config`, but a given
+            section of named entries (methods, ...) replaces the default one.
+        files: the files merged besides `config.yaml`, to reject an entry that is switched off but never defined; None
+            to skip this check.
+        left_out: methods that another process has found unable to run, and why; None to determine them here. Jobs get
+            them, so that they agree with the process that started them even if images have changed.
         results: the folder of all results.
 
     Attributes:
-        config: the same, checked and complete, as plain data.
+        config: the validated and completed configuration, as plain data.
         sharing: what is shared with other users, and where.
         data: the data set under test.
-        auxiliary: the data set that methods are trained on; None where none is.
-        backbones, segmenters, methods, refiners, classifiers, supports: entries by name, only those that are in use;
-            see `zsad.workflow.entries`.
+        auxiliary: the data set that methods are trained on; None if there is none.
+        backbones, segmenters, methods, refiners, classifiers, supports: entries by name, only those in use; see
+            `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
         report_refiner: whose masks the page shows.
         exports: what is exported.
-        measurable: what the truth of the data set allows to measure.
-        left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
-        classifiers_left_out: classifiers that would read the maps of one of those, by name, and of which.
+        measurable: what the ground truth of the data set allows to measure.
+        left_out: configured methods that cannot run for lack of images, by name, with the reason, a clause each.
+        classifiers_left_out: classifiers that would read the maps of such a method, by name, with the method.
 
     Raises:
         ConfigError: an unknown key, a wrong value, a name that does not exist, a path that Snakemake cannot use, or no
             method that can run.
-        DataError: the data set's folder is absent or has no category.
+        DataError: the data set's folder does not exist or has no category.
     """
 
     def __init__(
@@ -153,19 +153,19 @@ class Settings:
 
     @property
     def data_sets(self) -> list[Dataset]:
-        """All whose images are read: that under test first."""
+        """All data sets whose images are read: the one under test first."""
         return [self.data] if self.auxiliary is None else [self.data, self.auxiliary]
 
     def data_of(self, dataset: str) -> Dataset:
         """One of `data_sets` by its name.
 
         Raises:
-            KeyError: none has that name.
+            KeyError: no data set has this name.
         """
         return {data.name: data for data in self.data_sets}[dataset]
 
     def is_auxiliary(self, dataset: str) -> bool:
-        """Whether a data set is learned from and not under test."""
+        """Whether a data set is for training and not under test."""
         return self.data_of(dataset) is self.auxiliary
 
     def left_out_sentences(self) -> list[str]:
@@ -181,11 +181,11 @@ class Settings:
         ]
 
     def check_models(self) -> None:
-        """Compare what is asked of the models of backbones with what they are, as far as this machine knows them.
+        """Check the parameters of backbones against their models, as far as this machine knows them.
 
         Raises:
-            ConfigError: a resolution, tile or layer that a model does not have, prompts or trained weights of a method
-                that are not there, or a category whose name is none in words.
+            ConfigError: a model does not support a resolution, tile or layer; prompts or trained weights of a method do
+                not exist; or a category's name cannot be used in words.
             ModelError: a model on this machine is damaged, incomplete, or of an unknown family.
         """
         for entry in self.backbones.values():
@@ -200,10 +200,10 @@ class Settings:
             self.part_name(category)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
-        """Refuse a backbone that computes too many patches even for a square image.
+        """Reject a backbone that computes too many patches even for a square image.
 
         Raises:
-            ConfigError: it does.
+            ConfigError: it computes too many.
         """
         layout, most = entry.known_layout(), self.data.bounds.max_patches
         if layout is None or (patches := layout.rule.computed(1, 1)) <= most:
@@ -218,7 +218,7 @@ class Settings:
         )
 
     def _check_layers(self, classifier: ClassifierEntry) -> None:
-        """Refuse a classifier that names a layer which its backbone, as far as it is known, does not keep.
+        """Reject a classifier with a layer that its backbone, as far as known, does not have.
 
         Raises:
             ConfigError: there is one.
@@ -236,29 +236,29 @@ class Settings:
                 raise ConfigError(f"{where}: {reason}")
 
     def image_bounds(self, dataset: str = "") -> Bounds:
-        """What images are held to: the bounds of their data set, and those that follow from the backbones.
+        """The limits for images: those of their data set, and those that follow from the backbones.
 
         Args:
-            dataset: its name; empty for that under test.
+            dataset: its name; empty for the one under test.
         """
         data = self.data_of(dataset or self.dataset)
         seeing = set(self.backbones) if data is self.data else {name for name, _ in self.training_features}
-        # A joint computes no patches beside those of its members.
+        # A joint backbone computes no patches besides those of its members.
         rules = {name: layout.rule for name, layout in self._layouts.items() if name in seeing}
         grids = {name: rule for name, rule in rules.items() if isinstance(rule, GridRule)}
         return Bounds.of(data.bounds, grids)
 
     @cached_property
     def _layouts(self) -> dict[str, TokenLayout]:
-        """How the tokens of the backbones lie that are known before they are loaded."""
+        """The token layouts of the backbones that are known before loading."""
         layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
         return {name: layout for name, layout in layouts.items() if layout is not None}
 
     def suitability(self, dataset: str = "") -> Suitability:
-        """The methods that score features, as far as it is known which images they refuse.
+        """The methods that score features, with their known restrictions on images.
 
         Args:
-            dataset: the name of that of the images; empty for that under test. On another, methods are trained.
+            dataset: the name of the images' data set; empty for the one under test. On another, methods are trained.
         """
         of_training = self.is_auxiliary(dataset or self.dataset)
         methods = {
@@ -275,16 +275,16 @@ class Settings:
 
     @property
     def fitted_methods(self) -> list[str]:
-        """The methods of which a model is made, to which references are fitted."""
+        """The methods for which a model is fitted to references."""
         return [name for name, entry in self.methods.items() if entry.fitted_roles]
 
     @property
     def trained_methods(self) -> list[str]:
-        """The methods of which a file of weights is made, of the auxiliary data set."""
+        """The methods for which weights are trained on the auxiliary data set."""
         return [name for name, entry in self.methods.items() if entry.is_trained]
 
     def training_config(self, method: str) -> dict[str, Any]:
-        """What a method learns from another data set depends on besides that."""
+        """What the training of a method on another data set depends on besides that data set."""
         entry = self.methods[method]
         return {
             "scorer": entry.scorer,
@@ -294,10 +294,10 @@ class Settings:
         }
 
     def fit_config(self, method: str) -> dict[str, Any]:
-        """What a method's model depends on besides features and masks, and what whoever loads it must know.
+        """What a method's model depends on besides features and masks, and what is needed to load it.
 
-        Whoever scores one photograph by it computes features as the backbone does, and outlines the part as the
-        segmenter does, if the method asks for that.
+        Scoring a single photograph with it requires the backbone's features, and the segmenter's foreground if the
+        method uses it.
         """
         entry = self.methods[method]
         backbone = self.backbones[entry.backbone]
@@ -310,7 +310,7 @@ class Settings:
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
-        """Backbone and images of all features that are read, or that those are joined from, once and sorted."""
+        """Backbone and images of all features that are read or joined, sorted and without repetitions."""
         read = {
             (method.backbone, features) for method in self.methods.values() for features in method.feature_sets.values()
         }.union(*(support_features(classifier, self.methods) for classifier in self.classifiers.values()))
@@ -318,7 +318,7 @@ class Settings:
 
     @property
     def training_features(self) -> list[tuple[str, FeatureSet]]:
-        """Backbone and images of all features of the auxiliary data set, as `feature_sets` has those under test."""
+        """Backbone and images of all features of the auxiliary data set, in the form of `feature_sets`."""
         return self._with_members(
             {(entry.backbone, wanted) for entry in self.methods.values() for wanted in entry.training_sets.values()}
         )
@@ -330,7 +330,7 @@ class Settings:
         return under_test + ([] if self.auxiliary is None else [(self.auxiliary, self.training_features)])
 
     def _with_members(self, read: Iterable[tuple[str, FeatureSet]]) -> list[tuple[str, FeatureSet]]:
-        """The same and what joint features are joined from, once and sorted."""
+        """The features and the members of joint features, sorted and without repetitions."""
         return sorted(
             {
                 (backbone, features)
@@ -340,23 +340,23 @@ class Settings:
         )
 
     def part_name(self, category: str, texts: TextsEntry | None = None) -> str:
-        """What a part of a category is called in words.
+        """The name in words of the object of a category.
 
         Args:
-            texts: the words; learned ones are said of any part alike.
+            texts: the prompts; learned ones are the same for any object.
         """
         return ANY_PART if texts and texts.is_learned else part_name(category, self.data.part_names)
 
     def text_backbone(self, method: str) -> str:
-        """The backbone whose file of texts a method reads: the first whose model turns words into the same vectors.
+        """The backbone whose file of texts a method reads: the first whose model computes the same text vectors.
 
-        Backbones of methods that ask in words count alone, in the order of these.
+        Only backbones of methods with text prompts count, in the order of these methods.
         """
         return self._text_backbones[method]
 
     @cached_property
     def _text_backbones(self) -> dict[str, str]:
-        """That of each method that asks in words."""
+        """The backbone for texts of each method with text prompts."""
         asking = {name: entry.backbone for name, entry in self.methods.items() if entry.texts is not None}
         configs = {name: self.backbones[name].text_config() for name in dict.fromkeys(asking.values())}
         first = {name: next(each for each in configs if configs[each] == configs[name]) for name in configs}
@@ -364,7 +364,7 @@ class Settings:
 
     @cached_property
     def asked_texts(self) -> dict[tuple[str, str], TextsEntry]:
-        """What is asked in words, each once, by the backbone and the prompts that its file is named after."""
+        """The text prompts of all methods without repetitions, by the backbone and the prompts in the file name."""
         return {
             (self.text_backbone(name), entry.texts.name): entry.texts
             for name, entry in self.methods.items()
@@ -372,7 +372,7 @@ class Settings:
         }
 
     def to_meet(self) -> dict[str, dict[str, str]]:
-        """By method, or what stands for several seeds of one: the published rows that it is to meet, and our protocol.
+        """By method, or entry with several seeds: the published rows for comparison, and our protocol.
 
         See `zsad.tables.against_published`.
         """
@@ -384,12 +384,12 @@ class Settings:
 
     @property
     def published_categories(self) -> list[str]:
-        """All categories of the published data set under test, in the run or not; empty for anybody's images."""
+        """All categories of the published data set under test, in the run or not; empty for the user's own images."""
         return list(self.data.facts.categories) if self.data.published and self.data.facts else []
 
     @property
     def oracle_segmenters(self) -> list[str]:
-        """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
+        """The segmenters of refiners, whose upper bound is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
 
     def threshold_in_words(self, method: str) -> str:
@@ -431,7 +431,7 @@ class Settings:
         return {category: self.part_name(category) for category in self.categories}
 
     def _resolved_classifiers(self) -> dict[str, Any]:
-        """Nothing where none is configured."""
+        """The resolved classifiers; empty if none is configured."""
         sections = {
             "supports": {name: entry.stage_config() for name, entry in self.supports.items()},
             "classifiers": {name: entry.shown() for name, entry in self.classifiers.items()},
@@ -443,7 +443,7 @@ class Settings:
         """The auxiliary data set, if a method is trained on it.
 
         Raises:
-            ConfigError: it makes no sense.
+            ConfigError: it is invalid.
             DataError: its folder is absent or has no category.
         """
         if not self.trained_methods:
@@ -454,10 +454,10 @@ class Settings:
         return auxiliary
 
     def _check_unseen(self) -> None:
-        """Refuse what has learned, or is to learn, from the data set under test, or can learn nothing.
+        """Reject methods that learn from the data set under test, or that have nothing to learn from.
 
         Raises:
-            ConfigError: there is such a thing, or the two data sets are downloaded into different folders.
+            ConfigError: there is one, or the two data sets are downloaded into different folders.
         """
         check_unseen(self.methods.values(), self.data)
         if self.auxiliary is None:
@@ -469,7 +469,7 @@ class Settings:
         if len(folders) > 1:
             raise ConfigError(
                 f"auxiliary.download_to is {self.auxiliary.download_to}, and dataset.download_to "
-                f"{self.data.download_to}; both data sets are downloaded, so give one folder for both"
+                f"{self.data.download_to}; both data sets are downloaded, so give the same folder for both"
             )
 
     def _unable(self) -> dict[str, str]:
@@ -481,10 +481,10 @@ class Settings:
         return methods_left_out(self.methods, known, more_references=self.data.more_references)
 
     def _leave_out(self) -> None:
-        """Take out the methods that cannot run, and what only they use.
+        """Remove the methods that cannot run, and what only they use.
 
         Raises:
-            ConfigError: none is left.
+            ConfigError: no method is left.
         """
         self.methods = {name: entry for name, entry in self.methods.items() if name not in self.left_out}
         if not self.methods:
@@ -499,13 +499,13 @@ class Settings:
 def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings:
     """Merge the given files into the default, as Snakemake's ``--configfile`` does.
 
-    In a checkout, the default is its ``config.yaml`` as it stands there; of an installed package, `default_config`.
+    In a checkout, the default is its ``config.yaml``; in an installed package, `default_config`.
 
     Args:
-        dataset: keys of the section ``dataset``, to be merged last.
+        dataset: keys of the section ``dataset``, merged last.
 
     Raises:
-        ConfigError: a file is absent or no YAML mapping, or its content is not valid.
+        ConfigError: a file does not exist or is not a YAML mapping, or its content is invalid.
     """
     contents = [read_configuration(path) for path in overrides]
     merged: dict[str, Any] = {}
@@ -516,15 +516,15 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
 
 @cache
 def _default() -> dict[str, Any]:
-    """What files are merged into."""
+    """The default that files are merged into."""
     return read_configuration(DEFAULT_PATH) if WORKFLOW_PATH.is_file() else default_config()
 
 
 def default_sharing() -> Sharing:
-    """What the default alone says of sharing, for commands that read no further configuration.
+    """Sharing by the default configuration, for commands that read no further configuration.
 
     Raises:
-        ConfigError: the shared folder is absent.
+        ConfigError: the shared folder does not exist.
     """
     return Sharing(checked(_default()).sharing)
 
@@ -534,7 +534,7 @@ def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:
 
 
 def _in_words(value: Any) -> str:
-    """The value of a parameter."""
+    """The value of a parameter, in words."""
     return (
         f"{value:g}" if isinstance(value, float) else "yes" if value is True else "no" if value is False else f"{value}"
     )

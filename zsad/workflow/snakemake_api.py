@@ -1,6 +1,6 @@
-"""What this project uses of Snakemake that its manual does not promise, in one place, and why.
+"""All uses of Snakemake's internal interfaces, which its manual does not promise, with the reasons.
 
-Written for Snakemake 9: what is here must be read again before a newer one is allowed, see `check_version`.
+Written for Snakemake 9: this module must be reviewed before a newer version is allowed, see `check_version`.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from snakemake.rules import Rule
     from snakemake.workflow import Workflow
 
-UNKNOWN_VERSION = 10  # the first whose internals nobody has looked at
+UNKNOWN_VERSION = 10  # the first version whose internals have not been reviewed
 RESULTS = "results"
-SHELL_PREFIX = "set -euo pipefail; "  # what Snakemake has bash do before each command
-SCRIPTS = (".snakemake", "scripts")  # where it writes scripts to, with what they are given
-KEPT = "_zsad"  # the attribute of a workflow that holds what `kept` returns
+SHELL_PREFIX = "set -euo pipefail; "  # what Snakemake puts before each shell command
+SCRIPTS = (".snakemake", "scripts")  # where it writes scripts, with their inputs
+KEPT = "_zsad"  # the attribute of a workflow with the tables of `kept`
 
 
 def check_version() -> None:
-    """Refuse a Snakemake whose internals may differ from what this module expects.
+    """Reject a Snakemake whose internals may differ from what this module expects.
 
     Raises:
         WorkflowError: it is newer.
     """
     if int(snakemake_version.partition(".")[0]) >= UNKNOWN_VERSION:
         raise WorkflowError(
-            f"Snakemake {snakemake_version} is newer than this workflow knows; install one before {UNKNOWN_VERSION}, "
-            f"e.g. `pip install 'snakemake<{UNKNOWN_VERSION}'`"
+            f"Snakemake {snakemake_version} is newer than this workflow supports; install a version before "
+            f"{UNKNOWN_VERSION}, e.g. `pip install 'snakemake<{UNKNOWN_VERSION}'`"
         )
 
 
@@ -54,7 +54,7 @@ def check_version() -> None:
 
 
 def module_name(workflow: Workflow) -> str:
-    """The name under which another workflow uses the one that is read now, ``outer.inner`` if nested; empty if none."""
+    """The module name under which another workflow uses the current one, ``outer.inner`` if nested; empty if none."""
     names, modifier = [], workflow.modifier
     while modifier is not None:
         names.append(modifier.namespace)
@@ -63,15 +63,15 @@ def module_name(workflow: Workflow) -> str:
 
 
 def results_folder(workflow: Workflow) -> Path:
-    """Where results go: ``results``, or what a module's ``prefix`` or ``replace_prefix`` makes of it.
+    """The folder of results: ``results``, changed by a module's ``prefix`` or ``replace_prefix``.
 
-    Snakemake changes the paths of rules by itself, but not those that functions look at.
+    Snakemake changes the paths of rules by itself, but not those used in functions.
     """
     return Path(str(workflow.modifier.modify_path(f"{RESULTS}/")))
 
 
 def kept(workflow: Workflow, what: str) -> dict[str, Any]:
-    """A table by module that lives as long as a workflow: each module has variables of its own and sees no others."""
+    """A table by module that exists as long as a workflow: each module has its own variables and sees no others."""
     table: dict[str, Any] = vars(workflow).setdefault(KEPT, {}).setdefault(what, {})
     return table
 
@@ -80,7 +80,7 @@ class OwnRule(NamedTuple):
     """A rule of this project.
 
     Attributes:
-        name: in its Snakefile, whatever another workflow calls it.
+        name: in its Snakefile, independent of names given by another workflow.
     """
 
     name: str
@@ -88,10 +88,10 @@ class OwnRule(NamedTuple):
 
 
 def own_rules(workflow: Workflow) -> Mapping[str, OwnRule]:
-    """The rules of the Snakefile that is read now which are in use, by the names that they have in this run.
+    """The rules in use of the current Snakefile, by their names in this run.
 
-    ``workflow.rules`` holds those of all modules. A ``use rule ... with:`` reads the Snakefile once more, for that rule
-    alone; what is returned each time is the same table, so that whoever holds it sees the rules that came later.
+    ``workflow.rules`` contains the rules of all modules. A ``use rule ... with:`` reads the Snakefile once more, only
+    for that rule; the same table is returned each time, so that its holders see rules that are added later.
     """
     known: dict[str, OwnRule] = kept(workflow, "rules").setdefault(module_name(workflow), {})
     for name, proxy in workflow.modifier.rule_proxies._rules.items():
@@ -101,38 +101,38 @@ def own_rules(workflow: Workflow) -> Mapping[str, OwnRule]:
 
 
 def is_new(workflow: Workflow, rule: Rule) -> bool:
-    """Whether a rule came with the reading of the Snakefile that goes on now."""
+    """Whether a rule was added by the current reading of the Snakefile."""
     return any(rule is one for one in workflow.modifier.rules)
 
 
 def name_to_be(workflow: Workflow, name: str) -> str:
-    """The name that a rule of the Snakefile that is read now will have in this run."""
+    """The name that a rule of the current Snakefile will have in this run."""
     return str(workflow.modifier.modify_rulename(name))
 
 
 def name_in_use(workflow: Workflow, name: str) -> str | None:
-    """The name that a rule of the Snakefile that is read now has in this run; None where another workflow left it out.
+    """The name that a rule of the current Snakefile has in this run; None if another workflow left it out.
 
-    If several rules were made from it, the last.
+    If several rules were made from it, the last one.
     """
     named = {own.name: in_use for in_use, own in own_rules(workflow).items()}
     return named.get(name)
 
 
 def prefer_in_order(workflow: Workflow, rule_names: Collection[str]) -> None:
-    """Have the first of several rules make what all of them could make.
+    """Prefer the first of several rules for outputs that all of them can make.
 
-    The directive ``ruleorder`` takes names of the Snakefile that is read alone, and not those of another module.
+    The directive ``ruleorder`` only accepts names of the current Snakefile, not those of another module.
     """
     if len(rule_names) > 1:
         workflow._ruleorder.add(*rule_names)
 
 
-# What kind of process reads the rules, and what its command line says: the manual has no way to ask.
+# The kind of process that reads the rules, and its command line: the manual offers no way to get them.
 
 
 def is_main_process(workflow: Workflow) -> bool:
-    """Whether this process was started by a person, and not by Snakemake for one of its jobs."""
+    """Whether this process was started by a user, and not by Snakemake for one of its jobs."""
     return bool(workflow.is_main_process)
 
 
@@ -142,7 +142,7 @@ def is_dry_run(workflow: Workflow) -> bool:
 
 
 def makes_results(workflow: Workflow) -> bool:
-    """Whether jobs may be run after the rules are read, or a dry run tells of them: no report, list or `--touch`."""
+    """Whether jobs may run after the rules are read, or a dry run lists them: no report, list or `--touch`."""
     return workflow.executor_plugin is not None and not workflow.touch
 
 
@@ -152,18 +152,18 @@ def uses_conda(workflow: Workflow) -> bool:
 
 
 def uses_image(workflow: Workflow) -> bool:
-    """Whether jobs run in a container image."""
+    """Whether jobs run in a container."""
     return DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 
 
 def global_limit(workflow: Workflow, resource: str) -> int | None:
-    """What ``--resources`` allows of a resource to all jobs together; None if it does not say."""
+    """The limit of ``--resources`` on a resource for all jobs together; None if not given."""
     limits = workflow.global_resources
     return int(limits[resource].value) if resource in limits else None
 
 
 def default_resources(workflow: Workflow) -> dict[str, Callable[[], Any]]:
-    """What a profile says under ``default-resources``, by name: what gives the value, which may be an expression."""
+    """The ``default-resources`` of a profile, by name: functions that return the value, which may be an expression."""
     known = workflow.resource_settings.default_resources or {}
     return {name: partial(_value, workflow, resource) for name, resource in known.items()}
 
@@ -173,15 +173,15 @@ def _value(workflow: Workflow, resource: Any) -> Any:
 
 
 def submit_together(workflow: Workflow, group: str, parent: str) -> None:
-    """Let ``--group-components parent=N`` join submissions of a group whose name is known to a function alone.
+    """Let ``--group-components parent=N`` join submissions of a group whose name a function computes.
 
-    Snakemake finds the parent by itself only of a group whose name is a text.
+    Snakemake itself finds the parent only for a group whose name is a text.
     """
     workflow.parent_groupids[group] = parent
 
 
 def cache_folder() -> Path:
-    """Where Snakemake keeps what it fetched.
+    """The folder of Snakemake's downloads.
 
     Raises:
         RuntimeError: the home folder of this user is not known.
@@ -189,19 +189,20 @@ def cache_folder() -> Path:
     return Path(get_appdirs().user_cache_dir)
 
 
-# How the scripts of jobs are started: see `zsad.workflow.warm`.
+# The start of jobs' scripts: see `zsad.workflow.warm`.
 
 
-# What starts a script that Snakemake has written, given its path, the environment of the job, its standard input,
-# output and error, and what starts it by a fresh Python; None in place of a process where that is to be done after all.
+# A function that starts a script written by Snakemake. It gets the script's path, the environment of the job, its
+# standard input, output and error, and a function that starts it with a new Python; it returns None if that function
+# must be used.
 StartScript = Callable[[Path, Mapping[str, str], Sequence[int], Callable[[], "subprocess.Popen[Any]"]], Any]
 
 
 def start_scripts_by(start: StartScript, workflow: Workflow) -> None:
-    """Have the scripts of jobs started by a function, where Snakemake would run its own Python and nothing else.
+    """Start the scripts of jobs with a function, where Snakemake would only run its own Python.
 
-    A command that is more than that, as in a conda environment, a container, or with `shell.prefix`, is left as it is.
-    So is what runs beside jobs that are handed to a cluster, which is known once all rules are read.
+    Other commands, as in a conda environment, a container, or with `shell.prefix`, are unchanged. So are local jobs of
+    a run on a cluster, which is known once all rules are read.
     """
 
     def popen(command: Any, **settings: Any) -> Any:
@@ -221,31 +222,31 @@ def _runs_jobs_itself(workflow: Workflow) -> bool:
 
 
 def _script_in(command: Any) -> Path | None:
-    """The script that a command runs by Snakemake's own Python; None if it does anything else."""
+    """The script that a command runs with Snakemake's own Python; None for other commands."""
     try:
         match shlex.split(command.removeprefix(SHELL_PREFIX)):
             case [sys.executable, path]:
                 script = Path(path)
                 return script if script.suffix == ".py" and script.parent.parts[-2:] == SCRIPTS else None
-    except (AttributeError, ValueError):  # no text, or no command of a shell
+    except (AttributeError, ValueError):  # not a text, or not a shell command
         pass
     return None
 
 
 def _streams(settings: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """What a process is to have as its standard streams; None where they are not those of this one."""
+    """The standard streams of a new process; None if they are not those of this process."""
     output = settings.get("stdout")
     try:
         return 0, 1 if output is None else output.fileno(), 2
-    except (AttributeError, ValueError, OSError):  # a pipe, or no file
+    except (AttributeError, ValueError, OSError):  # a pipe, or not a file
         return None
 
 
-# The graph of jobs, to tell after a run what is missing: `onerror` is given the log file alone.
+# The graph of jobs, to report missing results after a run: `onerror` only gets the log file.
 
 
 def graph(workflow: Workflow) -> DAG | None:
-    """The jobs of a run that has begun; None where none has, or where nothing is run."""
+    """The jobs of a started run; None if no run has started, or nothing runs."""
     has_run = workflow.scheduler is not None and not workflow.dryrun and not workflow.touch
     return workflow.dag if has_run else None
 
@@ -257,44 +258,44 @@ def failed_jobs(workflow: Workflow) -> Collection[AbstractJob]:
 
 
 def job_of(dag: DAG, rule: str) -> Job | None:
-    """The first job of a rule; None if none is asked for."""
+    """The first job of a rule; None if there is none."""
     return next((job for job in dag.jobs if job.rule.name == rule), None)
 
 
 def is_current(dag: DAG, job: Job) -> bool:
-    """Whether the results of a job are what this run would make, from now or from before."""
+    """Whether the results of a job are current, made in this run or earlier."""
     return not dag.needrun(job) or dag.finished(job)
 
 
 def needed_by(dag: DAG, job: Job) -> Mapping[Job, Collection[str]]:
-    """The jobs whose results a job reads, and which of them."""
+    """The jobs whose results a job reads, with these results."""
     needed: Mapping[Job, Collection[str]] = dag.dependencies.get(job, {})
     return needed
 
 
-# Rules, to follow what a result is made from over all of them: a function of a rule is given its own wildcards alone.
+# Rules, to follow the inputs of a result through all of them: a function of a rule only gets its own wildcards.
 
 
 def inputs_of(rule: Rule, wildcards: Mapping[str, str], checkpoints: Iterable[Rule]) -> list[Any]:
-    """All inputs of a rule's job, those of functions too.
+    """All inputs of a rule's job, including those from functions.
 
     Raises:
-        IncompleteCheckpointException: they are known only once one of the checkpoints has run.
+        IncompleteCheckpointException: they are only known after one of the checkpoints has run.
     """
     inputs, *_ = rule.expand_input(wildcards)
-    for checkpoint in checkpoints:  # which stands among the inputs for those that are not known yet
+    for checkpoint in checkpoints:  # whose exception represents inputs that are not known yet
         if waiting := next((path for path in inputs if checkpoint.is_producer(path)), None):
             raise IncompleteCheckpointException(checkpoint, waiting)
     return list(inputs)
 
 
 def is_result(path: Any) -> bool:
-    """Whether an input may be made by a rule: files that people named are marked as ``local``."""
+    """Whether an input may be made by a rule: files named by the user are marked as ``local``."""
     return not is_flagged(path, "local")
 
 
 def compared_parameters(rule: Rule, wildcards: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Names and values of the parameters that Snakemake compares: those that depend on no input."""
+    """Names and values of the parameters that Snakemake compares: those that do not depend on inputs."""
     for name, value in sorted(rule.params.items()):
         if not callable(value):
             yield name, value
@@ -303,7 +304,7 @@ def compared_parameters(rule: Rule, wildcards: Mapping[str, str]) -> Iterator[tu
 
 
 def known_later(value: Callable[[], str]) -> str:
-    """A value, or what Snakemake asks for again where it is known only once a checkpoint has run."""
+    """A value, or Snakemake's marker for a value that is only known after a checkpoint."""
     try:
         return value()
     except IncompleteCheckpointException:

@@ -1,4 +1,4 @@
-"""The software that jobs run in, where Snakemake provides it: conda environments and the container image."""
+"""The software environments that Snakemake provides for jobs: conda environments and the container."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from zsad.workflow.settings import Settings
 ENVIRONMENT = "envs/zsad.yaml"
 ENVIRONMENTS_BY_DEVICE = {"cuda": "envs/zsad-cuda.yaml"}
 
-UNBOUND = ":,"  # what separates folders, and what is done with them, in the lists that an image is given
+UNBOUND = ":,"  # separators in the lists of folders that are given to a container
 CACHES = ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TORCH_HOME")
 
 
 def device_environment(device: str) -> str:
-    """The conda environment of rules that compute on the device of the configuration, relative to the workflow.
+    """The conda environment of rules that compute on the configured device, relative to the workflow.
 
-    It follows from the configuration alone: a job that reads the workflow anew on another machine finds the same one.
-    All other rules have `ENVIRONMENT`, so that nothing of theirs is made anew when the device changes.
+    It depends only on the configuration: a job that reads the workflow again on another machine finds the same one. All
+    other rules have `ENVIRONMENT`, so that their results are not made again when the device changes.
     """
     return ENVIRONMENTS_BY_DEVICE.get(device, ENVIRONMENT)
 
 
 def image_address(container: str, workflow: Path) -> str:
-    """What is run of the configuration's ``container``: the absolute path of a file, or a URL (``docker://..``) as is.
+    """The address of the configured ``container``: the absolute path of a file, or an unchanged URL (``docker://..``).
 
     Args:
-        workflow: the folder that a relative path is taken from.
+        workflow: the base folder of a relative path.
     """
     return container if "://" in container else str(workflow / container)
 
 
 def check_image(address: str, *, environments_too: bool = False) -> None:
-    """Check that the image can be used, as far as that can be seen without running it.
+    """Check that the container can be used, as far as possible without running it.
 
     Args:
         address: from `image_address`.
-        environments_too: whether conda environments were asked for as well.
+        environments_too: whether conda environments were requested as well.
 
     Raises:
-        ConfigError: the image is no file, has a sign in its path that a shell reads as its own, or is to hold conda
+        ConfigError: the container is not a file, has a shell character in its path, or is combined with conda
             environments.
     """
     if environments_too:
         raise ConfigError(
-            "--sdm conda and --sdm apptainer exclude each other, as the image has all software; give one of them"
+            "--sdm conda and --sdm apptainer exclude each other, since the container has all software; give one of them"
         )
     if "://" in address:
         return
     if not Path(address).is_file():
         raise ConfigError(
-            f"container image '{address}' does not exist; build it with `apptainer build envs/zsad.sif envs/zsad.def` "
-            "in the workflow's folder, or set 'container' to an image of yours"
+            f"container '{address}' does not exist; build it with `apptainer build envs/zsad.sif envs/zsad.def` "
+            "in the workflow's folder, or set 'container' to your own container"
         )
     if sign := shell_sign(address):
         raise ConfigError(
-            f"container image '{address}' has {'a space' if sign == ' ' else repr(sign)} in its path, which Snakemake "
+            f"container '{address}' has {'a space' if sign == ' ' else repr(sign)} in its path, which Snakemake "
             "cannot run; move it, and set 'container' to its new path"
         )
 
@@ -69,11 +69,11 @@ def check_image(address: str, *, environments_too: bool = False) -> None:
 def image_environment(
     settings: Settings, workflow: Path, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """What the environment must say for jobs in the image to find the files that they find outside of it.
+    """The environment variables with which jobs in the container find the same files as outside.
 
-    Snakemake shows an image the working folder, which also becomes the home in there. So the cache of weights must be
-    named, and the workflow, the data, local models, and what is shared must be bound, each to where it is. What a link
-    in there leads to is the user's to bind, by ``--apptainer-args "--bind FOLDER"``.
+    Snakemake binds the working folder, which also becomes the home folder inside. So the cache of weights must be set,
+    and the workflow, the data, local models, and the shared folder must be bound to their own paths. The user must bind
+    targets of links with ``--apptainer-args "--bind FOLDER"``.
     """
     caches = {"XDG_CACHE_HOME": str(Path.home() / ".cache")}
     caches |= {name: environment[name] for name in CACHES if environment.get(name)}
@@ -83,14 +83,14 @@ def image_environment(
     data = [place for data_set in settings.data_sets for place in (data_set.root, data_set.download_to)]
     data += _folders_of_examples(settings)
     folders = [workflow, *data, *models, *shared, *map(Path, caches.values())]
-    # The variable of the command that Snakemake takes, in its order.
+    # The variables of the commands that Snakemake looks for, in its order.
     variable = "APPTAINER_BIND" if shutil.which("apptainer") else "SINGULARITY_BIND"
     bound = [bind for bind in environment.get(variable, "").split(",") if bind]
     return caches | {variable: ",".join(dict.fromkeys([*bound, *_outside(folders)]))}
 
 
 def _folders_of_examples(settings: Settings) -> list[Path]:
-    """Where the labelled examples lie that are beside the data set; a table may list those of any folder."""
+    """The folders of labelled examples outside of the data set; a table may list images of any folder."""
     categories = settings.data.categories if settings.data.is_here else []
     found: list[Path] = []
     for support in settings.supports.values():
@@ -105,10 +105,10 @@ def _folders_of_examples(settings: Settings) -> list[Path]:
 
 
 def _outside(folders: list[Path]) -> list[str]:
-    """The folders, or what exists of the way to them, that do not lie in the working folder.
+    """The folders outside of the working folder, or their existing parents.
 
     Raises:
-        ConfigError: one of them, or the working folder, cannot be given to an image.
+        ConfigError: one of them, or the working folder, cannot be bound in a container.
     """
     found: list[str] = []
     if sign := next((sign for sign in UNBOUND if sign in str(Path.cwd())), None):
@@ -126,6 +126,6 @@ def _outside(folders: list[Path]) -> list[str]:
 
 def _unbound(what: str, folder: Path, sign: str) -> str:
     return (
-        f"the {what} {folder} has '{sign}' in its path, which separates folders where a container image is given them; "
+        f"the {what} {folder} has '{sign}' in its path, which separates folders in the options of a container; "
         "move or rename it, or run without --sdm apptainer"
     )

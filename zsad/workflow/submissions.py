@@ -22,14 +22,14 @@ DRAWN = {True: ("draw_gallery", "draw_plots"), False: ("draw_gallery", "draw_his
 
 
 def check_folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> None:
-    """Check that the plugin can make its folders, which is else an error of the operating system in mid-run.
+    """Check that the plugin can make its folders, to avoid an error of the operating system during the run.
 
     Args:
-        name_of: gives the name of a rule in this run: another one where another workflow uses this one.
+        name_of: returns the name of a rule in this run, which another workflow may change.
 
     Raises:
-        ConfigError: names of a data set, category, backbone, method and so on are too long together, or that of a
-            category has a sign in it that a shell reads as its own.
+        ConfigError: names of a data set, category, backbone, method and so on are too long together, or a category's
+            name contains a shell character.
     """
     for category in [category for data in settings.data_sets for category in data.categories]:
         if sign := shell_sign(category):
@@ -47,10 +47,10 @@ def check_folder_names(settings: Settings, name_of: Callable[[str], str] = str) 
 
 
 def check_places(working: Path, workflow: Path) -> None:
-    """Check that the shell that submits to LSF takes the folders as they are called.
+    """Check that the shell that submits to LSF reads the folders' names correctly.
 
     Raises:
-        ConfigError: it would not, and jobs would start elsewhere or not at all.
+        ConfigError: it would misread them, and jobs would start elsewhere or not at all.
     """
     for what, folder in (("working folder", working), ("folder of the workflow", workflow)):
         if sign := shell_sign(folder):
@@ -61,13 +61,13 @@ def check_places(working: Path, workflow: Path) -> None:
 
 
 def folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> Iterator[str]:
-    """The longest of the folders of each part, by category; see `submission` in rules/cluster.smk."""
+    """The longest folder name of each submission, by category; see `submission` in rules/cluster.smk."""
     for wildcards in _submitted(settings):
         yield _folder_name({name_of(step): names for step, names in wildcards.items()})
 
 
 def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
-    """The steps of such submissions with their wildcards."""
+    """The steps of submissions with their wildcards."""
     for method in settings.trained_methods:
         yield {"train_method": {"dataset": settings.dataset, "method": method}}
     for data, feature_sets in settings.read_features:
@@ -99,7 +99,7 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
 def _computed(
     settings: Settings, data: Dataset, category: str, feature_sets: Iterable[tuple[str, FeatureSet]]
 ) -> Iterator[dict[str, dict[str, str]]]:
-    """The steps up to the features of a category, under test or learned from."""
+    """The steps up to the features of a category, of the data set under test or the auxiliary one."""
     place = {"dataset": data.name, "category": category}
     yield dict.fromkeys((*(("make_demo",) if data.is_demo else ()), *PREPARED), place)
     for backbone, features in feature_sets:
@@ -110,12 +110,12 @@ def _computed(
 
 
 def _scoring_steps(entry: MethodEntry) -> tuple[str, str]:
-    """The two steps that go together in the submission of a method's scores."""
+    """The two steps in the submission of a method's scores."""
     if entry.refiner:
         return "modulate_scores", "adopt_decisions"
     return "fuse_scores" if entry.members else "score_images", "decide_images"
 
 
 def _folder_name(wildcards: Mapping[str, Mapping[str, str]]) -> str:
-    """As `snakemake_executor_plugin_lsf.Executor.run_job` (0.3.3) makes it for a group."""
+    """The folder that `snakemake_executor_plugin_lsf.Executor.run_job` (0.3.3) makes for a group."""
     return "..".join(f"{step}__{name}={value}" for step, names in wildcards.items() for name, value in names.items())

@@ -1,7 +1,7 @@
-"""Which images the configured methods refuse for their sizes or number, known before any feature is computed.
+"""Find images that configured methods cannot use because of their sizes or number, before features are computed.
 
-It follows from the sizes of the images, from how each backbone lays its patches, and from what each scorer says of
-that (`zsad.scoring.base.Scorer.refusal`).
+This follows from the sizes of the images, the patch grid of each backbone, and the requirements of each scorer
+(`zsad.scoring.base.Scorer.refusal`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
-from zsad.adaptation.plan import planned
+from zsad.adaptation.plan import plan_images
 from zsad.data.subsets import FeatureSet, Refusals, SizedImage, no_refusals, select, support_named, synthetic_named
 from zsad.errors import DataError
 from zsad.features.views import variants
@@ -37,12 +37,12 @@ class Asked(NamedTuple):
 
 
 class Suitability(NamedTuple):
-    """What the images of a data set are asked about.
+    """The methods that the images of a data set are checked for.
 
     Attributes:
         methods: by name.
-        layouts: how the tokens of the backbones lie that are known before they are loaded.
-        of_training: whether the methods are trained on the images, and do not score them.
+        layouts: token layouts of the backbones that are known before loading.
+        of_training: whether the methods are trained on the images instead of scoring them.
     """
 
     methods: Mapping[str, Asked]
@@ -51,7 +51,7 @@ class Suitability(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What `stage_config` gave, written as JSON."""
+        """Rebuild it from the output of `stage_config`, as JSON."""
         config = json.loads(text)
         return cls(
             {name: Asked(**asked) for name, asked in config["methods"].items()},
@@ -60,7 +60,7 @@ class Suitability(NamedTuple):
         )
 
     def stage_config(self) -> dict[str, Any]:
-        """As plain JSON types, for the steps that ask."""
+        """The content as plain JSON types, for the steps that check."""
         return {
             "methods": {name: asked._asdict() for name, asked in self.methods.items()},
             "layouts": {name: _described(layout) for name, layout in self.layouts.items()},
@@ -68,11 +68,11 @@ class Suitability(NamedTuple):
         }
 
     def refusals(self, category: str, subset: str = "test") -> Refusals:
-        """What tells of the images of a category why methods refuse them, a sentence for each such method.
+        """A function that returns why methods cannot use the images of a category, a sentence per method.
 
         Args:
-            subset: that they are; of labelled examples and of images made for training, which have no references
-                beside them, scoring and fitting themselves tell.
+            subset: of the images; labelled examples and synthetic images, which have no references, are checked by
+                scoring and fitting.
         """
         return no_refusals if support_named(subset) or synthetic_named(subset) else partial(self._refusals, category)
 
@@ -99,7 +99,7 @@ class Suitability(NamedTuple):
             if reason := next(_positions(each, images), ""):
                 return reason
         if self.of_training:
-            return ""  # only what scores knows more to refuse
+            return ""  # only scoring has further reasons
         shown = {role: _shown(chosen[role], of, layout) for role, of in sets.items()}
         return scorer.refusal(shown, scores_references=asked.scores_references)
 
@@ -111,7 +111,7 @@ def _described(layout: TokenLayout) -> dict[str, Any]:
 
 
 def _layout(described: Mapping[str, Any]) -> TokenLayout:
-    """What `_described` gave."""
+    """Rebuild a layout from the output of `_described`."""
     if members := described.get("members"):
         return assumed_joined_layout([_layout(member) for member in members])
     layers = None if described["layers"] is None else tuple(described["layers"])
@@ -119,7 +119,7 @@ def _layout(described: Mapping[str, Any]) -> TokenLayout:
 
 
 def _without_tests(scorer: Scorer) -> dict[str, FeatureSet]:
-    """What can be asked of where there are training images alone: references, which stand in for the images to score.
+    """The features that can be checked with only training images: references, in place of the images to score.
 
     Empty for a scorer without references.
     """
@@ -131,17 +131,17 @@ def _without_tests(scorer: Scorer) -> dict[str, FeatureSet]:
 
 
 def _training_sets(scorer: Scorer) -> dict[str, FeatureSet]:
-    """What a scorer is trained on; nothing if it is not."""
+    """The features that a scorer is trained on; empty if it is not trained."""
     return scorer.training_sets() if isinstance(scorer, TrainedScorer) else {}
 
 
 def _of_references(sets: Mapping[str, FeatureSet]) -> dict[str, FeatureSet]:
-    """Those that are taken from training images."""
+    """The feature sets from training images."""
     return {role: features for role, features in sets.items() if features.subset != "test"}
 
 
 def _selected(images: Sequence[SizedImage], subset: str, category: str) -> list[SizedImage]:
-    """The images of a subset; those that are made for training are as large as what they will be made from.
+    """The images of a subset; synthetic images are as large as the images that they will be made from.
 
     Raises:
         DataError: see `select`.
@@ -151,18 +151,19 @@ def _selected(images: Sequence[SizedImage], subset: str, category: str) -> list[
         return select(images, subset, category)
     references = {image.image_id: image for image in select(images, made.references, category)}
     return [
-        references[each.base]._replace(image_id=each.image_id, split="test") for each in planned(list(references), made)
+        references[each.base]._replace(image_id=each.image_id, split="test")
+        for each in plan_images(list(references), made)
     ]
 
 
 def _too_few(scorer: Scorer, tests: int) -> str:
-    """Whether the test images are too few for a scorer whose backbone is not known yet."""
+    """The reason if the test images are too few for a scorer whose backbone is not known yet; else empty."""
     least = scorer.needs().test
-    return "" if tests >= least else f"it compares at least {least} test images, and there is {tests}; add some"
+    return "" if tests >= least else f"it compares at least {least} test images, but there is {tests}; add some"
 
 
 def _shown(images: Sequence[SizedImage], features: FeatureSet, layout: TokenLayout) -> Shown:
-    """What a scorer will see of images."""
+    """The token layout of images as a scorer will see them."""
     views = variants(features.view)
     return Shown(
         [image.image_id + view.suffix for image in images for view in views],
@@ -173,13 +174,13 @@ def _shown(images: Sequence[SizedImage], features: FeatureSet, layout: TokenLayo
 
 
 def _positions(layout: TokenLayout, images: Sequence[SizedImage]) -> Iterator[str]:
-    """Of which images the position cannot be taken out of the tokens, as they have too few patches."""
+    """Yield why the position cannot be removed from the tokens of an image with too few patches."""
     for image in images if layout.debias else ():
         rows, columns = layout.rule.seen_at_once(image.height, image.width)
         most = min(rows * columns, layout.channels) - 1
         if layout.debias > most:
             yield (
                 f"{image.image_id} has {rows} x {columns} patches with {layout.channels} channels, which have {most} "
-                f"directions, fewer than the {layout.debias} that the backbone's debias takes out; lower debias or "
+                f"directions, fewer than the {layout.debias} that the backbone's debias removes; lower debias or "
                 "raise the backbone's resolution"
             )

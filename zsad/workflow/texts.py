@@ -1,4 +1,4 @@
-"""What methods ask in words, and what may not be asked: checks of a configuration that no scorer can make by itself."""
+"""The text prompts of methods, and checks of a configuration that no scorer can make by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zsad.workflow.entries import BackboneEntry, MethodEntry, TextsEntry
 
 
 def texts_entry(scorer: Scorer) -> TextsEntry | None:
-    """What a scorer asks in words; None if it does not."""
+    """The text prompts of a scorer; None if it has none."""
     if not scorer.text_role:
         return None
     params = scorer.parameters()
@@ -24,30 +24,30 @@ def texts_entry(scorer: Scorer) -> TextsEntry | None:
 
 
 def check_backbone(scorer: Scorer, name: str, backbone: BackboneEntry, where: str) -> None:
-    """Refuse a backbone that has no texts, or other tokens than the scorer compares with them.
+    """Reject a backbone without a text tower, or with other tokens than the scorer compares with texts.
 
     Args:
-        name: of the scorer, which asks in words.
+        name: of the scorer, which uses text prompts.
 
     Raises:
-        ConfigError: it is one.
+        ConfigError: the backbone is not suitable.
     """
     if backbone.backbone.has_texts:
         if isinstance(scorer, TextScorer) and (reason := scorer.backbone_refusal(backbone.params)):
             raise ConfigError(f"{where}: scorer '{name}' cannot read backbone '{backbone.name}': {reason}")
         return
-    why = "joins several, which have no texts together" if backbone.members else "has no texts"
+    why = "joins several, which share no text tower" if backbone.members else "has no text tower"
     raise ConfigError(
-        f"{where}: scorer '{name}' asks in words, and backbone '{backbone.name}' {why}; choose one of "
+        f"{where}: scorer '{name}' uses text prompts, but backbone '{backbone.name}' {why}; choose one of "
         "`family: image_text`, such as {family: image_text, params: {model: clip-vitl14-336}}"
     )
 
 
 def check_files(methods: Iterable[MethodEntry]) -> None:
-    """Refuse prompts and weights of methods whose files are not there, and sets of prompts that cannot be read.
+    """Reject prompts and weights of methods whose files do not exist, and prompt sets that cannot be read.
 
     Raises:
-        ConfigError: there are some.
+        ConfigError: there are such files.
     """
     for method in methods:
         if method.texts is not None:
@@ -57,7 +57,7 @@ def check_files(methods: Iterable[MethodEntry]) -> None:
 
 
 def check_origins(methods: Iterable[MethodEntry]) -> None:
-    """Refuse two methods that say of one file of learned prompts that it was trained on different data sets.
+    """Reject two methods that give different training data sets for the same file of learned prompts.
 
     Raises:
         ConfigError: there are two.
@@ -70,8 +70,8 @@ def check_origins(methods: Iterable[MethodEntry]) -> None:
         if first.texts != method.texts and first.texts is not None:
             one, other = (each.where for each in (first, method))
             raise ConfigError(
-                f"{one} and {other} read the same text_prompts {method.texts.prompts}, and say that they were trained "
-                f"on '{first.texts.trained_on}' and '{method.texts.trained_on}'; give both the same trained_on"
+                f"{one} and {other} read the same text_prompts {method.texts.prompts}, but give as their training "
+                f"data set  '{first.texts.trained_on}' and '{method.texts.trained_on}'; give both the same trained_on"
             )
 
 

@@ -1,4 +1,4 @@
-"""Methods that are trained on an auxiliary data set: which one, and whether what they are given agrees with that."""
+"""Methods that are trained on an auxiliary data set: determine it, and check given weights against it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from zsad.workflow.schema import Config
 
 
 def with_origin(scorer: Scorer, name: str, config: Config, where: str) -> Scorer:
-    """A scorer that says which data set it learns from: the auxiliary one, or that which its weights were learned from.
+    """Set the data set that a scorer learns from: the auxiliary one, or that of its weights.
 
     Args:
         name: of the scorer.
         where: its place in the configuration, for messages.
 
     Raises:
-        ConfigError: there is no such data set, it is called otherwise, or the weights are absent, damaged, or of
-            another method.
+        ConfigError: there is no such data set, its name differs, or the weights are missing, damaged, or of another
+            method.
     """
     if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:
         return scorer
@@ -36,19 +36,19 @@ def with_origin(scorer: Scorer, name: str, config: Config, where: str) -> Scorer
     auxiliary = config.auxiliary
     if auxiliary is None:
         raise ConfigError(
-            f"{where}: scorer '{name}' learns from the defects of another data set, and there is none; state it in the "
+            f"{where}: scorer '{name}' learns from the defects of another data set, but there is none; add it as the "
             f"section 'auxiliary', or give the file of an earlier training as {where}.params.weights"
         )
     if scorer.trained_on not in (None, auxiliary.data_set_name):
         raise ConfigError(
-            f"{where}.params.trained_on is '{scorer.trained_on}', and the data set of the section 'auxiliary' is "
-            f"'{auxiliary.data_set_name}'; leave trained_on out, or set auxiliary.name"
+            f"{where}.params.trained_on is '{scorer.trained_on}', but the data set of the section 'auxiliary' is "
+            f"'{auxiliary.data_set_name}'; remove trained_on, or set auxiliary.name"
         )
     return scorer.model_copy(update={"trained_on": auxiliary.data_set_name})
 
 
 def what_it_learns(scorer: Scorer) -> dict[str, Any]:
-    """The attributes of a method's entry that say what it learns from another data set; none of most scorers."""
+    """The attributes of a method's entry about learning from another data set; empty for most scorers."""
     if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:
         return {}
     sets = scorer.training_sets() if scorer.weights is None else {}
@@ -56,7 +56,7 @@ def what_it_learns(scorer: Scorer) -> dict[str, Any]:
 
 
 def check_weights(methods: Iterable[MethodEntry], backbones: Mapping[str, BackboneEntry]) -> None:
-    """Refuse weights that are damaged, tell of no images, or were learned by another backbone, as far as is known.
+    """Reject weights that are damaged, do not name their images, or belong to another backbone, as far as known.
 
     Raises:
         ConfigError: there is one.
@@ -71,26 +71,26 @@ def check_weights(methods: Iterable[MethodEntry], backbones: Mapping[str, Backbo
             known = learned_by.get(BACKBONE) if isinstance(learned_by, Mapping) else None
             if odd := difference({BACKBONE: asked.params}, {BACKBONE: known}):
                 raise ConfigError(
-                    f"{method.where}.params.weights: backbone '{asked.name}' is not the one that {path} was learned by "
-                    f"({odd}); give the method that one, or train it anew"
+                    f"{method.where}.params.weights: backbone '{asked.name}' is not the one that {path} was learned "
+                    f"with ({odd}); give the method that one, or train it again"
                 )
 
 
 @contextmanager
 def _told_of(where: str) -> Iterator[None]:
-    """Within, a file that cannot be read is told of as what somebody gave, which no run makes anew."""
+    """In the block, report an unreadable file as given by the user, since no run makes it."""
     try:
         yield
     except DamagedFileError as error:
         raise ConfigError(
-            f"{where}.params.weights: {error.path} {error.fault}; get the file again, or train the method anew"
+            f"{where}.params.weights: {error.path} {error.fault}; get the file again, or train the method again"
         ) from None
     except DataError as error:
         raise ConfigError(f"{where}.params.weights: {error}") from None
 
 
 def _with_origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> TrainedScorer:
-    """A scorer that says what the weights that it reads were learned from, and by which parameters.
+    """Set a scorer's training data set and parameters from its weights.
 
     Raises:
         ConfigError: see `with_origin`.
@@ -108,7 +108,7 @@ def _with_origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> Tr
     trained_on = facts.get("trained_on")
     if not isinstance(trained_on, str) or not is_data_set_name(trained_on):
         raise ConfigError(
-            f"{where}.params.weights: {path} does not say which data set it was learned from; give the file of another "
-            "training"
+            f"{where}.params.weights: {path} does not name the data set that it was learned from; give the file of "
+            "another training"
         )
     return scorer.model_copy(update={"trained_on": trained_on})

@@ -1,4 +1,4 @@
-"""The types of values in the configuration that are more than a number or a text, each with its own sentences."""
+"""Types of values in the configuration with their own checks and messages."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _is_refiner(name: str) -> str:
 
 
 def _as_list(value: Any) -> Any:
-    """What is not the word for all categories but text, as YAML reads it."""
+    """A list from text other than the word for all categories, read as YAML."""
     return from_text(value) if isinstance(value, str) and value.startswith("[") else value
 
 
 def _as_mapping(value: Any) -> Any:
-    """One name for all, or a mapping, as YAML reads it.
+    """One name for all, or a mapping, read as YAML.
 
     Raises:
         ValueError: it is neither.
@@ -67,29 +67,29 @@ def _is_no_truth_value(value: Any) -> Any:
 
 
 def _or_null(text: Any) -> Any:
-    """Nothing for an empty text."""
+    """None for an empty text."""
     return None if text == "" else text
 
 
 def _are_different(items: list[Any]) -> list[Any]:
     twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
     if twice is not None:
-        raise ValueError(f"{twice!r} is there twice; drop one")
+        raise ValueError(f"{twice!r} is listed twice; remove one")
     return items
 
 
 def _form(value: Any) -> str:
-    """Which of two forms of a value is meant, so that one sentence says what is wrong with it, and not one for each."""
+    """Which of two forms a value has, so that one message is given, not one per form."""
     return "list" if isinstance(value, (list, tuple)) else "word"
 
 
 def _form_of_names(value: Any) -> Any:
-    """The same of names: one word, or a mapping."""
+    """Which form names have: one word, or a mapping."""
     return "mapping" if isinstance(value, Mapping) else "word"
 
 
 Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
-"""What names a folder of results, or stands in the names of files."""
+"""A name used for folders of results or in file names."""
 
 RefinerName = Annotated[
     str,
@@ -104,7 +104,7 @@ TextOrNumber = Annotated[
     BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
 ]
-"""A text, which may be a whole number as it is written."""
+"""A text, or a whole number."""
 
 Reference = Annotated[UserPath, StringConstraints(min_length=1)]
 """A path, or a name that may be one; never empty."""
@@ -131,7 +131,7 @@ PartNames = Annotated[
     Discriminator(_form_of_names),
     BeforeValidator(_as_mapping),
 ]
-"""What is called how in words: one name for all, or one for each category."""
+"""Names in words: one for all, or one per category."""
 
 
 def _as_shots(value: Any) -> Any:
@@ -151,7 +151,7 @@ ShotsList = Annotated[
         {"anyOf": [*_SHOTS["anyOf"], {"type": "array", "items": _SHOTS, "minItems": 1, "uniqueItems": True}]}
     ),
 ]
-"""Examples of each kind, once or several times."""
+"""Numbers of examples per kind, one or several."""
 
 _Seed = Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]
 

@@ -1,6 +1,6 @@
-"""What the process that reads the workflow tells its jobs by environment variables.
+"""Environment variables by which the process that reads the workflow passes facts to its jobs.
 
-Several modules of one host workflow, which all read this, set them side by side in one process.
+Several modules of one host workflow, which all use this module, set them in one process.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def check_library(root: Path) -> None:
     """Check that this process runs the library of the workflow in ``root``, and not that of another copy.
 
     Raises:
-        ConfigError: it does not, as one workflow uses two copies.
+        ConfigError: one workflow uses two copies.
     """
     running = Path(__file__).resolve().parents[2]
     if running != root.resolve():
         raise ConfigError(
-            f"two copies of this workflow cannot be modules of one: the library of {running} is in use already; state "
-            f"the Snakefile of the same folder for all modules, not {root / 'Snakefile'}"
+            f"two copies of this workflow cannot be modules of one workflow: the library of {running} is already in "
+            f"use; use the Snakefile of the same folder for all modules, not {root / 'Snakefile'}"
         )
 
 
@@ -39,13 +39,13 @@ def check_section(config: object) -> None:
     """
     if not isinstance(config, Mapping):
         raise ConfigError(
-            f'its configuration is no section with keys but {config!r}; give it `config: config["..."]`, a section '
-            "with keys of config.yaml, or leave the line out"
+            f'its configuration is not a section with keys but {config!r}; give it `config: config["..."]`, a section '
+            "with keys of config.yaml, or remove the line"
         )
 
 
 def tell_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
-    """Tell jobs which methods cannot run: they list no images, and agree with the process that started them.
+    """Pass the methods that cannot run to jobs, which list no images and must agree with this process.
 
     Args:
         module: the name under which another workflow uses this one; empty if none does.
@@ -56,7 +56,7 @@ def tell_left_out(module: str, left_out: Mapping[str, str], environment: Mutable
 
 
 def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
-    """What `tell_left_out` told; None for a job that was told nothing."""
+    """Read the value of `tell_left_out`; None if it is not set."""
     told: dict[str, dict[str, str]] = json.loads(environment.get(LEFT_OUT) or "{}")
     return told.get(module)
 
@@ -67,20 +67,20 @@ def set_shared_folder(
     roots: MutableMapping[str, str],
     environment: MutableMapping[str, str] = os.environ,
 ) -> None:
-    """Say where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+    """Set the folders of weights and shared files for this process's jobs and for the hub's client.
 
     Args:
         roots: the shared folders of the modules of one workflow; this one is added.
 
     Raises:
-        ConfigError: another module shares another folder, and their jobs have one environment.
+        ConfigError: another module shares another folder, but all jobs have the same environment.
     """
     roots[module] = str(sharing.root or "")
     for other, root in roots.items():
         if root != roots[module]:
             raise ConfigError(
                 f"sharing.root is {root or 'not set'} for the module '{other}', and {roots[module] or 'not set'} for "
-                "this one, but all modules of a workflow share one folder; state the same for all"
+                "this one, but all modules of a workflow share one folder; set the same for all"
             )
     environment.update(sharing.variables())
 
@@ -89,11 +89,11 @@ def check_no_twin(module: str, rules: Mapping[str, Iterable[str]], folders: Mapp
     """Check that no other module of the workflow makes the same results.
 
     Args:
-        rules: by module, the names of its rules that are in use.
-        folders: likewise, those of the results of its data sets, by the sections of the configuration.
+        rules: by module, the names of its rules in use.
+        folders: by module, the folders of the results of its data sets, by section of the configuration.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: another module does.
     """
     for other in folders:
         if other == module or not set(rules[other]) & set(rules[module]):

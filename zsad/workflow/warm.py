@@ -1,23 +1,24 @@
-"""Jobs of a run start warm: each is a fork of a process that has imported what its script needs.
+"""Start the jobs of a run warm: each job is a fork of a process with its script's imports.
 
-A Python that starts, imports numpy, OpenCV or torch and then the modules of a stage takes a second or more, of each of
-the hundreds of jobs of a run, most of which work for less. Here the run's own process starts one `warm_process` with
-its first job, and has it make a copy for each script, which runs the script's import statements and forks the script's
-jobs. What a job imported while it ran is imported there before the next one. So every module is imported once for all
-jobs of a script, torch once for all scripts, and nothing that no job needs; the first job waits for no more than it
-would have imported by itself.
+Starting Python and importing numpy, OpenCV or torch and the modules of a stage takes a second or more. A run has
+hundreds of jobs, most of which compute for less. So the run's own process starts one `warm_process` with its first job.
+That process forks a server for each script, which runs the script's import statements and forks the script's jobs.
+Modules that a job imported while it ran are imported there before the next job. So every module is imported once for
+all jobs of a script, torch once for all scripts, and no unneeded module is imported; the first job waits no longer than
+for its own imports.
 
-So it is with the network that a job loads, by `zsad.models.held`: the next jobs of the script are forked from one more
-copy, which has loaded it, once for all of them. One network is held at a time, and none while the jobs of a script load
-several in turns. A copy in which loading left anything that makes forks unsafe is given up, and jobs load their own.
+The network of a job is shared likewise, by `zsad.models.held`: the next jobs of the script are forked from a further
+server, which has loaded the network once for all of them. One network is held at a time, and none while the jobs of a
+script load several in turns. If loading makes forks unsafe, that server is given up, and jobs load the network
+themselves.
 
-Snakemake knows nothing of it: what it gets in place of a process has the process id of the fork, so that its benchmarks
-measure the job itself, from when the job's imports are there. Memory that a fork shares is counted as its own, as it
-would be for a job that runs alone, on a cluster say.
+Snakemake does not notice this: it gets a process object with the process id of the fork, so that its benchmarks measure
+the job itself, after the job's imports. Memory shared with the server counts as the fork's own, as it would for a job
+that runs alone, e.g. on a cluster.
 
-Only on Linux, where a fork is like a fresh process (see `warm_process`), and where Python would be started as such: not
-in conda environments, containers or on a cluster. Whatever fails, be it that a server was killed with its jobs, the job
-is run by a fresh Python.
+This is only done on Linux, where a fork behaves like a new process (see `warm_process`), and if Python would be started
+directly: not in conda environments, containers or on a cluster. If anything fails, e.g. a server was killed with its
+jobs, the job is run by a new Python.
 """
 
 from __future__ import annotations
@@ -39,24 +40,24 @@ from typing import Any
 from zsad.workflow import warm_process
 from zsad.workflow.warm_process import receive, send, socket_pair
 
-SWITCH = "ZSAD_WARM"  # environment: 0, no or off has every job start a Python of its own
+SWITCH = "ZSAD_WARM"  # environment: with 0, no or off every job starts its own Python
 OFF = ("0", "no", "off", "false")
 THREADS = tuple(
     f"{library}_NUM_THREADS" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
-)  # which Snakemake sets for each job; nothing that is imported may start threads, which no fork has
+)  # which Snakemake sets for each job; imports must not start threads, which forks lose
 OF_A_JOB = frozenset({*THREADS, "VECLIB_MAXIMUM_THREADS", "TMPDIR", "TMP", "TEMPDIR", "TEMP"})
 
-# What all jobs import, or Snakemake at the beginning of their scripts.
+# Imports of all jobs, or of Snakemake at the beginning of their scripts.
 COMMON = ("snakemake.logging", "snakemake.iocontainers", "numpy", "cv2", "h5py", "zsad.workflow.job")
 TORCH = "torch"  # large enough to be imported once for all scripts that need it
 
 SECONDS_TO_END = 5.0
 
-Network = tuple[Any, ...]  # as `zsad.models.held.loaded_here` tells of it
+Network = tuple[Any, ...]  # as returned by `zsad.models.held.loaded_here`
 
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether jobs are to start warm, as far as this machine and its user say."""
+    """Whether jobs start warm, by this machine and the user's environment."""
     return sys.platform == "linux" and environment.get(SWITCH, "").lower() not in OFF
 
 
@@ -65,9 +66,9 @@ class WarmJob:
 
     Args:
         pid: its process id.
-        connection: tells what it imported and loaded, and how it ends.
-        learn: is told what it imported, and the network that it loaded or None.
-        start_cold: starts the same job by a fresh Python, for when its server is gone.
+        connection: receives its imports, its loaded network and its exit status.
+        learn: called with its imports, and its loaded network or None.
+        start_cold: starts the same job with a new Python, if its server is gone.
     """
 
     stdin = stdout = stderr = None
@@ -87,11 +88,11 @@ class WarmJob:
         self._cold: subprocess.Popen[Any] | None = None
 
     def wait(self) -> int:
-        """Wait for its end; its exit status, or less than 0 the number of the signal that ended it."""
+        """Wait for its end; return its exit status, or the negative number of the signal that ended it."""
         while self.returncode is None:
             try:
                 told, _ = receive(self._connection)
-            except EOFError:  # the kernel has ended the fork with its server
+            except EOFError:  # the kernel has killed the fork with its server
                 self._cold = self._start_cold()
                 self.returncode = self._cold.wait()
             else:
@@ -103,11 +104,11 @@ class WarmJob:
         return self.returncode
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM."""
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -118,7 +119,7 @@ class WarmJob:
 
 @dataclass
 class _Holder:
-    """A copy of a script's server that holds a network for its jobs."""
+    """A fork of a script's server that holds a network for its jobs."""
 
     control: socket
     network: Network
@@ -129,12 +130,12 @@ class _Kind:
     """The server of a script.
 
     Attributes:
-        has_torch: whether it was copied from one that has imported torch.
-        learned: what jobs imported since it was last told to.
-        loaded: the network that the job which ended last had loaded; None if none has.
-        wanted: the network that is to be held for the next job.
-        holder: what holds one.
-        may_hold: whether nothing has gone wrong with that.
+        has_torch: whether it was forked from a server that has imported torch.
+        learned: imports of jobs since the server last imported modules.
+        loaded: the network loaded by the job that ended last; None if there is none.
+        wanted: the network to hold for the next job.
+        holder: the server that holds a network.
+        may_hold: whether holding has not failed.
     """
 
     control: socket
@@ -146,21 +147,21 @@ class _Kind:
     may_hold: bool = True
 
     def learn(self, modules: list[str], network: Network | None) -> None:
-        """Note what a job imported, and the network that it loaded: to be held, unless the job before had another."""
+        """Record a job's imports and its network, which is held unless the previous job had another."""
         self.learned.extend(modules)
         if network is not None:
             self.wanted = network if self.loaded in (None, network) else None
             self.loaded = network
 
     def leave_holder(self) -> None:
-        """Have the holder end once its jobs have."""
+        """Let the holder end after its jobs."""
         if self.holder is not None:
             _leave(self.holder.control)
             self.holder = None
 
 
 class WarmStart:
-    """Starts the scripts of a folder warm, by servers of its own that end with it.
+    """Starts the scripts of a folder warm, with its own servers, which end with it.
 
     Args:
         scripts: the folder of the workflow's scripts.
@@ -183,10 +184,10 @@ class WarmStart:
         streams: Sequence[int],
         start_cold: Callable[[], subprocess.Popen[Any]],
     ) -> WarmJob | None:
-        """Start a script that Snakemake has written from one of the folder; None where it is to start cold.
+        """Start a script that Snakemake wrote from one of the folder; return None if it must start cold.
 
         Args:
-            script: what Snakemake wrote, whose name ends with that of the script.
+            script: the file from Snakemake, whose name ends with that of the script.
             streams: standard input, output and error.
             start_cold: see `WarmJob`.
         """
@@ -215,10 +216,10 @@ class WarmStart:
         return self.start(script, environment, streams, start_cold)
 
     def _give_up(self, name: str, holder: _Holder | None) -> bool:
-        """Leave what made no fork, be it that none is safe, that there is no room for one, or that no server is left.
+        """Give up a server that made no fork, since forks are unsafe, resources are missing, or the server is gone.
 
         Returns:
-            Whether that was a holder, so that the script's server itself may still make one.
+            Whether it was a holder, so that the script's server itself may still make a fork.
         """
         kind = self._kinds.get(name)
         if kind is None:
@@ -252,14 +253,14 @@ class WarmStart:
                     self._process.wait(SECONDS_TO_END)
 
     def _is_ours(self, name: str, script: Path) -> bool:
-        """Whether a script is one of the folder: another workflow that uses this one has scripts of its own."""
+        """Whether a script is from the folder: another workflow that uses this one has its own scripts."""
         try:
             return script.read_bytes().endswith((self._scripts / name).read_bytes())
         except OSError:
             return False
 
     def _kind(self, name: str, script: Path, environment: Mapping[str, str]) -> _Kind | None:
-        """The server of a script, which has imported what is known to be needed; None where it has none.
+        """The server of a script, with the known imports; None if it has none.
 
         Raises:
             OSError: a server is gone.
@@ -286,18 +287,18 @@ class WarmStart:
         return kind
 
     def _prepare_holder(self, kind: _Kind, learned: list[str]) -> None:
-        """Have the network held that is wanted, by a copy of a script's server that has imported what was learned."""
+        """Hold the wanted network in a fork of a script's server with all learned imports."""
         if kind.holder is not None and kind.holder.network != kind.wanted:
             kind.leave_holder()
         if kind.holder is not None and learned:
-            with suppress(OSError):  # if it is gone, it will not answer
+            with suppress(OSError):  # if it is gone, it does not answer
                 send(kind.holder.control, ("modules", learned))
         if kind.holder is None and kind.wanted is not None and kind.may_hold:
             kind.holder = _Holder(_copy(kind.control), kind.wanted)
             send(kind.holder.control, ("hold", kind.wanted))
 
     def _start_root(self, environment: dict[str, str]) -> None:
-        """Start the server that all others are copies of."""
+        """Start the server that all others are forked from."""
         self._environment = environment
         ours, theirs = socket_pair()
         with closing(theirs):
@@ -314,7 +315,7 @@ class WarmStart:
         atexit.register(self.close)
 
     def _copy_for(self, script: Path, *, with_torch: bool) -> _Kind:
-        """A server that has imported what stands at the top of a script."""
+        """Fork a server that runs the imports at the top of a script."""
         assert self._root is not None
         if with_torch and self._with_torch is None:
             self._with_torch = _copy(self._root)
@@ -326,7 +327,7 @@ class WarmStart:
 
 
 def _ask(control: socket, streams: Sequence[int]) -> socket:
-    """Ask a server for a fork with these streams; the connection that it is given."""
+    """Request a fork with these streams from a server; return the connection to it."""
     ours, theirs = socket_pair()
     with closing(theirs):
         send(control, ("run", None), [theirs.fileno(), *streams])
@@ -334,13 +335,13 @@ def _ask(control: socket, streams: Sequence[int]) -> socket:
 
 
 def _leave(control: socket) -> None:
-    """Have a server end once the jobs that it has forked have ended."""
+    """Let a server end after its forked jobs."""
     with closing(control), suppress(OSError):
         send(control, ("leave", None))
 
 
 def _copy(control: socket) -> socket:
-    """Have a server copy itself; what tells the copy what to do."""
+    """Fork a server; return the control socket of the new one."""
     ours, theirs = socket_pair()
     with closing(theirs):
         send(control, ("copy", None), [theirs.fileno()])

@@ -1,21 +1,21 @@
-"""A process that has imported what jobs need, and runs each job in a copy of itself, a fork.
+"""A process with the imports of jobs, which runs each job in a fork of itself.
 
-It is started by `zsad.workflow.warm`, which says there when and why; this file is run as a script, so that it imports
-nothing but the standard library by itself. It is told what to do on a socket, its standard input, and ends when that
-is closed, as it is by the kernel if the process that it works for is killed. The kernel also ends its forks with it.
+`zsad.workflow.warm` starts it and explains when and why. This file is run as a script, so that it only imports the
+standard library by itself. It receives commands on a socket, its standard input, and ends when the socket is closed,
+which the kernel does if the parent process is killed. The kernel also kills its forks with it.
 
-A process can be forked safely as long as it has one thread and has not started a GPU. Neither is taken on trust: it is
-looked at before each fork, and what cannot be forked safely says so, and its jobs start Python anew.
+A process can be forked safely as long as it has one thread and has not started a GPU. Both are checked before each
+fork; if a fork is unsafe, the job starts a new Python.
 
-What a fork shares with the process that it came from is what a fresh Python would have after the same imports, and a
-network that `zsad.models.held` may hold for whoever would load it from the same files, but for what is made anew here:
-streams, working folder, environment, search path, arguments, the main module, random numbers of numpy, the folder of
-temporary files, and the handling of Ctrl-C.
+A fork shares with its parent what a new Python would have after the same imports, and perhaps a network that
+`zsad.models.held` holds for jobs that would load it from the same files. The following are reset here: streams, working
+folder, environment, search path, arguments, the main module, random numbers of numpy, the folder of temporary files,
+and the handling of Ctrl-C.
 """
 
 from __future__ import annotations
 
-# Not `socket`, which takes longer than all else that a client of this needs.
+# Not `socket`, whose import takes longer than everything else that a client needs.
 import _socket
 import ast
 import gc
@@ -31,22 +31,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-HELD = "zsad.models.held"  # knows the network that a job has loaded, and holds one for those that are forked
-SECONDS_TO_SETTLE = 0.2  # for which a thread that has ended may still be listed
+HELD = "zsad.models.held"  # knows the network that a job has loaded, and holds one for forks
+SECONDS_TO_SETTLE = 0.2  # for which an ended thread may still be listed
 
 LONGEST = 1 << 20  # bytes of a message
-COMING = {"run": 4, "copy": 1}  # open files that come with a message
+COMING = {"run": 4, "copy": 1}  # open files in a message
 FILES = max(COMING.values())
 
-# What a job of this process is asked for: arguments of Python, working folder, environment.
+# A request for a job: arguments of Python, working folder, environment.
 Request = tuple[list[str], str, dict[str, str]]
 
 
-# Messages: one sends and receives them whole or not at all.
+# Messages, which are sent and received completely or not at all.
 
 
 def socket_pair() -> tuple[_socket.socket, _socket.socket]:
-    """Two ends of a connection of messages."""
+    """The two ends of a connection for messages."""
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 
 
@@ -62,7 +62,7 @@ def send(end: _socket.socket, message: Any, files: Iterable[int] = ()) -> None:
 
 
 def receive(end: _socket.socket) -> tuple[Any, list[int]]:
-    """Wait for a message and the open files that come with it.
+    """Wait for a message and its open files.
 
     Raises:
         EOFError: the other end is closed.
@@ -81,19 +81,18 @@ def receive(end: _socket.socket) -> tuple[Any, list[int]]:
 
 
 class Server:
-    """Does what it is told on its controls, one after the other, until the first of them is closed.
+    """Executes the commands on its control sockets, in order, until the first of them is closed.
 
-    Messages are ``("run", None)`` with a connection and three streams: run what is asked for on that connection in a
-    fork; ``("copy", None)`` with a control: fork another server, which is told by it; ``("imports", path)``: run the
+    Messages are ``("run", None)`` with a connection and three streams: run the request on that connection in a fork;
+    ``("copy", None)`` with a control socket: fork another server with that control; ``("imports", path)``: run the
     import statements at the top of a script; ``("modules", names)``: import modules; ``("hold", values)``: load the
-    network that a job has told of; ``("leave", None)``: do nothing more, and end once all forks have. Nothing is
-    answered to these but to the first: the process id, or None where no fork is safe; when it ends, what it imported,
-    with the network that it loaded or None, and its exit status.
+    network that a job has reported; ``("leave", None)``: stop, and end after all forks. Only the first has answers: the
+    process id, or None if no fork is safe; and at its end, its imports, its loaded network or None, and its exit
+    status.
 
     Args:
-        listener: takes further controls; None for none.
-        run: given three streams and a request, does what is asked for in a fork, and returns its exit status;
-            `run_script` if None.
+        listener: accepts further control sockets; None for none.
+        run: called in a fork with three streams and a request, returns the exit status; `run_script` if None.
     """
 
     def __init__(
@@ -110,24 +109,24 @@ class Server:
         self._control = control
         self._listener = listener
         self._controls: dict[int, _socket.socket] = {}
-        self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes as a fork ends
-        self._asking: dict[int, int] = {}  # who runs for a connection
+        self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes when a fork ends
+        self._asking: dict[int, int] = {}  # process id by connection
         self._is_leaving = False
         self._add_control(control)
         if listener is not None:
             self._events.register(listener, select.POLLIN)
 
     def serve(self) -> None:
-        """Do what it is told until the first control is closed, or it is told to leave and its forks have ended."""
+        """Execute commands until the first control is closed, or after ``leave`` all forks have ended."""
         while self._running if self._is_leaving else self._control.fileno() >= 0:
-            number, _ = self._events.poll()[0]  # one, as what is done for it may close others, and reuse their numbers
+            number, _ = self._events.poll()[0]  # only one, since handling it may close others and reuse their numbers
             if self._listener is not None and number == self._listener.fileno():
                 self._add_control(_accepted(self._listener))
             elif number in self._controls:
                 self._obey(self._controls[number])
             elif number in self._running:
                 self._tell_end(number)
-            else:  # who asked is gone
+            else:  # the client is gone
                 self._events.unregister(number)
                 os.kill(self._asking.pop(number), signal.SIGTERM)
 
@@ -146,7 +145,7 @@ class Server:
             control.close()
             return
         match verb:
-            case "run" | "copy" if len(files) < COMING[verb]:  # too many are open; who asked finds its own end closed
+            case "run" | "copy" if len(files) < COMING[verb]:  # too many are open; the client finds its own end closed
                 for number in files:
                     os.close(number)
             case "run":
@@ -154,14 +153,14 @@ class Server:
             case "copy":
                 self._copy(_socket.socket(fileno=files[0]))
             case "imports":
-                with suppress(Exception):  # the job itself tells of it
+                with suppress(Exception):  # the job itself reports it
                     _run_imports(what)
                 leave_alone_what_is_imported()
             case "modules":
                 _import(what)
                 leave_alone_what_is_imported()
             case "hold":
-                with suppress(Exception):  # a job that cannot load it says why
+                with suppress(Exception):  # a job that cannot load it reports why
                     importlib.import_module(HELD).hold(what)
                 _wait_for_threads_to_end()
                 leave_alone_what_is_imported()
@@ -169,14 +168,14 @@ class Server:
                 self._is_leaving = True
 
     def _run(self, connection: _socket.socket, streams: list[int]) -> None:
-        """Run what is asked for on a connection in a fork."""
+        """Run the request on a connection in a fork."""
         process = self._fork(connection)
         if process == 0:
             self._become_fork()
             _attend(connection, streams, self._run_request)
         for stream in streams:
             os.close(stream)
-        with suppress(OSError):  # who asked may be gone
+        with suppress(OSError):  # the client may be gone
             send(connection, process)
         if process is None:
             connection.close()
@@ -194,7 +193,7 @@ class Server:
         control.close()
 
     def _fork(self, connection: _socket.socket | None) -> int | None:
-        """Fork; 0 in the fork, as of `os.fork`, and None where it is not safe, or the system has no room for it."""
+        """Fork; return 0 in the fork, as `os.fork`, and None if it is unsafe or the system lacks resources."""
         parent = os.getpid()
         try:
             if not is_safe_to_fork():
@@ -214,14 +213,14 @@ class Server:
         if process is None:
             return None
         self._running[ended] = process, connection
-        self._events.register(ended, 0)  # told of as it is closed
+        self._events.register(ended, 0)  # reported when it is closed
         if connection is not None:
             self._asking[connection.fileno()] = process
             self._events.register(connection, 0)
         return process
 
     def _become_fork(self) -> None:
-        """Let go of all that is the parent's."""
+        """Close everything that belongs to the parent."""
         others = [*self._controls.values(), *([self._listener] if self._listener is not None else [])]
         others += [connection for _, connection in self._running.values() if connection is not None]
         for other in others:
@@ -230,7 +229,7 @@ class Server:
             os.close(number)
 
     def _tell_end(self, number: int) -> None:
-        """Tell who asked how a fork ended."""
+        """Report a fork's exit status to its client."""
         self._events.unregister(number)
         os.close(number)
         process, connection = self._running.pop(number)
@@ -250,7 +249,7 @@ def _accepted(listener: _socket.socket) -> _socket.socket:
 
 
 def is_safe_to_fork() -> bool:
-    """Whether a fork of this process is like a fresh one: nothing but this thread runs, and no GPU was started."""
+    """Whether a fork of this process behaves like a new one: only this thread runs, and no GPU was started."""
     return len(list(Path("/proc/self/task").iterdir())) == 1 and not any(map(_is_gpu, _open_files()))
 
 
@@ -273,7 +272,7 @@ def _is_gpu(path: str) -> bool:
 
 
 def _begin_fork(parent: int, ended: int) -> None:
-    """Make of this process one that ends with its parent; it must never go on in the parent's place."""
+    """Make this fork end with its parent; it must never continue in the parent's place."""
     try:
         end_with(parent)
         os.close(ended)
@@ -282,17 +281,17 @@ def _begin_fork(parent: int, ended: int) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that ends."""
+    """Let the kernel kill this process when its parent ends for any reason."""
     import ctypes
 
     set_death_signal = 1  # PR_SET_PDEATHSIG
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it has ended already
+    if os.getppid() != parent:  # it has already ended
         os._exit(1)
 
 
 def leave_alone_what_is_imported() -> None:
-    """Keep forks from visiting, and so copying, all that they share, to collect garbage or as they end."""
+    """Prevent garbage collection and exit in forks from visiting, and so copying, shared memory."""
     import weakref
 
     gc.collect()
@@ -317,7 +316,7 @@ def _import(names: Iterable[str]) -> None:
 
 
 def _imported_since(before: set[str]) -> list[str]:
-    """The modules that were imported from files since then, in their order."""
+    """The modules that were imported from files since then, in order."""
     since = [(name, module) for name, module in list(sys.modules.items()) if name not in before]
     return [name for name, module in since if getattr(getattr(module, "__spec__", None), "has_location", False)]
 
@@ -326,13 +325,13 @@ def _imported_since(before: set[str]) -> list[str]:
 
 
 def _network_loaded() -> Any:
-    """What the job tells of the network that it has loaded, plain values; None if none."""
+    """The job's report of its loaded network, as plain values; None if there is none."""
     held = sys.modules.get(HELD)
     return None if held is None else held.loaded_here()
 
 
 def _attend(connection: _socket.socket, streams: list[int], run: Callable[[list[int], Request], int]) -> None:
-    """Run what is asked for, tell what it imported, and end."""
+    """Run the request, report the imports, and end."""
     status = 1
     try:
         before = set(sys.modules)
@@ -348,7 +347,7 @@ def _attend(connection: _socket.socket, streams: list[int], run: Callable[[list[
 
 
 def run_script(streams: list[int], request: Request) -> int:
-    """Run ``python SCRIPT ARGUMENT ...`` to its end; its exit status, or the signal that it is to end by."""
+    """Run ``python SCRIPT ARGUMENT ...``; return its exit status, or the signal to end with."""
     arguments, folder, environment = request
     become_fresh(streams, folder, environment)
     set_path(environment, first=str(Path(arguments[0]).resolve().parent))
@@ -359,7 +358,7 @@ def run_script(streams: list[int], request: Request) -> int:
 
 
 def become_fresh(streams: list[int], folder: str, environment: dict[str, str]) -> None:
-    """Take on streams, working folder and environment, and forget what is a process's own."""
+    """Set streams, working folder and environment, and reset process-specific state."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -379,16 +378,16 @@ def become_fresh(streams: list[int], folder: str, environment: dict[str, str]) -
 
 
 def set_path(environment: Mapping[str, str], *, first: str | None = None) -> None:
-    """Set the search path of modules as of a Python of that environment."""
+    """Set the module search path as in a new Python with that environment."""
     asked = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [*([first] if first is not None else []), *asked, *LIBRARIES]
 
 
 def status_of(main: Callable[[], object], script: str | None = None) -> int:
-    """Run a main program to its end, as Python does; its exit status, or the signal that it is to end by.
+    """Run a main program like Python; return its exit status, or the signal to end with.
 
     Args:
-        script: its path, from which on a traceback is shown.
+        script: its path; tracebacks are shown from there.
     """
     try:
         main()
@@ -406,7 +405,7 @@ def status_of(main: Callable[[], object], script: str | None = None) -> int:
 
 
 def _within(script: str | None, frames: TracebackType | None) -> TracebackType | None:
-    """A traceback from where the script begins; the whole one if it does not come so far."""
+    """A traceback from the script on; the whole one if it does not reach the script."""
     first = frames
     while first is not None and first.tb_frame.f_code.co_filename != script:
         first = first.tb_next
@@ -414,7 +413,7 @@ def _within(script: str | None, frames: TracebackType | None) -> TracebackType |
 
 
 def end_as_python_does() -> None:
-    """Do what Python does at its end, but for taking modules apart."""
+    """Do what Python does at exit, except clearing modules."""
     import atexit
     import threading
 
@@ -425,19 +424,19 @@ def end_as_python_does() -> None:
             stream.flush()
 
 
-# As this process began.
+# The initial state of this process.
 
 LIBRARIES = sys.path[1:]  # it is started without PYTHONPATH
 HANDLED = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
 
 def main() -> None:
-    """Serve on the standard input, of which the first message is PYTHONPATH."""
+    """Serve on the standard input; the first message is PYTHONPATH."""
     control = _socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    for number in HANDLED:  # Ctrl-C and the like are for jobs; this ends with the process that it works for
+    for number in HANDLED:  # Ctrl-C and similar signals are for jobs; this process ends with its parent
         signal.signal(number, signal.SIG_IGN)
     with suppress(EOFError):
         os.environ["PYTHONPATH"], _ = receive(control)

@@ -1,4 +1,4 @@
-"""The folders that a run writes to, looked at before it begins: in words what Snakemake would fail at later."""
+"""Check the folders that a run writes to before it starts, instead of later failures of Snakemake."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ INNER = ("logs", "benchmarks", "tables", "plots")  # of a data set, besides its 
 def check_folders(
     dataset: str, categories: Iterable[str] = (), *, root: Path = Path(), results: Path = Path(RESULTS)
 ) -> None:
-    """Refuse a place to work in where something else is in the place of a folder of results.
+    """Reject a working folder with something else in the place of a folder of results.
 
     Args:
-        dataset: its name, as the folder of its results has it.
-        categories: likewise; none while they are not known.
+        dataset: its name in the folder of its results.
+        categories: their names; empty while they are unknown.
         root: the working directory.
-        results: the folder of all results in there.
+        results: the folder of all results in it.
 
     Raises:
-        DataError: one of the folders is a file, or a link to none.
+        DataError: one of the folders is a file, or a link to something else.
     """
     for folder in _folders(dataset, categories, root, root / results):
         if not os.path.lexists(folder) or folder.is_dir():
             continue
-        what = f"a link to {folder.readlink()}, which is no folder" if folder.is_symlink() else "a file"
-        mend = "correct or remove the link" if folder.is_symlink() else "move it away"
-        raise DataError(f"{folder}, where a run keeps its files, is {what}; {mend} and run again")
+        what = f"a link to {folder.readlink()}, which is not a folder" if folder.is_symlink() else "a file"
+        fix = "correct or remove the link" if folder.is_symlink() else "move it away"
+        raise DataError(f"{folder}, where a run keeps its files, is {what}; {fix} and run again")
 
 
 def check_writable(
     dataset: str, categories: Iterable[str] = (), *, root: Path = Path(), results: Path = Path(RESULTS)
 ) -> None:
-    """Refuse a place to work in that a run cannot write to.
+    """Reject a working folder that a run cannot write to.
 
     Args:
         dataset, categories, root, results: see `check_folders`.
 
     Raises:
-        DataError: a folder is somebody else's or on a disk that is read-only, or there is no inode left for a file.
+        DataError: a folder belongs to another user or is on a read-only disk, or there is no inode left for a file.
     """
     for folder in _folders(dataset, categories, root, root / results):
         place = folder if folder.is_dir() else folder.parent
         if place.is_dir() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-            raise DataError(f"{folder} cannot be written, for {_not_writable(place)}")
+            raise DataError(f"{folder} cannot be written, because {_not_writable(place)}")
     if has_no_inode_left(root / results):
         raise DataError(
             f"the file system of {root / results} has no inode left for another file; delete files there, however "
@@ -59,19 +59,19 @@ def check_writable(
 
 
 def check_cache() -> None:
-    """Refuse a user for whom Snakemake cannot keep its cache, at which it ends before it reads a rule.
+    """Reject a user without a writable cache folder, without which Snakemake ends before it reads a rule.
 
     Raises:
-        DataError: there is no home folder, or none that can be written to, and no ``XDG_CACHE_HOME``.
+        DataError: there is no writable home folder, and no ``XDG_CACHE_HOME``.
     """
-    mend = "set XDG_CACHE_HOME to a folder that you can write to, e.g. `export XDG_CACHE_HOME=$PWD/.cache`"
+    fix = "set XDG_CACHE_HOME to a folder that you can write to, e.g. `export XDG_CACHE_HOME=$PWD/.cache`"
     try:
         cache = cache_folder().parent
     except RuntimeError:
-        raise DataError(f"the home folder of this user is not known; set HOME, or {mend}") from None
+        raise DataError(f"the home folder of this user is not known; set HOME, or {fix}") from None
     existing = next(folder for folder in (cache, *cache.parents) if os.path.lexists(folder))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise DataError(f"Snakemake cannot keep its cache in {cache}, for {existing} takes no folder of yours; {mend}")
+        raise DataError(f"Snakemake cannot keep its cache in {cache}, because you cannot write to {existing}; {fix}")
 
 
 def _folders(dataset: str, categories: Iterable[str], root: Path, results: Path) -> Iterator[Path]:
@@ -81,12 +81,12 @@ def _folders(dataset: str, categories: Iterable[str], root: Path, results: Path)
 
 
 def _not_writable(folder: Path) -> str:
-    """That a folder cannot be written to, why, and what mends it."""
+    """Why a folder cannot be written to, and the fix."""
     what = f"you cannot write to {folder if folder.name else folder.absolute()}"
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return f"{what}, whose disk is read-only; make it writable, or work in another folder (`--directory`)"
     return (
-        f"{what}, which belongs to {_owner(folder)}; have it made writable to you, or work in another folder "
+        f"{what}, which belongs to {_owner(folder)}; ask for write permission, or work in another folder "
         "(`--directory`)"
     )
 

@@ -1,4 +1,4 @@
-"""The files that are written from the model of the configuration: `config.yaml` and its schema for editors."""
+"""Write `config.yaml` and its schema for editors from the model of the configuration."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ PARTS: Mapping[str, tuple[str, Registry[Any]]] = MappingProxyType(
 )
 
 HEADER = """\
-# Every knob of the pipeline. This default runs anywhere, with no account and no download.
-# Override keys with `--configfile mine.yaml`: give only what differs, it is merged into this file key by key.
-# An entry of `backbones`, `methods` or `refiners` that is set to null is switched off.
-# yaml-language-server: $schema=schemas/config.schema.yaml
+# All options of the pipeline. This default runs anywhere, without an account or a download. Override keys with
+# `--configfile mine.yaml`: give only the keys that differ; they are merged into this file key by key. An entry of
+# `backbones`, `methods` or `refiners` that is set to null is switched off. yaml-language-server:
+# $schema=schemas/config.schema.yaml
 """
 
 
 def config_text() -> str:
-    """The default configuration as YAML, with what each key means beside it."""
+    """The default configuration as YAML, with the meaning of each key as a comment."""
     config = Config()
     return "\n".join([HEADER, *("\n".join([*_key_lines(config, name), ""]) for name in Config.model_fields)])
 
@@ -45,7 +45,7 @@ def schema_text() -> str:
 
 
 def _key_lines(section: Options, key: str, indent: str = "") -> Iterator[str]:
-    """The lines of a key of a section, and of all that is under it."""
+    """The lines of a key of a section, and of all keys under it."""
     value, meaning = getattr(section, key), type(section).model_fields[key].description or ""
     if isinstance(value, Options):
         yield _line(indent, key, meaning=meaning)
@@ -59,7 +59,7 @@ def _key_lines(section: Options, key: str, indent: str = "") -> Iterator[str]:
 
 
 def _entry_lines(section: str) -> Iterator[str]:
-    """The lines of the entries of a section; what the keys mean is said of the first, which has them all."""
+    """The lines of the entries of a section; the first has all keys, with their meanings."""
     choice, parts = PARTS[section]
     for place, (name, (meaning, entry)) in enumerate(DEFAULT_ENTRIES[section].items()):
         yield _line(INDENT, name, meaning=meaning)
@@ -75,13 +75,13 @@ def _entry_lines(section: str) -> Iterator[str]:
 
 
 def _line(indent: str, key: str, value: Any = ..., meaning: str = "") -> str:
-    """A key with its value, unless more lines follow, and what it means."""
+    """A key with its value, unless more lines follow, and its meaning."""
     written = "" if value is ... else f" {_written(value)}"
     return f"{indent}{key}:{written}{f' # {meaning}' if meaning else ''}"
 
 
 def _written(value: Any) -> str:
-    """A value as YAML has it in a line."""
+    """A value as YAML on one line."""
     value = int(value) if isinstance(value, float) and value.is_integer() else value
     text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
@@ -92,9 +92,9 @@ def _as_comment(sentence: str) -> str:
 
 
 def _for_editors(schema: Any) -> Any:
-    """The same for a file of which others hold the rest: no key is required, and all other names are refused.
+    """Adapt the schema for a partial file: no key is required, and all unknown names are rejected.
 
-    The titles that pydantic makes of the names of keys are left out.
+    The titles that pydantic derives from the names of keys are removed.
     """
     if isinstance(schema, list):
         return [_for_editors(item) for item in schema]

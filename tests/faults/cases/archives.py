@@ -101,12 +101,12 @@ def offered(content: bytes) -> Damage:
 
 def bad(name: str, content: bytes, said: str) -> Fault:
     """An archive that is refused when it is unpacked; it is kept, and must be moved away by who put it there."""
-    return Fault(name, DOWNLOADED, offered(content), said, mend=in_turn(removed(ARCHIVE), restore))
+    return Fault(name, DOWNLOADED, offered(content), said, fix=in_turn(removed(ARCHIVE), restore))
 
 
 def good(name: str, content: bytes) -> Fault:
     """An archive of another kind with the same files, and of use once it is unpacked."""
-    return Fault(name, DOWNLOADED, offered(content), mend=nothing)
+    return Fault(name, DOWNLOADED, offered(content), fix=nothing)
 
 
 def cut_off(kind: str, content: bytes) -> tuple[Fault, ...]:

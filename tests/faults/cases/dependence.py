@@ -27,8 +27,8 @@ def with_lines(path: str, change: Callable[[list[str]], list[str]]) -> Damage:
 
 def meanwhile(name: str, path: str, damage: Damage, said: str, before: str, sound: Sound = IMAGES) -> Fault:
     """A table that is changed in the middle of a run; the sentence asks to delete it."""
-    mend = in_turn(removed(path), recover)
-    return Fault(name, sound, damage, rf"{path} {said}", mend=mend, before=before)
+    fix = in_turn(removed(path), recover)
+    return Fault(name, sound, damage, rf"{path} {said}", fix=fix, before=before)
 
 
 def afterwards(name: str, path: str, damage: Damage, sound: Sound = IMAGES) -> Fault:

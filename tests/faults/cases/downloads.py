@@ -95,7 +95,7 @@ def cut_at_tenth(tenth: int) -> Fault:
 
 
 def refused(status: int, said: str, times: int = 100) -> Fault:
-    return Fault(f"server that answers {status}", DOWNLOADED, served(statuses=[status] * times), said, mend=recover)
+    return Fault(f"server that answers {status}", DOWNLOADED, served(statuses=[status] * times), said, fix=recover)
 
 
 def placed(content: bytes) -> Damage:
@@ -121,7 +121,7 @@ CONNECTIONS = (
         DOWNLOADED,
         served(cuts=[share(0.3)], always_cut=0),
         rf"the download of .*MPDD\.zip .*broke off after {share(0.3)} bytes \(.*\); run again to continue it",
-        mend=recover,
+        fix=recover,
     ),
     Fault("server that ignores ranges", DOWNLOADED, served(honours_ranges=False, cuts=[SIZE // 2])),
     Fault("server that begins at another byte than asked", DOWNLOADED, served(shift=7, cuts=[SIZE // 2])),
@@ -132,7 +132,7 @@ CONNECTIONS = (
         DOWNLOADED,
         in_turn(impatient, served(always_cut=0, stalls=[0.3] * 20)),
         r"MPDD\.zip .*cannot be downloaded because the connection broke; run again later",
-        mend=recover,
+        fix=recover,
     ),
     Fault("server that is busy once", DOWNLOADED, served(statuses=[503])),
     Fault("server that fails once", DOWNLOADED, served(statuses=[500]), then=asked_for("", "")),
@@ -151,14 +151,14 @@ CONNECTIONS = (
         DOWNLOADED,
         served(redirected_to=URL),
         r"MPDD\.zip .*cannot be reached \(TooManyRedirects\)",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "network that must not be used",
         DOWNLOADED,
         offline,
         r"MPDD\.zip .*is not on this machine and HF_HUB_OFFLINE forbids to download it; .*`zsad download mpdd`",
-        mend=recover,
+        fix=recover,
     ),
 )
 
@@ -168,14 +168,14 @@ CONTENTS = (
         DOWNLOADED,
         served(content=OTHER),
         r"MPDD\.zip .*is not what it should be: the SHA-256 of what http://.* sent is [0-9a-f]{64}, not [0-9a-f]{64}",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "archive of another size",
         DOWNLOADED,
         served(content=archive() + b"more"),
         rf"MPDD\.zip .*is not what it should be: http://.* sent {SIZE + 4} bytes, not {SIZE}",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "page in place of the archive",
@@ -220,35 +220,35 @@ DISKS = (
         DOWNLOADED,
         disk_with(SIZE - 1),
         r"the disk of data/archives has no space for .*MPDD\.zip.*; free some",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "disk with too little space for what is in the archive",
         DOWNLOADED,
         disk_with(SIZE + 1000),
         r"the disk of data has no space for MPDD; free some",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "disk that takes half of the archive",
         DOWNLOADED,
         files_up_to(SIZE // 2),
         r"MPDD\.zip .*cannot be written to data/archives \(File too large\)",
-        mend=recover,
+        fix=recover,
     ),
     Fault(
         "folder of downloads that cannot be written to",
         DOWNLOADED,
         linked(DOWNLOADS, "/sys/kernel"),
         r"MPDD cannot be kept in .* \(.*\); make this folder writable, or set dataset\.download_to",
-        mend=away(DOWNLOADS),
+        fix=away(DOWNLOADS),
     ),
     Fault(
         "folder of downloads that is a file",
         DOWNLOADED,
         written(DOWNLOADS, "no folder"),
         r"dataset\.download_to data is a file; set it to a folder",
-        mend=away(DOWNLOADS),
+        fix=away(DOWNLOADS),
     ),
 )
 
@@ -259,35 +259,35 @@ BY_HAND = (
         DOWNLOADED,
         placed(OTHER),
         rf"{ARCHIVE} is not the archive of MPDD: its SHA-256 is [0-9a-f]{{64}}, not [0-9a-f]{{64}}; move it away",
-        mend=away(ARCHIVE),
+        fix=away(ARCHIVE),
     ),
     Fault(
         "half an archive put there by hand",
         DOWNLOADED,
         placed(archive()[: SIZE // 2]),
         rf"{ARCHIVE} is not the archive of MPDD: it has {SIZE // 2} bytes, not {SIZE}; move it away",
-        mend=away(ARCHIVE),
+        fix=away(ARCHIVE),
     ),
     Fault(
         "page put there by hand as archive",
         DOWNLOADED,
         placed(HTML),
         rf"{ARCHIVE} is no archive \(it begins with '<!DOCTYPE html>.*\), not the archive of MPDD; move it away",
-        mend=away(ARCHIVE),
+        fix=away(ARCHIVE),
     ),
     Fault(
         "link put there by hand that leads nowhere",
         DOWNLOADED,
         in_turn(placed(b""), linked(ARCHIVE, "/nowhere/MPDD.zip")),
         rf"{ARCHIVE} cannot be read \(No such file or directory\)",
-        mend=away(ARCHIVE),
+        fix=away(ARCHIVE),
     ),
     Fault(
         "archive that can be had only by hand",
         DOWNLOADED,
         described(urls=[], by_hand="click on the button"),
         rf"MPDD must be fetched by hand: .*click on the button; .*: {ARCHIVE} \(licence: none; homepage: https://",
-        mend=placed(archive()),
+        fix=placed(archive()),
     ),
 )
 
@@ -297,21 +297,21 @@ FOUND = (
         DOWNLOADED,
         written(f"{DOWNLOADS}/mpdd/notes.txt", "mine"),
         OWN,
-        mend=away(f"{DOWNLOADS}/mpdd"),
+        fix=away(f"{DOWNLOADS}/mpdd"),
     ),
     Fault(
         "folder of the data set as the user has unpacked it",
         DOWNLOADED,
         lambda place: draw_tile(f"{DOWNLOADS}/mpdd/MPDD/tile"),
         OWN,
-        mend=away(f"{DOWNLOADS}/mpdd"),
+        fix=away(f"{DOWNLOADS}/mpdd"),
     ),
     Fault(
         "file in place of the data set",
         DOWNLOADED,
         written(f"{DOWNLOADS}/mpdd", "mine"),
         OWN,
-        mend=away(f"{DOWNLOADS}/mpdd"),
+        fix=away(f"{DOWNLOADS}/mpdd"),
     ),
     Fault(
         "data set whose mark is damaged",
@@ -319,7 +319,7 @@ FOUND = (
         in_turn(cut(f"{DOWNLOADS}/mpdd/.unpacked.json", 0.5), removed(f"{DOWNLOADS}/mpdd.json")),
         r"data/mpdd/\.unpacked\.json is damaged, .*; set dataset\.root .*, or move it away",
         finished=True,
-        mend=away(f"{DOWNLOADS}/mpdd"),
+        fix=away(f"{DOWNLOADS}/mpdd"),
     ),
     Fault(
         "data set unpacked from another archive",

@@ -80,12 +80,12 @@ def has_traceback(place: Place) -> None:
 
 def in_place(name: str, damage: Damage, path: str, said: str, **options: Any) -> Fault:
     """Something that is in the place of a folder of results."""
-    return Fault(name, IMAGES, damage, said, mend=in_turn(removed(path), recover), **options)
+    return Fault(name, IMAGES, damage, said, fix=in_turn(removed(path), recover), **options)
 
 
 def amid(name: str, damage: Damage, said: str, script: str = "score_images", **options: Any) -> Fault:
     """Something that goes wrong in the middle of a run, and passes."""
-    return Fault(name, IMAGES, damage, said, mend=recover, before=script, **options)
+    return Fault(name, IMAGES, damage, said, fix=recover, before=script, **options)
 
 
 FAULTS: tuple[Fault, ...] = (

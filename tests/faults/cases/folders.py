@@ -121,7 +121,7 @@ ROOTS = (
         r"\. has no folder with .*; set dataset.root to images",
         changes={"dataset__root": "."},
     ),
-    Fault("root that is read-only", IMAGES, read_only, mend=writable),
+    Fault("root that is read-only", IMAGES, read_only, fix=writable),
 )
 
 SLIPS = (

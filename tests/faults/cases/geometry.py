@@ -155,7 +155,7 @@ REFUSED = (
     ),
     refused(
         "more channels than there are",
-        r"method 'further': there are \d+ channels, fewer than the 4000 asked for",
+        r"method 'further': there are \d+ channels, fewer than the 4000 wanted",
         **scored_by("mahalanobis", channels=4000),
     ),
     refused(
@@ -179,7 +179,7 @@ REFUSED = (
     ),
     refused(
         "one image left to be compared with others",
-        r"method 'mutual': mutual scoring needs at least 2 test images, and there is 1",
+        r"method 'mutual': mutual scoring needs at least 2 test images, but there is 1",
         in_turn(strip("photographs/a.png", 2, 2000), strip("photographs/b.jpg", 2, 2000)),
         FOLDER,
         methods__memory_bank=None,

@@ -169,7 +169,7 @@ NO_IMAGES = (
         clutter,
         alters=CHECK,
         then=lambda place: warned("files ignored for not having the ending of an image", "0.png.bak"),
-        mend=in_turn(restore, removed("results/t/tile/check.json")),  # no rule knows of files that are not read
+        fix=in_turn(restore, removed("results/t/tile/check.json")),  # no rule knows of files that are not read
     ),
 )
 

@@ -41,7 +41,7 @@ def refused(name: str, said: str, **changes: Any) -> Fault:
 
 def made_anew(name: str, damage: Damage, said: str) -> Fault:
     """A file that is joined, or the joint itself, is damaged in a finished run."""
-    return Fault(name, JOINED, damage, said + ANEW, finished=True, mend=recover)
+    return Fault(name, JOINED, damage, said + ANEW, finished=True, fix=recover)
 
 
 def copied(source: str, target: str) -> Damage:
@@ -75,7 +75,7 @@ FAULTS: tuple[Fault, ...] = (
         copied(f"{FOLDER}/two/references-k2-seed0.rotations.h5", SECOND),
         rf"{SECOND} and {FIRST} do not show the same images; delete both and run again",
         finished=True,
-        mend=in_turn(removed(FIRST), removed(SECOND), recover),
+        fix=in_turn(removed(FIRST), removed(SECOND), recover),
     ),
     replace(full("joint of features", JOINT, 8000, "join_features"), sound=JOINED),
 )

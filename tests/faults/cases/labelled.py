@@ -40,7 +40,8 @@ FROM_TESTS = (
         "only one kind",
         LABELLED,
         nothing,
-        r"only the kind 'crack' is left to be told apart in 'tile' \(not to be shown: good\); a classifier needs two",
+        r"only the kind 'crack' is left to classify in 'tile' \(left out: good\); a classifier needs at least two "
+        "kinds",
         changes={"classifiers__nearest__good": False},
     ),
     Fault(
@@ -67,7 +68,7 @@ FROM_TESTS = (
         "a kind to be left out that there is nowhere",
         LABELLED,
         nothing,
-        r"classifiers\.nearest\.leave_out names 'rust', which is no kind of any category; choose from: crack, good",
+        r"classifiers\.nearest\.leave_out names 'rust', which is not a kind of any category; choose from: crack, good",
         changes={"classifiers__nearest__leave_out": ["rust"]},
     ),
     Fault(
@@ -84,7 +85,7 @@ BESIDE = (
         "an example that is a test image",
         LABELLED,
         copied_to(SHOWN, f"{TESTS}/good/7.jpg"),
-        r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* take it out",
+        r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* remove one",
     ),
     Fault(
         "examples of no kind", LABELLED, emptied("examples"), r"the folder examples of labelled examples is empty; give"

@@ -39,12 +39,12 @@ SPLIT = f"{FOLDER}/splits/nearest.csv"
 def damaged(name: str, path: str, damage: Damage, said: str) -> Fault:
     """A finished run of which a result is damaged; it is removed, and the same command makes it anew."""
     said = f"{said}.*; it is removed, and the next run makes it anew$"
-    return Fault(name, IMAGES, damage, said, finished=True, mend=recover)
+    return Fault(name, IMAGES, damage, said, finished=True, fix=recover)
 
 
 def wrong(name: str, path: str, damage: Damage, said: str) -> Fault:
     """A finished run of which a result does not belong to the others; the sentence asks to delete it."""
-    return Fault(name, IMAGES, damage, said, finished=True, mend=in_turn(removed(path), recover))
+    return Fault(name, IMAGES, damage, said, finished=True, fix=in_turn(removed(path), recover))
 
 
 def flipped(path: str, *shares: float) -> Damage:
@@ -145,7 +145,7 @@ def piped(path: str) -> Damage:
 def full(what: str, path: str, size: int, script: str) -> Fault:
     """A disk that runs full while a result is written."""
     said = rf"{path} cannot be written \(File too large\); raise the limit for the size of files .* and run again"
-    return Fault(f"disk that runs full under the {what}", IMAGES, files_up_to(size), said, mend=recover, before=script)
+    return Fault(f"disk that runs full under the {what}", IMAGES, files_up_to(size), said, fix=recover, before=script)
 
 
 def copied(source: str, path: str) -> Damage:
@@ -304,7 +304,7 @@ CHANGED = (
         linked(SCORES, "/dev/zero"),
         rf"{SCORES} is a device and no regular file; move it away and run again",
         before="decide_images",
-        mend=in_turn(removed(SCORES), recover),
+        fix=in_turn(removed(SCORES), recover),
     ),
     wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder and no regular file"),
 )

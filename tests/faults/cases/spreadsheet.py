@@ -108,7 +108,7 @@ NAMES = (
             IMAGES,
             moved(TILE, f"images/{name}"),
             alters=ALL,
-            mend=in_turn(restore, removed(f"results/t/{name}")),
+            fix=in_turn(restore, removed(f"results/t/{name}")),
             then=in_turn(
                 *(
                     called(f"{table}.csv", "category", [name])

@@ -39,7 +39,7 @@ def test_patches_that_are_smaller_than_pixels_take_the_pixel_around_them() -> No
     np.testing.assert_array_equal(area_means(values, 6, 4), np.kron(values, np.ones((3, 2))))
 
 
-def test_of_a_normal_image_nothing_is_anomalous_and_without_a_mask_nobody_knows_where() -> None:
+def test_of_a_normal_image_nothing_is_anomalous_and_without_a_mask_its_anomalous_pixels_are_unknown() -> None:
     mask = np.zeros((4, 4), bool)
     mask[:2] = True
     marks = MemoryMarks([0, 1, 1, 1], [None, mask, None, np.zeros_like(mask)], [("a",), ("b", "c"), (), ()])
@@ -53,7 +53,7 @@ def test_of_a_normal_image_nothing_is_anomalous_and_without_a_mask_nobody_knows_
         MemoryMarks([0], [None, None])
 
 
-def test_where_nothing_is_marked_nobody_knows_where_an_anomalous_image_is_anomalous() -> None:
+def test_where_nothing_is_marked_the_anomalous_pixels_are_unknown() -> None:
     blank = np.zeros((4, 4), bool)
     marks = MemoryMarks([1, 0], [blank, blank])
     assert marks.shares(0, 2, 2) is None
@@ -62,7 +62,7 @@ def test_where_nothing_is_marked_nobody_knows_where_an_anomalous_image_is_anomal
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Of an image with a mask, one without, a good one, and one of which nobody knows."""
+    """Of an image with a mask, one without, a normal one, and one of which nobody knows."""
     mask = np.zeros((8, 8), np.uint8)
     mask[4:, 4:] = 255
     cv2.imwrite(str(tmp_path / "mask.png"), mask)

@@ -210,7 +210,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
 def test_too_few_references_are_one_sentence(training: Path) -> None:
     with pytest.raises(DataError, match="has 4 training images, fewer than the 5 references"):
         made(training, "synthetic-k5-seed0-n8-cs")
-    with pytest.raises(ValueError, match="names no images"):
+    with pytest.raises(ValueError, match="is not a subset of synthetic images"):
         made(training, "references-k2-seed0")
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from zsad.adaptation import cutpaste, normal_patch, pasting, perlin, scar, textures
-from zsad.adaptation.plan import planned
+from zsad.adaptation.plan import plan_images
 from zsad.adaptation.synthetic import (
     LEAST,
     LEVEL,
     MOST,
     RECIPES,
     VISIBLE,
-    draws_of,
+    add_anomaly,
+    generator_of,
     usual_contrast,
-    with_anomaly,
 )
 from zsad.data import subsets
 from zsad.data.subsets import SyntheticSubset
@@ -60,7 +60,7 @@ def test_outside_of_its_mask_an_image_is_the_reference_and_within_it_is_not(
     image = IMAGES[kind]()
     before = image.copy()
     for place in range(3):
-        made = with_anomaly(image, recipe, None if alone else lambda: part(1, 50, 70), draws_of(0, place, "a.png"))
+        made = add_anomaly(image, recipe, None if alone else lambda: part(1, 50, 70), generator_of(0, place, "a.png"))
         assert made.image.dtype == np.uint8
         assert made.image.shape == image.shape
         assert made.mask.shape == image.shape[:2]
@@ -75,7 +75,7 @@ def test_outside_of_its_mask_an_image_is_the_reference_and_within_it_is_not(
 def test_most_of_what_is_marked_has_changed_and_can_be_seen(recipe: str) -> None:
     image = part()
     for place in range(12):
-        made = with_anomaly(image, recipe, lambda: part(1), draws_of(1, place, "a.png"))
+        made = add_anomaly(image, recipe, lambda: part(1), generator_of(1, place, "a.png"))
         levels = np.abs(made.image.astype(int) - image).max(axis=2)
         assert LEAST <= made.mask.mean() <= MOST
         assert (levels[made.mask] > LEVEL).mean() > 0.5
@@ -87,7 +87,7 @@ def test_most_of_what_is_marked_has_changed_and_can_be_seen(recipe: str) -> None
 def test_what_is_put_into_a_grey_image_is_grey(recipe: str, alone: bool) -> None:
     for place in range(4):
         other = None if alone else lambda: part(1)
-        made = with_anomaly(IMAGES["grey"](), recipe, other, draws_of(0, place, "a.png")).image
+        made = add_anomaly(IMAGES["grey"](), recipe, other, generator_of(0, place, "a.png")).image
         assert (made == made[..., :1]).all()
 
 
@@ -96,15 +96,15 @@ def test_the_same_draws_make_the_same_bytes_and_others_do_not(recipe: str) -> No
     image = part()
 
     def made(seed: int, place: int, base: str) -> bytes:
-        return with_anomaly(image, recipe, lambda: part(1), draws_of(seed, place, base)).image.tobytes()
+        return add_anomaly(image, recipe, lambda: part(1), generator_of(seed, place, base)).image.tobytes()
 
     assert made(0, 3, "a.png") == made(0, 3, "a.png")
     others = {made(0, 3, "a.png"), made(1, 3, "a.png"), made(0, 4, "a.png"), made(0, 3, "b.png")}
     assert len(others) == 4
 
 
-def test_an_odd_name_has_draws_of_its_own() -> None:
-    assert draws_of(0, 0, "\udcff.png").random() != draws_of(0, 0, "ÿ.png").random()
+def test_an_unusual_name_has_draws_of_its_own() -> None:
+    assert generator_of(0, 0, "\udcff.png").random() != generator_of(0, 0, "ÿ.png").random()
 
 
 @pytest.mark.parametrize("make", [cutpaste.cutpaste, normal_patch.normal_patch])
@@ -207,8 +207,8 @@ def test_every_recipe_has_a_letter_and_every_letter_a_recipe() -> None:
 def test_references_and_recipes_take_turns(references: int, recipes: int) -> None:
     names = [f"{number}.png" for number in range(references)]
     wanted = SyntheticSubset(references, 0, 2 * references * recipes, EVERY[:recipes])
-    plan = planned(names, wanted)
+    plan = plan_images(names, wanted)
     pairs = [(each.base, each.recipe) for each in plan]
     assert all(pairs.count(pair) == 2 for pair in itertools.product(names, EVERY[:recipes]))
-    assert planned(names, wanted._replace(images=3)) == plan[:3]
+    assert plan_images(names, wanted._replace(images=3)) == plan[:3]
     assert len({each.image_id for each in plan}) == len(plan)

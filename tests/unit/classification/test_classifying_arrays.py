@@ -1,4 +1,4 @@
-"""Kinds of defects from embeddings in memory, and from files by the name of the image."""
+"""Defect types from embeddings in memory, and from files by the name of the image."""
 
 from __future__ import annotations
 

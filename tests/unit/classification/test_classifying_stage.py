@@ -1,4 +1,4 @@
-"""The stage that names kinds of defects writes what the embeddings say of every query in every draw, or nothing."""
+"""The stage that names defect types writes what the embeddings say of every query in every draw, or nothing."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def test_examples_beside_the_test_images_give_what_plain_loops_give(files: Files
         assert set(found.provenance["inputs"]) == {"test", "catalogue"}
 
 
-def test_the_file_tells_what_made_it(files: Files) -> None:
+def test_the_file_names_what_made_it(files: Files) -> None:
     with files.classify(embedding=EmbeddingOptions(layers=["1"])) as found:
         said = found.provenance
     assert (said["stage"], said["images_sha256"], said["image_list_sha256"]) == ("classify_images", "abc", "def")
@@ -366,11 +366,11 @@ def test_regions_find_what_whole_images_do_not(files: Files) -> None:
         assert right(found) == 1
         assert found.regions == "ground truth"
         assert found.draws[0].remarks[-2:] == [
-            "7 of 21 true masks are empty, which tells good images from others.",
-            "No mask marks anything in 7 of 21 images; there the highest patches of the map take its place.",
+            "7 of 21 ground-truth masks are empty, which reveals the normal images.",
+            "The masks of 7 of 21 images mark nothing; there the highest patches of the map are used instead.",
         ]
     with files.classify(masks=masks, regions="ground truth", embedding=EmbeddingOptions(kind="both")) as found:
-        assert any("Nothing says where a defect is in 7 of 21" in remark for remark in found.draws[0].remarks)
+        assert any("The position of the defect is unknown in 7 of 21" in remark for remark in found.draws[0].remarks)
 
 
 def test_regions_of_examples_beside_the_test_images_are_by_maps_of_their_own(files: Files) -> None:
@@ -404,7 +404,7 @@ def test_an_image_that_takes_no_part_is_not_looked_at(files: Files) -> None:
         files.classify()
 
 
-def test_copies_among_the_queries_and_between_kinds_are_told(files: Files) -> None:
+def test_copies_among_the_queries_and_between_kinds_are_reported(files: Files) -> None:
     rows = drawn(IMAGES)
     own = [row for row in rows if row.seed == 1]
     example = {kind: next(row.image_id for row in own if row.role == "support" and row.kind == kind) for kind in KINDS}
@@ -417,7 +417,7 @@ def test_copies_among_the_queries_and_between_kinds_are_told(files: Files) -> No
         (remarks,) = [draw.remarks for draw in found.draws if draw.seed == 1]
     assert remarks[-2:] == [
         "Examples of different kinds have the same embedding: crack and good.",
-        "1 image that is to be named has the same embedding as an example, as a copy of it would.",
+        "1 image to classify has the same embedding as an example, like a copy of it.",
     ]
 
 
@@ -431,7 +431,7 @@ def test_a_layer_that_is_not_there_is_refused(files: Files) -> None:
 
 def test_maps_of_a_method_that_does_not_localise_are_refused(files: Files) -> None:
     given = {"regions": "predicted", "embedding": EmbeddingOptions(kind="region")}
-    with pytest.raises(DataError, match=r"whole\.h5 is of a method that scores images as wholes .* choose another"):
+    with pytest.raises(DataError, match=r"whole\.h5 is of a method that scores whole images .* choose another"):
         files.classify(**given, scores=files.scores("whole", IMAGES, localises=False))
 
 
@@ -600,7 +600,7 @@ def test_what_does_not_go_together_is_a_programming_error(files: Files, asked: d
 
 def test_examples_whose_regions_would_be_found_otherwise_are_a_programming_error(files: Files) -> None:
     for read in ({"scores": Path("s.h5")}, {"masks": Path("m.h5"), "scores": Path("s.h5")}):
-        with pytest.raises(ValueError, match="must be found as those of the images"):
+        with pytest.raises(ValueError, match="must be found like those of the images"):
             files.classify(
                 support_features=Path("f.h5"), regions="predicted", embedding=EmbeddingOptions(kind="region"), **read
             )

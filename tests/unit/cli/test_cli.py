@@ -319,8 +319,8 @@ def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
     ("changes", "status", "said"),
     [
         ("shots: [1, 4]", 1, "problem 'lid' has too few labelled test images for 4 shots"),
-        ("shots: [1, 4], scarce: skip", 1, "problem only the kind 'dent' is left to be told apart in 'lid'"),
-        ("shots: [1, 3], scarce: skip", 0, "remark The kind 'good' is not shown, having 4 labelled images"),
+        ("shots: [1, 4], scarce: skip", 1, "problem only the kind 'dent' is left to classify in 'lid'"),
+        ("shots: [1, 3], scarce: skip", 0, "remark The kind 'good' is not shown: it has 4 labelled images"),
         ("leave_out: [dent]", 0, "remark Left out: dent."),
         ("good: false", 0, "remark Left out: good."),
         ("shots: [1, 2], conformal: {alpha: 0.6}", 0, "lid 6 dent, 4 good, 5 scratch sampled"),

@@ -106,12 +106,12 @@ def test_learned_tokens_are_described(capsys: pytest.CaptureFixture[str]) -> Non
 def test_what_cannot_be_shown_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": {"a": torch.ones(1)}}, "other.pth")
     for arguments, expected in (
-        (["winclp"], "there is no set of prompts 'winclp', and no such file; did you mean 'winclip'?"),
+        (["winclp"], "there is no prompt set 'winclp', and no such file; did you mean 'winclip'?"),
         (["absent.yaml"], "the file of prompts absent.yaml does not exist"),
         (["absent.pth"], "absent.pth cannot be read"),
         (["other.pth"], "other.pth ('state_dict') is no file of AnomalyCLIP's learned tokens"),
         (["winclip", "--part", ""], "--part '' is not usable: it must not be empty"),
-        (["winclip", "--part", "{}"], "--part '{}' is not usable: it must have no '{'"),
+        (["winclip", "--part", "{}"], "--part '{}' is not usable: it must not contain '{'"),
         (["~nobody-of-this-name/a.yaml"], "has no home folder on this machine"),
     ):
         assert main(["prompts", *arguments]) == 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zsad.classification.draw_support import draw_support
-from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_drawn_order, without_copies
+from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_random_order, remove_copies
 from zsad.classification.splits import (
     TEST,
     SplitRow,
@@ -196,11 +196,11 @@ def test_a_draw_depends_on_its_own_kind_alone(place: Place, change: str) -> None
 
 def test_every_image_is_drawn_about_as_often(place: Place) -> None:
     pool = [Labelled(TEST, name, kind, digest(content)) for name, (kind, content) in images(crack=10).items()]
-    first = [in_drawn_order(pool, seed)[0].image_id for seed in range(1000)]
+    first = [in_random_order(pool, seed)[0].image_id for seed in range(1000)]
     counts = [first.count(image.image_id) for image in pool]
     assert min(counts) > 60  # 100 expected, with a deviation of 9.5
     assert max(counts) < 140
-    assert in_drawn_order(pool[::-1], 3) == in_drawn_order(pool, 3)
+    assert in_random_order(pool[::-1], 3) == in_random_order(pool, 3)
 
 
 def test_kinds_are_drawn_apart(place: Place) -> None:
@@ -230,12 +230,12 @@ def test_of_copies_the_first_by_name_takes_part_and_a_label_counts_more(place: P
     rows = place.draw(tests)
     assert ids(rows, "left_out") == ["a.png", "crack/00.png", "n1.png"]
     assert {row.kind for row in rows if row.role == "left_out"} == {""}
-    assert read_remarks(place.split) == ["3 images take no part, being the same by content as others, e.g. a.png."]
+    assert read_remarks(place.split) == ["3 images are not used: their content equals that of others, e.g. a.png."]
 
 
 def test_a_single_copy_is_named(place: Place) -> None:
     place.draw(images(good=3, crack=2) | {"b.jpg": ("good", "good 0")})
-    assert read_remarks(place.split) == ["good/00.png takes no part, being the same by content as another image."]
+    assert read_remarks(place.split) == ["good/00.png is not used: its content equals that of another image."]
 
 
 def test_a_defect_without_a_type_is_a_kind_of_its_own(place: Place) -> None:
@@ -338,13 +338,13 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=9),
         None,
         {},
-        r"only the kind 'good' is left to be told apart in 'tile'; a classifier needs two",
+        r"only the kind 'good' is left to classify in 'tile'; a classifier needs at least two kinds",
     ),
     "one kind after the others are left out": (
         images(good=9, crack=9, hole=9),
         None,
         {"leave_out": ["crack"], "good": False},
-        r"only the kind 'hole' is left .*\(not to be shown: crack, good\); .* show more by changing good or leave_out$",
+        r"only the kind 'hole' is left .*\(left out: crack, good\); .* show more by changing good or leave_out$",
     ),
     "one kind after the others are left out, with calibration": (
         images(good=9, crack=9),
@@ -358,7 +358,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         {"shots": [7]},
         r": 1 of 'hole 1', 2 of 'hole 2', 3 of 'hole 3', 4 of 'hole 4', 5 of 'hole 5' and 2 more kinds; label more",
     ),
-    "no kind": (images(crack=9), None, {"leave_out": ["crack"]}, r"no kind is left to be told apart .*not to be shown"),
+    "no kind": (images(crack=9), None, {"leave_out": ["crack"]}, r"no kind is left to classify .*left out"),
     "one kind after the others are skipped": (
         images(good=9, crack=2, hole=3),
         None,
@@ -394,7 +394,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         {"line 2/7.jpg": (UNKNOWN, "crack 2"), "8.png": (UNKNOWN, "8")},
         images(good=5, crack=5),
         {},
-        r"the labelled example crack/02\.png and the test image line 2/7\.jpg are the same image, .* take it out",
+        r"the labelled example crack/02\.png and the test image line 2/7\.jpg are the same image, .* remove one",
     ),
     "several examples that are test images, of a kind that is not shown": (
         images(crack=3),
@@ -437,7 +437,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=5, crack=5, scratch=5),
         None,
         {"leave_out": ["scrathc"]},
-        r"leave_out names 'scrathc', which is no kind of 'tile'; did you mean 'scratch'\?",
+        r"leave_out names 'scrathc', which is not a kind of 'tile'; did you mean 'scratch'\?",
     ),
     "a kind to leave out in another case": (
         images(good=5, crack=5, scratch=5),
@@ -463,10 +463,10 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
     [
         ({"shots": [0]}, r"item 1 of shots = 0 is not usable: input should be 'all', or it must be at least 1"),
         ({"shots": []}, r"it must not be empty"),
-        ({"shots": [2, 2]}, r"2 is there twice"),
+        ({"shots": [2, 2]}, r"2 is listed twice"),
         ({"shots": ["some"]}, r"'some'"),
         ({"calibration": -1}, r"at least 0"),
-        ({"seeds": [1, 1]}, r"1 is there twice"),
+        ({"seeds": [1, 1]}, r"1 is listed twice"),
         ({"seeds": [-1]}, r"at least 0"),
         ({"seeds": []}, r"it must not be empty"),
         ({"scarce": "leave"}, r"choose from: stop, skip"),
@@ -481,7 +481,7 @@ def test_images_of_another_manifest_are_refused(place: Place) -> None:
     tests = images(good=5, crack=5)
     place.draw(tests)
     write_images(place.folder / "images.csv", _listed(images(good=5, crack=4)))
-    with pytest.raises(DataError, match=r"manifest\.csv and .*images\.csv are of other images; delete"):
+    with pytest.raises(DataError, match=r"manifest\.csv and .*images\.csv are of different images; delete"):
         draw_support(
             manifest=place.folder / "manifest.csv",
             images=place.folder / "images.csv",
@@ -503,9 +503,9 @@ def test_a_kind_with_too_few_images_may_be_skipped_and_is_named(place: Place, ca
     assert {"hole/00.png", "hole/01.png", "dent/00.png"} <= {*ids(rows, "query")}
     remarks = read_remarks(place.split)
     assert remarks == [
-        "The kind 'dent' is not shown, having 1 labelled image, too few for 2 shots, 1 for calibration and 1 to "
+        "The kind 'dent' is not shown: it has 1 labelled image, too few for 2 shots, 1 for calibration and 1 to "
         "classify.",
-        "The kind 'hole' is not shown, having 2 labelled images, too few for 2 shots, 1 for calibration and 1 to "
+        "The kind 'hole' is not shown: it has 2 labelled images, too few for 2 shots, 1 for calibration and 1 to "
         "classify.",
     ]
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
@@ -517,7 +517,7 @@ def test_a_kind_with_too_few_images_may_be_skipped_and_is_named(place: Place, ca
 def test_what_is_left_out_of_another_category_is_remarked_on(place: Place, name: str) -> None:
     """Categories have different kinds, and one configuration."""
     place.draw(images(good=5, crack=5) | images(**{"type 1": 5}), leave_out=[name])
-    assert read_remarks(place.split) == [f"The kind '{name}' is to be left out, but is none of 'tile'."]
+    assert read_remarks(place.split) == [f"The kind '{name}' in leave_out does not exist in 'tile'."]
 
 
 @pytest.mark.parametrize("name", ["ö-riss", "o\u0308-riss", " ö-riss ", "good", "ok"])
@@ -533,7 +533,7 @@ def test_what_is_left_out_may_be_typed_in_any_form(place: Place, name: str) -> N
 def test_what_is_left_out_must_be_a_kind_of_some_category(name: str, hint: str) -> None:
     kinds = {"crack", "good", "hole"}
     check_left_out(["hole", "ok", " crack"], kinds, "here")
-    with pytest.raises(ConfigError, match=rf"here names '{name}', which is no kind of any category{hint}"):
+    with pytest.raises(ConfigError, match=rf"here names '{name}', which is not a kind of any category{hint}"):
         check_left_out(["hole", name], kinds, "here")
 
 
@@ -596,12 +596,12 @@ def test_rows_that_are_no_split_are_refused(rows: list[SplitRow], said: str) -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"role": "teacher"}, "'teacher' is no role"),
+        ({"role": "teacher"}, "'teacher' is not a role"),
         ({"rank": None}, "as calibration has the kind 'crack'"),
         ({"kind": ""}, "as calibration has the kind ''"),
         ({"role": "query"}, "as query has the kind 'crack'"),
-        ({"image_id": ""}, "not told by source, name and content"),
-        ({"sha256": ""}, "not told by source, name and content"),
+        ({"image_id": ""}, "not identified by source, name and content"),
+        ({"sha256": ""}, "not identified by source, name and content"),
         ({"seed": "first"}, "invalid literal"),
     ],
 )
@@ -610,7 +610,7 @@ def test_a_table_that_is_no_split_is_refused(tmp_path: Path, changes: dict[str, 
     path = tmp_path / "split.csv"
     write_split(path, sorted(rows, key=lambda row: str(row.seed)) if "seed" not in changes else rows[-1:])
     with pytest.raises(
-        DataError, match=rf"split\.csv is no split of a classifier \(.*{said}.*\); delete it and run again"
+        DataError, match=rf"split\.csv is not a split of a classifier \(.*{said}.*\); delete it and run again"
     ):
         read_split(path)
 
@@ -623,6 +623,6 @@ def test_more_shots_than_were_drawn_are_refused() -> None:
 def test_copies_are_told_whatever_the_order() -> None:
     pool = [Labelled(TEST, name, "crack", digest(content)) for name, content in (("b", "x"), ("a", "x"), ("c", "y"))]
     for order in (pool, pool[::-1]):
-        found = without_copies(order)
+        found = remove_copies(order)
         assert [image.image_id for image in found.images] == ["a", "c"]
         assert [image.image_id for image in found.copies] == ["b"]

@@ -294,7 +294,7 @@ REFUSED = {
     "bomb.png": (bomb, r"has 50000 x 20000 pixels, more than the 500 million that are read; cut it into several"),
     "pipe.png": (os.mkfifo, r"cannot be read as an image \(it is no file\)"),
     "folder.png": (Path.mkdir, r"cannot be read as an image \(it is no file\)"),
-    "broken.png": (lambda path: path.symlink_to("gone.png"), r"is a link to gone\.png, which does not exist; mend"),
+    "broken.png": (lambda path: path.symlink_to("gone.png"), r"is a link to gone\.png, which does not exist; fix"),
     "loop.png": (lambda path: path.symlink_to("loop.png"), r"cannot be read as an image \(.*symbolic links"),
     "beginning.tif": (lambda path: path.write_bytes(b"II*\0"), r"cannot be read as an image"),
     "empty.jpg": (lambda path: path.write_bytes(b""), r"cannot be read as an image \(it is empty\)"),

@@ -316,7 +316,7 @@ def test_the_table_says_it_all_in_100_columns() -> None:
         counts={"test": {"unlabelled": 4}},
         sizes=tuple(SizeCount("test", 20 + step, 30 - step, 1) for step in range(4)),
         modes={"RGB": 4},
-        problems=("one image is broken; mend it",),
+        problems=("one image is broken; fix it",),
     )
     costs = [
         FeatureCost("screw", "dinov2", "test", "original", 65, 1_500_000_000, 40.0),
@@ -346,7 +346,7 @@ tile: 4 images
   test   unlabelled       4
   size       4 sizes, most often 30 x 20 (1); width 27 to 30, height 20 to 23
   stored as  RGB (4)
-  problem    one image is broken; mend it
+  problem    one image is broken; fix it
 
 all together
   images     389 images in 2 categories (320 train, 69 test)

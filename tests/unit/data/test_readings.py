@@ -109,12 +109,12 @@ def test_the_list_of_what_is_left_out_is_read_as_it_was_written(tmp_path: Path) 
 
 
 def test_one_sentence_names_all_but_not_without_end() -> None:
-    many = [Reading(Path(f"{index}.png"), failure=f"{index}.png is broken; mend it") for index in range(NAMED + 2)]
+    many = [Reading(Path(f"{index}.png"), failure=f"{index}.png is broken; fix it") for index in range(NAMED + 2)]
     said = complaint(many, "lid")
     assert said.startswith(f"{NAMED + 2} images of lid cannot be used: ")
     assert f"{NAMED - 1}.png is broken; and 2 more" in said
-    assert "mend it" not in said
-    assert complaint(many[:1], "lid") == "0.png is broken; mend it, or set dataset.unreadable to 'skip'"
+    assert "fix it" not in said
+    assert complaint(many[:1], "lid") == "0.png is broken; fix it, or set dataset.unreadable to 'skip'"
 
 
 def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "tar.bz2": bz2.compress,
     "tar.xz": lzma.compress,
 }
-MEND = "; unpack it yourself, if you trust it, and set dataset.root to the folder"
+FIX = "; unpack it yourself, if you trust it, and set dataset.root to the folder"
 
 
 def tar_of(*members: tarfile.TarInfo | tuple[str, bytes], **options: object) -> bytes:
@@ -170,7 +170,7 @@ def test_a_path_out_of_the_folder_is_refused(
     pack: Callable[..., bytes], name: str, fault: str, tmp_path: Path, into: Path
 ) -> None:
     archive = saved(tmp_path, pack(("good.png", IMAGE), (name, b"evil")))
-    assert sentence(archive, into) == f"the archive ARCHIVE is not safe to unpack because of {name!r}, {fault}{MEND}"
+    assert sentence(archive, into) == f"the archive ARCHIVE is not safe to unpack because of {name!r}, {fault}{FIX}"
 
 
 def test_a_folder_out_of_the_folder_is_refused(tmp_path: Path, into: Path) -> None:
@@ -210,7 +210,7 @@ NO_FILES = {
 def test_what_is_neither_file_nor_folder_is_refused(kind: str, tmp_path: Path, into: Path) -> None:
     archive, what = NO_FILES[kind]
     assert (
-        sentence(saved(tmp_path, archive), into) == f"the archive ARCHIVE is not safe to unpack because of {what}{MEND}"
+        sentence(saved(tmp_path, archive), into) == f"the archive ARCHIVE is not safe to unpack because of {what}{FIX}"
     )
 
 
@@ -230,7 +230,7 @@ def test_a_name_that_is_taken_is_refused(
 ) -> None:
     archive = saved(tmp_path, pack(*members))
     name = members[1][0]
-    assert sentence(archive, into) == f"the archive ARCHIVE has {name!r} twice, or as a file and as a folder{MEND}"
+    assert sentence(archive, into) == f"the archive ARCHIVE has {name!r} twice, or as a file and as a folder{FIX}"
     assert b"2" not in contents(into).values()
 
 
@@ -242,7 +242,7 @@ def understating(archive: bytes) -> bytes:
 
 def test_more_than_the_limit_is_not_written(tmp_path: Path, into: Path) -> None:
     zeros = [("0.png", bytes(6000)), ("1.png", bytes(6000))]
-    many = "the archive ARCHIVE unpacks to more than 10000 bytes" + MEND
+    many = "the archive ARCHIVE unpacks to more than 10000 bytes" + FIX
     assert sentence(saved(tmp_path, zip_of(*zeros)), into) == many
     assert contents(into) == {}  # a zip says beforehand what comes
     assert sentence(saved(tmp_path, gzip.compress(tar_of(*zeros))), into) == many
@@ -273,7 +273,7 @@ def test_junk_is_counted_too(tmp_path: Path, into: Path) -> None:
 def test_too_many_members_are_refused(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_MEMBERS", 3)
     archive = saved(tmp_path, tar_of(*((f"{index}.png", b"") for index in range(4))))
-    assert sentence(archive, into) == f"the archive ARCHIVE has more than 3 files and folders{MEND}"
+    assert sentence(archive, into) == f"the archive ARCHIVE has more than 3 files and folders{FIX}"
 
 
 def test_a_header_of_a_gigabyte_is_not_read(tmp_path: Path, into: Path) -> None:
@@ -358,7 +358,7 @@ def test_an_encrypted_zip_is_named(tmp_path: Path, into: Path) -> None:
     archive = bytearray(zip_of(("0.png", IMAGE)))
     archive[6] |= 1
     archive[archive.index(b"PK\x01\x02") + 8] |= 1
-    assert sentence(saved(tmp_path, bytes(archive)), into) == f"the archive ARCHIVE is encrypted{MEND}"
+    assert sentence(saved(tmp_path, bytes(archive)), into) == f"the archive ARCHIVE is encrypted{FIX}"
 
 
 def test_a_method_that_the_library_does_not_know_is_named(tmp_path: Path, into: Path) -> None:
@@ -366,7 +366,7 @@ def test_a_method_that_the_library_does_not_know_is_named(tmp_path: Path, into: 
     archive[8] = archive[archive.index(b"PK\x01\x02") + 10] = 9  # "deflate64"
     message = sentence(saved(tmp_path, bytes(archive)), into)
     assert message.startswith("the archive ARCHIVE cannot be unpacked here (")
-    assert message.endswith(MEND)
+    assert message.endswith(FIX)
 
 
 def test_a_full_disk_is_noticed_before_and_while_writing(
@@ -390,7 +390,7 @@ def test_a_full_disk_is_noticed_before_and_while_writing(
 def test_a_name_that_the_disk_cannot_hold_and_a_file_that_cannot_be_read_are_named(tmp_path: Path, into: Path) -> None:
     archive = saved(tmp_path, zip_of(("x" * 300, b"")))
     assert sentence(archive, into) == (
-        f"the archive ARCHIVE cannot be unpacked into {into.parent} (File name too long){MEND}"
+        f"the archive ARCHIVE cannot be unpacked into {into.parent} (File name too long){FIX}"
     )
     archive.unlink()
     assert sentence(archive, into) == "ARCHIVE cannot be read (No such file or directory); make it readable"

@@ -20,40 +20,40 @@ from zsad.deciding.conformal import Conformal
             4,
             40,
             0.1,
-            "4 of 40 photographs are called defective. The rule calls about 10 % of good photographs defective, "
-            "about 4 of 40. That is no more than a batch that is all good would have.",
+            "4 of 40 photographs are called defective. The rule calls about 10 % of normal photographs defective, "
+            "about 4 of 40. That is no more than in a normal batch.",
         ),
         (
             12,
             40,
             0.1,
-            "12 of 40 photographs are called defective. The rule calls about 10 % of good photographs defective, about "
-            "4 of 40. That is more than a batch that is all good would have: fewer than 1 in 1000 of such batches "
+            "12 of 40 photographs are called defective. The rule calls about 10 % of normal photographs defective, "
+            "about 4 of 40. That is more than in a normal batch: fewer than 1 in 1000 of normal batches "
             "have as many.",
         ),
         (
             1,
             20,
             0.004,
-            "1 of 20 photographs is called defective. The rule calls about 0.4 % of good photographs defective, fewer "
-            "than one of 20. That is more than a batch that is all good would have: about 7.7 % of such batches "
+            "1 of 20 photographs is called defective. The rule calls about 0.4 % of normal photographs defective, "
+            "fewer than one of 20. That is more than in a normal batch: about 7.7 % of normal batches "
             "have as many.",
         ),
         (
             0,
             40,
             1 / 9,
-            "None of 40 photographs is called defective. The rule calls about 11 % of good photographs defective, "
+            "None of 40 photographs is called defective. The rule calls about 11 % of normal photographs defective, "
             "about 4 of 40.",
         ),
         (
             2,
             9,
             0.1,
-            "2 of 9 photographs are called defective. The rule calls about 10 % of good photographs defective, fewer "
-            "than one of 9. That is no more than a batch that is all good would have.",
+            "2 of 9 photographs are called defective. The rule calls about 10 % of normal photographs defective, fewer "
+            "than one of 9. That is no more than in a normal batch.",
         ),
-        (1, 1, 0.1, "The photograph is called defective. The rule calls about 10 % of good photographs defective."),
+        (1, 1, 0.1, "The photograph is called defective. The rule calls about 10 % of normal photographs defective."),
         (0, 1, math.nan, "The photograph is not called defective."),
         (7, 7, math.nan, "All 7 photographs are called defective."),
         (4, 40, math.nan, "4 of 40 photographs are called defective."),

@@ -122,7 +122,7 @@ def test_a_region_reaches_a_share_of_the_way_down_to_the_median_patch(extent: fl
     assert Conformal(extent=extent).reach(maps, 3.0) == expected
 
 
-def test_a_region_never_reaches_up_and_without_a_map_that_tells_no_way_down() -> None:
+def test_a_region_never_reaches_up_and_without_a_map_with_information_no_way_down() -> None:
     maps = [np.array([[0, 1, 1]], np.float32)]
     assert Conformal().reach(maps, 0.5) == 0.5
     assert Conformal().reach(maps, math.inf) == math.inf

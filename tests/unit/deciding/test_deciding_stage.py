@@ -115,7 +115,7 @@ def test_every_rule_decides_or_says_in_one_sentence_why_not(tmp_path: Path, name
     scores = scored_by_references(tmp_path, MemoryBank(shots=references, rotations=False), references)
     model = scores.with_name("model.h5")
     if rule.needs_references and references == 1:
-        with pytest.raises(DataError, match=r"^a threshold from references needs at least 2 of them, and there is 1; "):
+        with pytest.raises(DataError, match=r"^a threshold from references needs at least 2 of them, but there is 1; "):
             decide(scores, rule, model)
         assert not (tmp_path / "decisions.h5").exists()
         return
@@ -127,7 +127,7 @@ def test_every_rule_decides_or_says_in_one_sentence_why_not(tmp_path: Path, name
 
 def test_a_rule_for_references_says_that_the_method_has_none(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores.h5", random_maps(0))
-    with pytest.raises(DataError, match=r"looks at references, and the method has none; choose another rule"):
+    with pytest.raises(DataError, match=r"needs references, and the method has none; choose another rule"):
         decide(scores, Conformal())
     assert [path.name for path in tmp_path.iterdir()] == ["scores.h5"]
 
@@ -228,7 +228,7 @@ def test_decisions_on_other_images_are_refused_and_leave_no_file(
     assert not (tmp_path / "adopted.h5").exists()
 
 
-def test_a_file_of_another_kind_is_told(tmp_path: Path, of_method: Path) -> None:
+def test_a_file_of_another_kind_is_reported(tmp_path: Path, of_method: Path) -> None:
     scores = tmp_path / "scores.h5"
     with pytest.raises(DamagedFileError, match=r"scores\.h5"):
         adopt(scores, scores)

@@ -71,7 +71,7 @@ def test_values_are_completed_for_each_method_by_those_for_all() -> None:
     assert found["memory_bank"].deciding == fixed(image=None, pixel=0.6, extent=0.7)
 
 
-def test_values_that_nobody_gave_are_not_told_in_words() -> None:
+def test_values_that_were_not_given_are_not_put_into_words() -> None:
     found = settings(threshold=fixed(image=0.8))
     assert found.threshold_in_words("mutual") == "fixed (extent 0.7, image 0.8)"
 

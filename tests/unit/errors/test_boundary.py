@@ -1,4 +1,4 @@
-"""Any exception ends as one sentence: of a known origin with its mend, of an unknown one with where to report it."""
+"""Any exception ends as one sentence: of a known origin with its fix, of an unknown one with where to report it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from paths import REPOSITORY
 from zsad.cli import command, listings
 from zsad.errors import ConfigError, DamagedFileError, DataError, boundary
 from zsad.errors.boundary import known_sentence, sentence_of
-from zsad.errors.system import MENDS
+from zsad.errors.system import FIXES
 from zsad.watching import failures
 from zsad.workflow import job
 from zsad.workflow.configfiles import read_configuration
@@ -60,12 +60,12 @@ def in_hand(monkeypatch: pytest.MonkeyPatch, path: Path, act: Callable[[Path], A
 # ---- the system ----
 
 
-@pytest.mark.parametrize("number", sorted(MENDS), ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", sorted(FIXES), ids=errno.errorcode.get)
 def test_an_error_of_the_system_names_the_file_and_the_mend(number: int) -> None:
     said = sentence_of(OSError(number, os.strerror(number), "results/t/a.h5"))
     assert said.startswith("results/t/a.h5 cannot be ")
     assert os.strerror(number) in said or number == errno.ENOSPC
-    assert MENDS[number] in said
+    assert FIXES[number] in said
     assert "unexpected" not in said
     assert "\n" not in said
 
@@ -271,7 +271,7 @@ def fail(error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "said", "has_traceback"),
     [
-        (ConfigError("a sentence; mend it"), "a sentence; mend it", False),
+        (ConfigError("a sentence; fix it"), "a sentence; fix it", False),
         (OSError(errno.EROFS, "Read-only file system", "a.h5"), "a.h5 cannot be written (Read-only", True),
         (ValueError("never thought of"), "unexpected error (ValueError: never thought of)", True),
     ],

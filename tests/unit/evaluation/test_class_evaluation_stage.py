@@ -256,7 +256,7 @@ def test_unlabelled_images_among_labelled_ones_count_in_nothing(category):
     assert [row["true"] for row in result["images"]][-5:] == [""] * 5
 
 
-def test_where_all_labelled_images_were_shown_the_sets_of_the_others_are_told(category):
+def test_where_all_labelled_images_were_shown_the_sets_of_the_others_are_reported(category):
     truth = {**images(*KINDS, each=2), "test/unsorted/0.png": "", "test/unsorted/1.png": ""}
     category.write(truth, shots=(1,), calibration=1)
     result = category.evaluate()
@@ -305,7 +305,7 @@ def test_a_true_kind_is_named_as_the_examples_of_it_are(category):
 
 def test_a_classification_that_does_not_say_of_what_it_is_is_refused(whole):
     write_classified(whole.classified, whole.truth)
-    with pytest.raises(DataError, match="does not say of which embedding it is"):
+    with pytest.raises(DataError, match="does not name its embedding"):
         whole.evaluate()
 
 

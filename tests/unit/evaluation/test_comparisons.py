@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation_files import Run, draws_of, score_document
-from zsad.evaluation.bootstrap import Sampler, image_draws
+from zsad.evaluation.bootstrap import Sampler, image_replicates
 
 PAIR = ("metric", "category", "method", "other", "verdict")
 
@@ -72,7 +72,7 @@ def test_the_seeds_of_a_method_are_compared_as_their_mean(run):
     }
 
 
-def test_without_draws_nobody_wins(run):
+def test_without_draws_no_method_wins(run):
     run.collect([score_document("tile", name, 0.8, error=None) for name in ("one", "two")])
     assert run.rows("comparisons_csv") == []
     assert "Wins, ties and losses" not in run.text("markdown")
@@ -86,7 +86,7 @@ def test_of_two_equal_methods_about_one_comparison_in_twenty_is_won_or_lost():
         labels = np.repeat([0, 1], 40)
         common = rng.normal(size=80)
         scores = [0.7 * common + 0.7 * rng.normal(size=80) + labels for _ in range(2)]
-        one, other = (image_draws(method, labels, Sampler(300, seed, "tile"))["image_auroc"] for method in scores)
+        one, other = (image_replicates(method, labels, Sampler(300, seed, "tile"))["image_auroc"] for method in scores)
         low, high = np.percentile(one - other, [2.5, 97.5])
         missed.append(low > 0 or high < 0)
     assert 0.005 <= np.mean(missed) <= 0.11

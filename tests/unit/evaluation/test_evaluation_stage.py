@@ -1,4 +1,4 @@
-"""The evaluation stage: the shape of its JSON, and what it says when the truth is incomplete."""
+"""The evaluation stage: the shape of its JSON, and what it says when the ground truth is incomplete."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
+from zsad.evaluation.ground_truth import empty_mask_note
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.truth import empty_mask_note
 from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
@@ -182,7 +182,7 @@ def test_the_curves_have_at_most_400_points_and_pro_ends_at_the_limit(complete):
     assert curves["pro"]["x"][-1] == 0.3
 
 
-def test_images_carry_score_decision_truth_note_and_seconds(complete):
+def test_images_carry_score_decision_ground_truth_note_and_seconds(complete):
     images = complete.evaluate()["images"]
     assert [image["label"] for image in images] == [0, 1, 0, 1, 0, 1]
     assert images[1]["defect_type"] == "spot"
@@ -197,7 +197,7 @@ def test_decisions_are_measured_at_the_label_free_thresholds(category):
     category.maps[1][3, 3] = THRESHOLD  # which does not exceed it
     category.write(image_scores=[0.2, 0.9, 0.1, 0.8, 0.85], nominal=0.05, remarks=["There is a remark."])
     result = category.evaluate()
-    # One defective image found, one missed; one of three good images called defective. Scores rank two good images
+    # One defective image found, one missed; one of three normal images called defective. Scores rank two normal images
     # behind both defective ones: the best threshold gives F1 = 4 / 5.
     assert result["decision"] == {
         "rule": "fixed",
@@ -365,7 +365,7 @@ def test_a_mask_of_another_size_is_an_error(complete):
 
 
 def test_too_few_draws_are_refused():
-    with pytest.raises(ConfigError, match=r"evaluation: bootstrap = 10 .* at least 40 draws"):
+    with pytest.raises(ConfigError, match=r"evaluation: bootstrap = 10 .* at least 40 replicates"):
         EvaluationOptions.build({"bootstrap": 10}, where="evaluation")
 
 
@@ -488,7 +488,7 @@ def test_with_too_many_defective_pixels_a_note_says_by_how_much_the_metrics_may_
     category.records[1] = large
     result = category.write().evaluate(memory_mb=50, bootstrap=0)
     (note,) = [note for note in result["notes"] if "evaluation.memory_mb" in note]
-    assert re.search(r"changes a pixel metric by at most [0-9.e-]+, and AUPIMO by nothing", note)
+    assert re.search(r"changes a pixel metric by at most [0-9.e-]+; AUPIMO does not change", note)
     exact = category.evaluate(memory_mb=500, bootstrap=0)
     assert not any("evaluation.memory_mb" in note for note in exact["notes"])
     assert result["metrics"]["pixel_ap"] == pytest.approx(exact["metrics"]["pixel_ap"], abs=1e-4)

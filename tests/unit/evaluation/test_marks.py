@@ -88,7 +88,7 @@ def test_an_image_is_called_defective_exactly_if_it_is_marked_which_the_result_a
     tmp_path: Path, protocol: str
 ) -> None:
     category = Category(tmp_path)
-    # A defective image and a good one with the better score, each under thresholds of its own; one without a label.
+    # A defective image and a normal one with the better score, each under thresholds of its own; one without a label.
     category.add(1, strength=0.5).add(0).add(None)
     category.maps[1][0, 0] = 0.7
     category.write(

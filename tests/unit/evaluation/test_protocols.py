@@ -1,4 +1,4 @@
-"""At which resolution maps, masks and truth are compared."""
+"""At which resolution maps, masks and ground truth are compared."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import PROTOCOLS, read_protocol
 from zsad.maps import at_image_size
-from zsad.smoothing import smoothed
+from zsad.smoothing import smooth
 
 NATIVE, RESIZED = PROTOCOLS["native"], PROTOCOLS["resize256"]
 
@@ -91,14 +91,14 @@ def test_the_name_of_a_protocol_says_all_that_departs_from_the_default(options, 
 
 def test_maps_are_smoothed_at_the_size_at_which_they_are_measured_and_masks_are_not():
     grid = np.random.default_rng(1).random((5, 6)).astype(np.float32)
-    smooth = replace(RESIZED, smoothing=3.0)
-    np.testing.assert_array_equal(smooth.anomaly_map(grid, 90, 70), smoothed(RESIZED.anomaly_map(grid, 90, 70), 3.0))
+    smoothing = replace(RESIZED, smoothing=3.0)
+    np.testing.assert_array_equal(smoothing.anomaly_map(grid, 90, 70), smooth(RESIZED.anomaly_map(grid, 90, 70), 3.0))
     mask = np.random.default_rng(0).random((90, 70)) < 0.3
-    np.testing.assert_array_equal(smooth.mask(mask), RESIZED.mask(mask))
-    np.testing.assert_array_equal(smooth.true_mask(mask), RESIZED.mask(mask))
+    np.testing.assert_array_equal(smoothing.mask(mask), RESIZED.mask(mask))
+    np.testing.assert_array_equal(smoothing.true_mask(mask), RESIZED.mask(mask))
 
 
-def test_masks_that_are_measured_stay_nearest_whatever_the_reading_of_the_truth():
+def test_masks_that_are_measured_stay_nearest_whatever_the_reading_of_the_ground_truth():
     mask = np.zeros((90, 70), bool)
     mask[20:30, 20:31] = True
     whole = replace(RESIZED, side=32, truth="whole")

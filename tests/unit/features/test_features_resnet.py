@@ -21,6 +21,8 @@ from zsad.features.base import Execution
 from zsad.features.cnn.resnet_weights import read_weights, shape_of_model
 from zsad.features.registry import BACKBONES
 from zsad.features.resnet import ResNet
+from zsad.models import held
+from zsad.models.held import hold, loaded_here
 
 CPU = Execution("cpu")
 State = dict[str, Tensor]
@@ -51,6 +53,23 @@ def test_a_file_becomes_tokens_of_the_layout_that_was_told(tmp_path: Path, shape
     assert backbone.operations(64, 90) > 0
     assert backbone.working_bytes(64, 90) > 1e6
     assert backbone.local_files() == [str(tmp_path / "own.pth")]
+
+
+@pytest.mark.parametrize("embedding", ["stages", "patchcore"])
+def test_a_network_that_is_held_is_taken_and_gives_the_same_bytes(
+    embedding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "SETTLED_NS", 0)
+    backbone = ResNet(model=str(saved(BASIC, tmp_path / "own.pth")), resolution=64, embedding=embedding)
+    loaded = backbone.load(CPU)
+    hold(loaded_here())
+    _, trunk = held._Process.held
+    taken = backbone.load(CPU)
+    assert taken._network is trunk.network
+    assert held._Process.held is None
+    assert taken.model == loaded.model
+    for ours, theirs in zip(taken.extract(IMAGE), loaded.extract(IMAGE), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
 
 
 def wrapped(state: State) -> object:

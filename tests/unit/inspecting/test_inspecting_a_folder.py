@@ -443,7 +443,7 @@ def test_the_number_called_is_compared_with_a_good_batch(tmp_path: Path) -> None
     plain = decided(tmp_path, peaks, 0.5, rule="largest_gap").batch_verdict()
     assert plain.words == "1 of 20 photographs is called defective."
     usual = decided(tmp_path, peaks, 0.5, rule="peaks_over_threshold", nominal=0.1).batch_verdict()
-    assert usual.words.startswith("1 of 20 photographs is called defective. The rule calls about 10 % of good")
+    assert usual.words.startswith("1 of 20 photographs is called defective. The rule calls about 10 % of normal")
     assert usual.exceeds is False
     many = decided(tmp_path, peaks, 0.25, rule="peaks_over_threshold", nominal=0.1).batch_verdict()
     assert many.exceeds is True

@@ -19,7 +19,7 @@ from zsad.refinement.embed_crops import embed_crops
 from zsad.refinement.refine_masks import Prompting, refine_masks
 from zsad.refinement.regions import slices
 from zsad.refinement.sam import Sam
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 
 SIZES = [(97, 61), (64, 128), (33, 33), (75, 210), (51, 50), (128, 127)]
 IDS = [f"test/{index}.png" for index in range(len(SIZES))]
@@ -56,7 +56,7 @@ class Means(Segmenter):
         return answers
 
 
-class MeansPart(SegmenterPart):
+class MeansPart(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 
@@ -239,7 +239,7 @@ def test_a_category_without_small_components_has_an_empty_file_with_which_refine
     assert not any(region.get("crop") for found in regions.values() for region in found)
 
 
-def test_provenance_tells_the_model_and_the_origin(tmp_path):
+def test_provenance_names_the_model_and_the_origin(tmp_path):
     write_inputs(tmp_path)
 
     with EmbeddingReader(embed(tmp_path, sam({}))) as embeddings:

@@ -106,13 +106,13 @@ def test_a_window_without_an_embedding_is_named(files, image_id, window, message
 
 
 def test_without_crops_the_step_that_makes_them_is_asked_for(files):
-    with pytest.raises(DataError, match="no embeddings of crops of b; run the step that makes them"):
+    with pytest.raises(DataError, match="no embeddings of crops of b; run rule embed_crops again"):
         list(PromptedImage(Recording(), "b", HEIGHT, WIDTH, files[0]).candidates(CROP, prompts(1)))
 
 
-def test_the_area_of_the_part_is_that_of_its_mask_or_of_the_image(files):
+def test_the_area_of_the_object_is_that_of_its_mask_or_of_the_image(files):
     part = np.zeros((HEIGHT, WIDTH), bool)
     part[3:8, 10:20] = True
 
-    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files, part).part_area == 50
-    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files).part_area == HEIGHT * WIDTH
+    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files, part).foreground_area == 50
+    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files).foreground_area == HEIGHT * WIDTH

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from zsad.errors import ConfigError
-from zsad.refinement.regional import Objection, Outline, RegionRefiner, edge_ratio, map_contrast
+from zsad.refinement.regional import Outline, RegionRefiner, Rejection, edge_ratio, map_contrast
 from zsad.refinement.registry import REFINERS
 
 WEIGHT_FREE = ["guided", "grabcut"]
@@ -27,7 +27,7 @@ class Proposing(RegionRefiner):
     """Proposes for the one region the squares that it is given, in the whole image."""
 
     corners: list[tuple[int, int]]
-    failure: Objection = Objection()
+    failure: Rejection = Rejection()
     details: dict | None = None
 
     def outlines(self, image, anomaly_map, threshold, regions, prompted=None):
@@ -50,26 +50,26 @@ MAP = cv2.GaussianBlur(COMPONENT.astype(np.float32), (0, 0), 2.0)
         ((22, 34), "low contrast in the map", "below 0.75"),
     ],
 )
-def test_an_outline_is_accepted_or_turned_down_for_a_stated_cause_and_reason(corners, cause, reason):
+def test_an_outline_is_accepted_or_rejected_for_a_stated_cause_and_reason(corners, cause, reason):
     defect = square(*corners)
     refiner = Proposing(corners=[corners])
 
-    objection = refiner.objection(photograph(defect), MAP, COMPONENT, defect)
+    rejection = refiner.rejection(photograph(defect), MAP, COMPONENT, defect)
 
-    assert objection.cause == cause
-    assert reason in objection.reason
-    assert bool(objection) == bool(objection.reason) == bool(cause)
+    assert rejection.cause == cause
+    assert reason in rejection.reason
+    assert bool(rejection) == bool(rejection.reason) == bool(cause)
 
 
-def test_an_outline_off_the_edges_of_the_image_is_turned_down():
-    objection = Proposing(corners=[]).objection(photograph(square(2, 38)), MAP, COMPONENT, square(12, 24))
+def test_an_outline_off_the_edges_of_the_image_is_rejected():
+    rejection = Proposing(corners=[]).rejection(photograph(square(2, 38)), MAP, COMPONENT, square(12, 24))
 
-    assert objection.cause == "no edge in the image"
-    assert "below 1.25 of that around" in objection.reason
+    assert rejection.cause == "no edge in the image"
+    assert "below 1.25 of that around" in rejection.reason
 
 
 def test_a_failed_outline_leaves_the_component_and_its_cause_and_reason():
-    refiner = Proposing(corners=[(14, 22)], failure=Objection("luck", "there was none"))
+    refiner = Proposing(corners=[(14, 22)], failure=Rejection("luck", "there was none"))
 
     refinement = refiner.refine(photograph(square(14, 22)), MAP, 0.5)
 
@@ -121,7 +121,7 @@ def test_holes_of_less_than_the_least_area_are_filled(hole, stays):
 
 def test_large_windows_are_judged_at_about_a_million_pixels(monkeypatch):
     judged = []
-    monkeypatch.setattr(Proposing, "objection", lambda self, *arrays: judged.append(arrays) or Objection())
+    monkeypatch.setattr(Proposing, "rejection", lambda self, *arrays: judged.append(arrays) or Rejection())
     anomaly_map = np.zeros((1500, 1500), np.float32)
     anomaly_map[300:900, 300:900] = 1
     refinement = Proposing(corners=[(250, 950)]).refine(np.zeros((1500, 1500, 3), np.uint8), anomaly_map, 0.5)
@@ -132,8 +132,8 @@ def test_large_windows_are_judged_at_about_a_million_pixels(monkeypatch):
 
 
 def test_an_outline_that_may_stay_is_no_objection():
-    assert not Objection()
-    assert Objection("too small", "the figures")
+    assert not Rejection()
+    assert Rejection("too small", "the figures")
 
 
 def test_pieces_of_an_outline_apart_from_the_component_are_dropped():

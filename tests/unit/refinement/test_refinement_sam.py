@@ -121,7 +121,7 @@ def test_a_candidate_that_may_stay_goes_before_one_that_agrees_better_and_may_no
     refinement = refined(under(always(ragged, disc(radius=8))), Sam(min_smoothness=0.95, min_edge_ratio=0))
     (region,) = refinement.regions
 
-    assert region["objections"] == ["ragged", ""]
+    assert region["rejections"] == ["ragged", ""]
     assert region["candidate"] == 1
     np.testing.assert_array_equal(refinement.mask, disc(radius=8))
 
@@ -136,9 +136,9 @@ def test_of_random_candidates_the_best_of_those_that_may_stay_replaces_the_compo
     refinement = refined(under(always(*candidates)), refiner)
     (region,) = refinement.regions
 
-    order = [(not cause, value) for cause, value in zip(region["objections"], region["agreements"], strict=True)]
+    order = [(not cause, value) for cause, value in zip(region["rejections"], region["agreements"], strict=True)]
     assert order[region["candidate"]] == max(order)
-    assert region["cause"] == region["objections"][region["candidate"]]
+    assert region["cause"] == region["rejections"][region["candidate"]]
     assert region["agreement"] == region["agreements"][region["candidate"]]
     chosen = COMPONENT if region["cause"] else refiner.cleaned(candidates[region["candidate"]], COMPONENT, MAP.size)
     np.testing.assert_array_equal(refinement.mask, chosen)
@@ -161,7 +161,7 @@ def test_a_candidate_that_is_too_large_does_not_change_what_the_others_are_judge
     (alone,) = refined(under(always(DEFECT))).regions
     (beside,) = refined(under(always(DEFECT, box(4, 4, 90, 60)))).regions
 
-    assert beside["objections"] == ["", "too large"]
+    assert beside["rejections"] == ["", "too large"]
     assert beside["agreements"][0] == alone["agreements"][0]
 
 
@@ -180,7 +180,7 @@ def test_unit_and_offset_of_the_map_do_not_matter():
     }
 
 
-# --- objections ---------------------------------------------------------------------------------------------------
+# --- rejections ---------------------------------------------------------------------------------------------------
 
 COMB = DEFECT & ((np.arange(HEIGHT)[:, None] % 4 == 0) | (np.arange(WIDTH) == 60))
 
@@ -191,31 +191,31 @@ COMB = DEFECT & ((np.arange(HEIGHT)[:, None] % 4 == 0) | (np.arange(WIDTH) == 60
         (disc(column=110, radius=9), {}, ("empty", "")),
         (box(60, 48, 62, 50), {}, ("too small", "below 0.02")),
         (disc(radius=30), {}, ("too large", "above 4")),
-        (disc(radius=30), {"max_part_share": 0.2}, ("most of the part", "0.23 of the part, above 0.2")),
+        (disc(radius=30), {"max_part_share": 0.2}, ("most of the object", "0.23 of the object, above 0.2")),
         (disc(row=60, radius=12), {"min_edge_ratio": 0}, ("low contrast in the map", "below 0.75")),
         (DEFECT, {"min_edge_ratio": 9}, ("no edge in the image", "below 9 of that around")),
         (COMB, {"min_edge_ratio": 0}, ("ragged", "below 0.75")),
     ],
     ids=["empty", "small", "large", "part", "contrast", "edge", "ragged"],
 )
-def test_a_candidate_is_turned_down_for_a_stated_cause_and_the_component_stays(candidate, options, figures):
+def test_a_candidate_is_rejected_for_a_stated_cause_and_the_component_stays(candidate, options, figures):
     cause, figure = figures
 
     refinement = refined(under(always(candidate)), Sam(**options))
 
     np.testing.assert_array_equal(refinement.mask, COMPONENT)
     (region,) = refinement.regions
-    assert (region["accepted"], region["cause"], region["objections"]) == (False, cause, [cause])
+    assert (region["accepted"], region["cause"], region["rejections"]) == (False, cause, [cause])
     assert region["reason"].startswith("the ") or region["reason"].startswith("a ")
     assert figure in region["reason"]
     assert region["area"] == region["component_area"] == COMPONENT.sum()
 
 
-def test_if_all_are_turned_down_the_one_that_agrees_best_tells_why():
+def test_if_all_are_rejected_the_one_that_agrees_best_gives_the_reason():
     (region,) = refined(under(always(disc(column=110, radius=9), disc(radius=30), box(60, 48, 62, 50)))).regions
 
-    assert region["objections"] == ["empty", "too large", "too small"]
-    assert region["cause"] == region["objections"][int(np.argmax(region["agreements"]))]
+    assert region["rejections"] == ["empty", "too large", "too small"]
+    assert region["cause"] == region["rejections"][int(np.argmax(region["agreements"]))]
 
 
 def test_an_outline_in_the_flat_middle_of_a_surround_with_edges_follows_none():
@@ -226,9 +226,14 @@ def test_an_outline_in_the_flat_middle_of_a_surround_with_edges_follows_none():
 
 @pytest.mark.parametrize(
     ("part", "cause"),
-    [(None, ""), (disc(radius=13), "most of the part"), (disc(radius=18), ""), (box(0, 0, 1, 1), "most of the part")],
+    [
+        (None, ""),
+        (disc(radius=13), "most of the object"),
+        (disc(radius=18), ""),
+        (box(0, 0, 1, 1), "most of the object"),
+    ],
 )
-def test_an_outline_is_measured_against_the_part_or_else_the_image(part, cause):
+def test_an_outline_is_measured_against_the_object_or_else_the_image(part, cause):
     (region,) = refined(under(always(DEFECT), part)).regions
 
     assert region["cause"] == cause
@@ -263,7 +268,7 @@ def test_a_candidate_that_is_found_again_goes_before_one_that_is_not():
 
     refinement = refined(prompted, Sam(consensus=0.6))
 
-    assert refinement.regions[0]["objections"] == ["not found again", ""]
+    assert refinement.regions[0]["rejections"] == ["not found again", ""]
     np.testing.assert_array_equal(refinement.mask, disc(radius=9))
 
 
@@ -415,7 +420,7 @@ def test_an_outline_that_reaches_beyond_the_surroundings_of_its_component_is_kep
     np.testing.assert_array_equal(refinement.mask, scratch)
 
 
-def test_an_outline_that_its_crop_cuts_off_is_turned_down():
+def test_an_outline_that_its_crop_cuts_off_is_rejected():
     scratch = box(5, 46, 120, 51)
     anomaly_map = map_of(disc(48, 60, 5), 2.0)
     refiner = Sam(min_contrast_ratio=0, max_area_ratio=10, crops=CropOptions(below=0.2))
@@ -439,7 +444,7 @@ def test_what_is_seen_in_a_crop_is_judged_as_it_would_be_in_the_image():
     in_image = refined(under(shrunk_and_grown), Sam(), SPOTTED, SPOT_MAP)
 
     assert all(region["crop"] for region in in_crops.regions)
-    for key in ("agreements", "objections", "candidate", "cause"):
+    for key in ("agreements", "rejections", "candidate", "cause"):
         assert [region[key] for region in in_crops.regions] == [region[key] for region in in_image.regions]
     np.testing.assert_array_equal(in_crops.mask, in_image.mask)
 
@@ -458,7 +463,7 @@ def test_what_is_recorded_is_json_and_complete():
         "agreement",
         "quality",
         "agreements",
-        "objections",
+        "rejections",
         "box",
         "peak",
         "score",
@@ -473,7 +478,7 @@ def test_what_is_recorded_is_json_and_complete():
     assert len(region["prompt"]["inside"]) == 1
     assert len(region["prompt"]["outside"]) == 2
     assert region["crop"] is None
-    assert region["objections"] == ["", "", "too large"]
+    assert region["rejections"] == ["", "", "too large"]
     assert region["area"] == DEFECT.sum()
 
 
@@ -489,9 +494,9 @@ def test_refining_neither_changes_its_input_nor_differs_the_second_time():
 
 
 def test_without_a_model_there_is_no_refinement():
-    with pytest.raises(ValueError, match="needs the image under a segmentation model"):
+    with pytest.raises(ValueError, match="needs an image that can be prompted"):
         Sam().refine(IMAGE, MAP, THRESHOLD)
-    with pytest.raises(ValueError, match="needs the image under a segmentation model"):
+    with pytest.raises(ValueError, match="needs an image that can be prompted"):
         Sam().outlines(IMAGE, MAP, THRESHOLD, [])
 
 
@@ -508,7 +513,7 @@ def test_tiny_and_narrow_images_are_refined(shape):
     assert not refinement.mask[anomaly_map <= 0.3].any() or any(region["accepted"] for region in refinement.regions)
 
 
-def test_what_the_crops_depend_on_is_told_and_nothing_if_there_are_none():
+def test_what_the_crops_depend_on_is_reported_and_nothing_if_there_are_none():
     assert Sam().crop_parameters() is None
     assert Sam.build({"crops": {}, "min_area": 0.01, "max_prompts": 3}, where="here").crop_parameters() == {
         "options": CropOptions().parameters(),

@@ -30,7 +30,7 @@ from zsad.refinement.images import records_of
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.refine_masks import Prompting, prompting_of, refine_masks
 from zsad.refinement.sam import Sam
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.segment_anything import SegmentAnything
 
@@ -97,7 +97,7 @@ def test_the_order_is_that_of_the_scores(tmp_path):
         assert [tuple(size) for size in masks.sizes] == [SIZES[image_id] for image_id in scored]
 
 
-def test_provenance_tells_refiner_parameters_rule_thresholds_and_origin(tmp_path):
+def test_provenance_names_refiner_parameters_rule_thresholds_and_origin(tmp_path):
     write_inputs(tmp_path)
     write_decisions(
         tmp_path / "decisions.h5",
@@ -402,7 +402,7 @@ class Square(Segmenter):
         return answers
 
 
-class SquarePart(SegmenterPart):
+class SquarePart(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 
@@ -464,7 +464,7 @@ def test_embeddings_in_another_number_format_are_of_the_same_model(tmp_path, squ
         assert len(masks) == len(SIZES)
 
 
-def test_provenance_tells_the_model_and_the_device(tmp_path, square):
+def test_provenance_names_the_model_and_the_device(tmp_path, square):
     refine(tmp_path, BELIEVING, square)
 
     with MaskReader(tmp_path / "masks.h5") as masks:
@@ -474,7 +474,7 @@ def test_provenance_tells_the_model_and_the_device(tmp_path, square):
         assert masks.provenance["image_list_sha256"] == "abc"
 
 
-def test_parts_are_those_of_their_own_images_whatever_the_order(tmp_path, square):
+def test_foregrounds_are_those_of_their_own_images_whatever_the_order(tmp_path, square):
     parts = write_parts(tmp_path / "parts.h5", tuple(reversed(SIZES)))
 
     class Seeing(Sam):
@@ -495,14 +495,14 @@ def assert_nothing_left(folder):
     assert [path.name for path in folder.iterdir() if "masks" in path.name] == []
 
 
-def test_a_refiner_that_asks_what_the_part_is_does_not_go_on_without_an_answer(tmp_path, square):
-    with pytest.raises(ValueError, match="asks what the part is"):
+def test_a_refiner_that_asks_for_the_foreground_does_not_go_on_without_an_answer(tmp_path, square):
+    with pytest.raises(ValueError, match="uses masks of the foreground object"):
         refine(tmp_path, ASKING, square)
 
     assert_nothing_left(tmp_path)
 
 
-def test_embeddings_or_crops_or_parts_of_another_model_are_refused(tmp_path, square):
+def test_embeddings_or_crops_or_foregrounds_of_another_model_are_refused(tmp_path, square):
     other = {**Square.model, "weights_sha256": {"square.pth": "cd"}}
     wrong = write_embeddings(tmp_path / "wrong.h5", model=other)
 
@@ -517,7 +517,7 @@ def test_embeddings_or_crops_or_parts_of_another_model_are_refused(tmp_path, squ
         assert_nothing_left(tmp_path)
 
 
-def test_an_image_without_a_part_is_named(tmp_path, square):
+def test_an_image_without_an_object_is_named(tmp_path, square):
     parts = write_parts(tmp_path / "parts.h5", ("test/bad/a.png", "test/good/c.png"))
 
     with pytest.raises(DataError, match=r"parts\.h5 has no mask of test/bad/b\.png; delete it and run again"):
@@ -630,7 +630,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         assert masks.provenance["segmenter"]["id"] == segmenter.model
 
 
-def test_of_the_images_that_a_list_lacks_their_number_and_the_first_are_told():
+def test_of_the_images_that_a_list_lacks_their_number_and_the_first_are_reported():
     scores = SimpleNamespace(path="scores.h5", image_ids=["a", "b", "c"])
     with pytest.raises(
         DataError, match=r"^scores\.h5 has scores of 2 images that images\.csv does not list, first 'b';"

@@ -282,8 +282,8 @@ def test_the_page_says_what_each_method_decides_and_what_that_says_of_a_batch(pa
     build_page(**arguments | {"method_summaries": summaries})
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     told = (
-        "2 of 4 photographs are called defective. The rule calls about 25 % of good photographs defective, about 1 of "
-        "4. That is no more than a batch that is all good would have."
+        "2 of 4 photographs are called defective. The rule calls about 25 % of normal photographs defective, about 1 "
+        "of 4. That is no more than in a normal batch."
     )
     assert text.count(told) == 1 + len(METHODS)  # at a glance, and by each method
     assert text.count("of the defective images are called defective. 3 references are <few>.") == len(METHODS)
@@ -310,14 +310,14 @@ BY_IMAGES = {"region": [0.2, 0.9, math.inf, 0.5], "measure": "false_alarms", "si
         (
             {"region": math.inf, "nominal": 0.1},
             [
-                "None of 4 photographs is called defective. The rule calls about 10 % of good photographs defective, "
+                "None of 4 photographs is called defective. The rule calls about 10 % of normal photographs defective, "
                 "fewer than one of 4.",
                 "infiniteinfinite 0 of 410 %",
             ],
         ),
         (
             {"region": [0.1, 0.1, 0.1, 0.1], "nominal": 0.1},
-            ["All 4 photographs are called defective.", "more than a batch that is all good would have", "4 of 410 %"],
+            ["All 4 photographs are called defective.", "more than in a normal batch", "4 of 410 %"],
         ),
     ],
     ids=["each its own threshold", "nothing", "everything"],

@@ -43,7 +43,7 @@ def test_windows_are_counted_where_they_are_compared(method: str, layers: int, t
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        ("window2", r"classifiers\.nearest\.layers: layer 'window2' holds windows of the image and no patches"),
+        ("window2", r"classifiers\.nearest\.layers: layer 'window2' holds windows of the image, not patches"),
         ("patch", r"classifiers\.nearest\.layers: backbone 'seen' has no layer 'patch'.*patches"),
     ],
 )

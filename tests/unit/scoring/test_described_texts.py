@@ -9,7 +9,7 @@ import pytest
 
 from texts_asked import MODEL, PROMPTS
 from zsad.files.texts import ANOMALOUS, NORMAL, TextReader, TextWriter
-from zsad.scoring.described_texts import described_texts
+from zsad.scoring.describe_texts import describe_texts
 
 SENTENCES = ["a dented lid", "a lid", "a good lid", "a lid with a hole"]
 STATES = [ANOMALOUS, NORMAL, NORMAL, ANOMALOUS]
@@ -33,7 +33,7 @@ def written(tmp_path):
 def test_the_question_is_kept_word_by_word_and_nothing_of_the_job(written):
     known = {"category": "lid", "part_name": "lid", "prompts": PROMPTS, "model": MODEL}
     with written(**known, seconds=3.0, stage="encode_texts") as texts:
-        said = described_texts(texts)
+        said = describe_texts(texts)
     assert said == {
         **known,
         "sentences": 4,
@@ -44,4 +44,4 @@ def test_the_question_is_kept_word_by_word_and_nothing_of_the_job(written):
 
 def test_what_the_texts_do_not_say_is_left_out(written):
     with written(part_name="lid") as texts:
-        assert described_texts(texts).keys() == {"part_name", "sentences", "examples"}
+        assert describe_texts(texts).keys() == {"part_name", "sentences", "examples"}

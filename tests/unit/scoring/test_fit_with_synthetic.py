@@ -97,11 +97,11 @@ def test_missing_and_unasked_synthetic_images_are_a_mistake_of_the_program(
     tmp_path: Path, scorer: Drift, given: bool
 ) -> None:
     files = made(tmp_path) if given else None
-    with pytest.raises(ValueError, match=r"synthetic images are (missing|nothing that the scorer reads)"):
+    with pytest.raises(ValueError, match=r"synthetic images are (missing|not used by the scorer)"):
         fit_to_file(tmp_path / "m.h5", referred(tmp_path), scorer, PLAIN, synthetic=files)
 
 
-def test_inputs_of_a_job_are_told_apart() -> None:
+def test_inputs_of_a_job_are_distinguished() -> None:
     inputs = {"references": "r.h5", "synthetic": "s.h5", "synthetic_manifest": "m.csv", "synthetic_origins": "o.csv"}
     assert synthetic_files(InputFiles(fromdict=inputs)) == SyntheticFiles(Path("s.h5"), Path("m.csv"), Path("o.csv"))
     assert synthetic_files(InputFiles(fromdict={"references": "r.h5"})) is None

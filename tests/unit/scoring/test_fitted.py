@@ -101,7 +101,7 @@ def test_the_model_says_what_it_is_and_whence(tmp_path: Path) -> None:
     assert "segmenter" not in said
 
 
-def test_a_part_is_outlined_for_the_references_and_said_how(tmp_path: Path) -> None:
+def test_an_object_is_outlined_for_the_references_and_said_how(tmp_path: Path) -> None:
     references = tokens(0, 3)
     with MaskWriter(tmp_path / "masks.h5", references.image_ids, {"segmenter": {"id": "sam"}, "options": {}}) as writer:
         for _ in references.image_ids:
@@ -148,7 +148,7 @@ def test_masks_of_references_are_all_there_or_not_asked_for(tmp_path: Path) -> N
 def test_the_scores_of_the_references_are_kept_to_the_bit(scorer: ReferenceScorer, count: int, tmp_path: Path) -> None:
     references = tokens(0, count)
     made = fitted_file(tmp_path / "model.h5", references, scorer, PLAIN, image_scoring=SMOOTH)
-    expected = [SMOOTH.summed_up(score) for score in scorer.score_references({"references": references}, PLAIN)]
+    expected = [SMOOTH.complete(score) for score in scorer.score_references({"references": references}, PLAIN)]
     with load_fitted(made, PLAIN) as fitted:
         assert fitted.reference_ids == [references.image_ids[score.index] for score in expected]
         assert fitted.reference_scores.tolist() == [score.image_score for score in expected]
@@ -160,14 +160,14 @@ def test_the_scores_of_the_references_are_kept_to_the_bit(scorer: ReferenceScore
 @pytest.mark.parametrize(
     ("scorer", "count", "reason"),
     [
-        (SHOTS, 1, "needs at least 2 of them, and there is 1"),
+        (SHOTS, 1, "needs at least 2 of them, but there is 1"),
         (GMM(), 3, "needs at least 3 references"),
         (ClassTokenKnn(shots=4, k=4), 4, "fewer than k = 4"),
         (MemoryBank(shots=2, rotations=False, coreset=1e-6, k=2), 2, "fewer than k = 2"),
     ],
     ids=["one reference", "too few in a fold", "too few neighbours", "too small a coreset in a fold"],
 )
-def test_too_few_references_to_score_any_are_told_and_the_model_is_made(
+def test_too_few_references_to_score_any_are_reported_and_the_model_is_made(
     scorer: ReferenceScorer, count: int, reason: str, tmp_path: Path
 ) -> None:
     compute = Compute(memory=1)  # a coreset of each reference
@@ -275,7 +275,7 @@ def test_features_of_another_backbone_are_one_sentence(other: MemoryTokens, name
 )
 def test_a_model_of_another_method_is_refused(asked: dict[str, Any], named: str, model: Path, tmp_path: Path) -> None:
     test = written_tokens(tokens(1, 2, "test"), tmp_path / "test.h5")
-    with pytest.raises(DamagedFileError, match=rf"model\.h5 is the model of another method, as its {named} is another"):
+    with pytest.raises(DamagedFileError, match=rf"model\.h5 is the model of another method: its {named} differs"):
         scored(test, model, **{"scorer": SHOTS, **asked})
     assert not (tmp_path / "scores.h5").exists()
     scored(test, model, SHOTS, compute=Compute(precision="auto"))  # which is the same as float32
@@ -287,7 +287,7 @@ def test_a_model_too_few_or_too_many_is_a_programming_error(model: Path, tmp_pat
         scored(test, None, SHOTS)
     with pytest.raises(ValueError, match=r"reads \['test'\], but \['references', 'test'\] were given"):
         scored(test, model, SHOTS, references=test)
-    with pytest.raises(ValueError, match="a model is none of the scorer"):
+    with pytest.raises(ValueError, match="a model is not used by the scorer"):
         scored(test, model, SelfSimilarity())
 
 
@@ -380,11 +380,11 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         said(scorer={"name": "memory_bank", "params": {"depth": 3}}),
         "is of a method that this version of zsad does not have",
     ),
-    "method without references": (said(scorer={"name": "mutual", "params": {}}), "is fitted to nothing"),
+    "method without references": (said(scorer={"name": "mutual", "params": {}}), "is not fitted to references"),
     "other method": (said(scorer={"name": "subspace", "params": {}}), "it has no 'mean'"),
     "other parameters": (said(scorer={"name": "memory_bank", "params": {"coreset": 0.5}}), "it has no 'centres'"),
     "no references": (said(references=["train/0.png"]), "its provenance has no 'references'"),
-    "number format of a GPU": (said(precision="float16"), "is of no use here .*'float16' is not for CPUs"),
+    "number format of a GPU": (said(precision="float16"), "cannot be used here .*'float16' is not for CPUs"),
     "number format of nobody": (said(precision="float3"), "its provenance has no 'precision'"),
     "list in place of provenance": (attribute("provenance", "[]"), "its provenance has no 'scorer'"),
     "no number format": (said(precision=7), "its provenance has no 'precision'"),

@@ -26,7 +26,7 @@ def test_the_patches_of_images_are_those_of_all_grids() -> None:
     assert SHOWN.only([1]).patches == 4 * 5
 
 
-def test_a_layer_that_the_features_lack_is_told_with_those_that_there_are() -> None:
+def test_a_layer_that_the_features_lack_is_reported_with_those_that_there_are() -> None:
     assert FlipConsistency().refusal({"test": SHOWN}) == ""
     assert FlipConsistency(layers=("1", "0")).refusal({"test": SHOWN}) == ""
     assert "no layer '2'" in FlipConsistency(layers=("1", "2")).refusal({"test": SHOWN})
@@ -34,7 +34,9 @@ def test_a_layer_that_the_features_lack_is_told_with_those_that_there_are() -> N
 
 
 @pytest.mark.parametrize(("layers", "channels", "refused"), [(None, 8, False), (None, 9, True), (("0",), 5, True)])
-def test_more_channels_than_there_are_are_told(layers: tuple[str, ...] | None, channels: int, refused: bool) -> None:
+def test_more_channels_than_there_are_are_reported(
+    layers: tuple[str, ...] | None, channels: int, refused: bool
+) -> None:
     scorer = Mahalanobis(channels=channels, layers=layers)
     assert ("fewer than" in scorer.fit_refusal(SHOWN, SHOWN)) == refused
     assert scorer.fit_refusal(SHOWN._replace(layers=None), SHOWN) == ""

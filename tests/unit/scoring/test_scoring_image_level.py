@@ -25,15 +25,15 @@ def test_max_and_mean_are_what_they_say():
 def test_smoothing_is_gaussian_and_continues_the_border(shape):
     anomaly_map = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     expected = ndimage.gaussian_filter(anomaly_map.astype(np.float64), 1.5, mode="nearest", truncate=4)
-    np.testing.assert_allclose(ImageScoring(smoothing=1.5).smoothed(anomaly_map), expected, atol=2e-3)
+    np.testing.assert_allclose(ImageScoring(smoothing=1.5).smooth(anomaly_map), expected, atol=2e-3)
 
 
 def test_no_smoothing_keeps_the_map():
-    np.testing.assert_array_equal(ImageScoring().smoothed(MAP), MAP)
+    np.testing.assert_array_equal(ImageScoring().smooth(MAP), MAP)
 
 
 def test_smoothing_keeps_a_constant_map_constant():
-    np.testing.assert_allclose(ImageScoring(smoothing=2.0).smoothed(np.full((5, 6), 0.3)), 0.3, atol=1e-6)
+    np.testing.assert_allclose(ImageScoring(smoothing=2.0).smooth(np.full((5, 6), 0.3)), 0.3, atol=1e-6)
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.01, 11), (0.0019, 2), (0.0001, 1), (0.07, 77), (0.0727, 79)])
@@ -68,6 +68,6 @@ def test_at_pixel_size_a_map_is_enlarged_between_centres_and_smoothed_as_by_scip
 
 def test_at_pixel_size_the_map_that_is_stored_stays():
     scoring = ImageScoring(patch_pixels=3, pixel_smoothing=2.0)
-    found = scoring.summed_up(ImageScore(0, MAP))
+    found = scoring.complete(ImageScore(0, MAP))
     np.testing.assert_array_equal(found.anomaly_map, MAP)
     assert found.image_score == scoring.image_score(MAP) < ImageScoring().image_score(MAP)

@@ -106,7 +106,7 @@ def test_every_scorer_scores_every_image(run, tmp_path, name):
 
 def test_maps_and_scores_are_those_of_the_scorer(run, files, tmp_path):
     image_scoring = ImageScoring(fraction=0.1, smoothing=0.7)
-    expected = [image_scoring.smoothed(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
+    expected = [image_scoring.smooth(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
     with ScoreReader(run(SelfSimilarity(), image_scoring=image_scoring, test=files["test"])) as found:
         for index, anomaly_map in enumerate(expected):
             np.testing.assert_allclose(found.anomaly_map(index), anomaly_map, atol=1e-6)
@@ -203,11 +203,11 @@ def test_two_runs_differ_in_nothing_but_seconds(run, files):
     assert seen[0] == seen[1]
 
 
-# --- masks of the part --------------------------------------------------------------------------------------------
+# --- masks of the object --------------------------------------------------------------------------------------------
 
 
 def write_masks(path, ids, reason=""):
-    """The right half of images of 60 x 70 pixels is the part."""
+    """The right half of images of 60 x 70 pixels is the object."""
     mask = np.zeros((60, 70), bool)
     mask[:, 40:] = True
     with MaskWriter(path, ids, {"segmenter": {"id": "sam"}, "options": {"least_value": 0.2}}) as writer:
@@ -225,7 +225,7 @@ def least_of_references(scored):
         return min(anomaly_map.min() for anomaly_map in fitted.reference_maps)
 
 
-def test_masks_of_the_part_reach_the_scorer_and_the_provenance(run, files, tmp_path):
+def test_masks_of_the_object_reach_the_scorer_and_the_provenance(run, files, tmp_path):
     masks = write_masks(tmp_path / "masks.h5", IDS, "no object")
     scorer = BatchNeighbours(foreground="sam")
     with ScoreReader(run(scorer, test=files["test"], foregrounds={"test": masks})) as found:
@@ -239,7 +239,7 @@ def test_masks_of_the_part_reach_the_scorer_and_the_provenance(run, files, tmp_p
         assert found.provenance["model"] == {"id": "toy"}
 
 
-def test_references_that_are_scored_have_parts_too(run, files, tmp_path):
+def test_references_that_are_scored_have_foregrounds_too(run, files, tmp_path):
     ids = [f"train/{index}.png@{angle:03d}" for index in range(2) for angle in (0, 45)]
     references = write_features(tmp_path / "turned.h5", random_tokens(3, *[(6, 7)] * 4), ids, view="rotations")
     masks = {
@@ -251,7 +251,7 @@ def test_references_that_are_scored_have_parts_too(run, files, tmp_path):
     assert least_of_references(run(MemoryBank(shots=2), test=files["test"], references=references)) > 0.001
 
 
-def test_an_image_without_a_mask_is_told_before_anything_is_scored(run, files, tmp_path):
+def test_an_image_without_a_mask_is_reported_before_anything_is_scored(run, files, tmp_path):
     masks = write_masks(tmp_path / "masks.h5", IDS[:1])
     with pytest.raises(DataError, match=r"masks\.h5 has no masks of 2 images in .*, first 'test/1\.png'"):
         run(BatchNeighbours(foreground="sam"), test=files["test"], foregrounds={"test": masks})

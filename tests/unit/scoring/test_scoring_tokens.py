@@ -34,7 +34,7 @@ def test_windows_of_an_image_are_no_layers_of_patches(tmp_path):
     tokens = MemoryTokens(random_tokens(0, (3, 4), layers=3), layers=["window2", "patches", "window3"])
     assert layer_indices(tokens, None) == [1]
     assert layer_indices(tokens, ("patches",)) == [1]
-    with pytest.raises(ConfigError, match="layer 'window3' holds windows of the image and no patches; name others"):
+    with pytest.raises(ConfigError, match="layer 'window3' holds windows of the image, not patches; name others"):
         layer_indices(tokens, ("patches", "window3"))
     with pytest.raises(ConfigError, match="no layer 'window4'; choose from: patches"):
         layer_indices(tokens, ("window4",))

@@ -108,13 +108,13 @@ ONE = np.ones((2, 3, 4, 5))
         (([ONE, np.ones((2, 3, 4, 6))],), "2 layers of 5 channels"),
         (([ONE], np.ones((1, 5))), "class tokens of shape"),
         (([ONE], np.full((1, 2, 5), np.nan)), "not finite"),
-        (([ONE.astype(str)],), "tokens in memory, image 0, are <U32 and no real numbers"),
+        (([ONE.astype(str)],), "tokens in memory, image 0, are <U32, not real numbers"),
         (([ONE, ONE + 1j],), "image 1, are complex128"),
         (([[[[[1.0], [1.0, 2.0]]]]],), "image 0, cannot be read as one array"),
         (([ONE], [["a"]]), "the class tokens, are <U1"),
         (([ONE * 1e6],), "the features of 0 are not finite"),
-        (([ONE], None, ["a", "b"]), "have 1 images, and 2 names"),
-        (([ONE], None, None, ["8"]), "have 2 layers, and 1 names"),
+        (([ONE], None, ["a", "b"]), "have 1 images, but 2 names"),
+        (([ONE], None, None, ["8"]), "have 2 layers, but 1 names"),
     ],
 )
 def test_what_is_no_tokens_is_one_sentence(arguments, expected):
@@ -124,7 +124,7 @@ def test_what_is_no_tokens_is_one_sentence(arguments, expected):
 
 def test_messages_name_tokens_in_memory():
     tokens = MemoryTokens([ONE], path=Path("photograph.jpg"))
-    with pytest.raises(ValueError, match=r"beside photograph\.jpg"):
+    with pytest.raises(ValueError, match=r"for photograph\.jpg"):
         list(MemoryBank(foreground="sam", rotations=False).score({"test": tokens, "references": tokens}, Compute()))
 
 

@@ -39,7 +39,7 @@ def train(folder: Path, *categories: TrainingFiles, scorer: TrainedScorer | None
     return output
 
 
-def test_it_learns_what_tells_anomalous_patches_from_normal_ones(tmp_path: Path) -> None:
+def test_it_learns_what_separates_anomalous_patches_from_normal_ones(tmp_path: Path) -> None:
     files = [category_files(tmp_path, name, [0, 1, 1, 0], seed=seed) for seed, name in enumerate(["ring", "nut"])]
     way = read_learned(train(tmp_path, *files)).tensors["way"]
     tokens = [planted(seed, [0, 1, 1, 0])[0] for seed in (0, 1)]
@@ -151,7 +151,7 @@ def test_an_image_that_the_manifest_lacks_is_refused(tmp_path: Path) -> None:
         train(tmp_path, files, scorer=DirectionByReferences())
 
 
-def test_damaged_features_are_told_by_their_path(tmp_path: Path) -> None:
+def test_damaged_features_are_reported_by_their_path(tmp_path: Path) -> None:
     files = category_files(tmp_path, "ring", [0, 1])
     content = files.features["images"].read_bytes()
     files.features["images"].write_bytes(content[: len(content) // 2])
@@ -159,7 +159,7 @@ def test_damaged_features_are_told_by_their_path(tmp_path: Path) -> None:
         train(tmp_path, files)
 
 
-def test_inputs_of_a_job_are_told_apart_by_category_and_role() -> None:
+def test_inputs_of_a_job_are_distinguished_by_category_and_role() -> None:
     inputs = {"images": ["a.h5", "b.h5"], "references": ["c.h5", "d.h5"], "manifests": ["a.csv", "b.csv"]}
     assert training_files(["ring", "nut"], inputs.items()) == [
         TrainingFiles("ring", Path("a.csv"), {"images": Path("a.h5"), "references": Path("c.h5")}),

@@ -164,13 +164,13 @@ def changed(key: str, tensor: torch.Tensor) -> Callable[[dict[str, torch.Tensor]
         (without("image_encoder.pos_embed"), "no image_encoder.pos_embed"),
         (without("image_encoder.patch_embed.proj.weight"), "no image_encoder.patch_embed.proj.weight"),
         (without("image_encoder.blocks.2.attn.qkv.bias"), "no image_encoder.blocks.2.attn.qkv.bias"),
-        (without("image_encoder.blocks.2.norm1.weight"), "image_encoder.blocks.2.norm1.bias is too much"),
+        (without("image_encoder.blocks.2.norm1.weight"), "image_encoder.blocks.2.norm1.bias is unexpected"),
         (without("mask_decoder.iou_token.weight"), "no mask_decoder.iou_token.weight"),
         (changed("image_encoder.pos_embed", torch.zeros(3)), "1 axes in place of 4"),
         (changed("image_encoder.neck.0.weight", torch.zeros(20, 16, 1, 1)), "multiple of 16"),
         (changed("image_encoder.blocks.0.attn.rel_pos_w", torch.zeros(5, 7)), "do not share its width"),
         (changed("image_encoder.blocks.0.attn.rel_pos_h", torch.zeros(9, 8)), r"is \(5, 8\) in place of \(9, 8\)"),
-        (changed("mask_decoder.hf_token.weight", torch.zeros(1, 32)), "mask_decoder.hf_token.weight is too much"),
+        (changed("mask_decoder.hf_token.weight", torch.zeros(1, 32)), "mask_decoder.hf_token.weight is unexpected"),
     ],
 )
 def test_weights_of_something_else_are_refused(
@@ -338,7 +338,7 @@ def test_an_embedding_that_is_not_finite_is_refused(
     assert "not finite" in message
 
 
-def test_a_batch_that_nobody_asked_for_suits_the_device(pth: Path) -> None:
+def test_a_batch_by_default_suits_the_device(pth: Path) -> None:
     assert SegmentAnything(model=str(pth)).load("cpu").capacity() == network.IMAGES_AT_A_TIME["cpu"]
     assert SegmentAnything(model=str(pth)).load("cpu", 3).capacity() == 3
 

@@ -19,7 +19,7 @@ from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256
-from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.base import Segmenter, SegmenterConfig
 from zsad.segmentation.embed_images import embed_images, write_embeddings
 from zsad.segmentation.segment_anything import SegmentAnything
 
@@ -70,7 +70,7 @@ class Means(Segmenter):
 loaded: list[Means] = []
 
 
-class MeansPart(SegmenterPart):
+class MeansPart(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 
@@ -148,7 +148,7 @@ def test_embeddings_are_those_that_the_network_makes_of_each_image_by_itself(ima
                 np.testing.assert_allclose(array, other, rtol=2e-3, atol=2e-3)  # a rounding of float16
 
 
-def test_provenance_tells_list_subset_model_and_device(image_list):
+def test_provenance_names_list_subset_model_and_device(image_list):
     with EmbeddingReader(embed(image_list)) as embeddings:
         provenance = embeddings.provenance
     assert provenance["stage"] == "embed_images"
@@ -158,7 +158,7 @@ def test_provenance_tells_list_subset_model_and_device(image_list):
     assert provenance["seconds"] >= 0
 
 
-def test_the_log_tells_when_all_are_done(image_list, caplog):
+def test_the_log_says_when_all_are_done(image_list, caplog):
     with caplog.at_level(logging.INFO):
         embed(image_list, batch=2)
 

@@ -1,4 +1,4 @@
-"""The part in an image, from an embedding alone, and the stage that writes it."""
+"""The object in an image, from an embedding alone, and the stage that writes it."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import ConfigError, DataError
 from zsad.files.embeddings import EmbeddingWriter
 from zsad.files.masks import MaskReader
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 from zsad.segmentation.foreground import (
     NO_OBJECT,
     ForegroundOptions,
@@ -66,7 +66,7 @@ class Stubborn(Segmenter):
         return [self.answer] * len(prompts)
 
 
-class StandIn(SegmenterPart):
+class StandIn(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 
@@ -90,7 +90,7 @@ def found(pieces, segmenter=None, **options):
 
 
 @pytest.mark.parametrize(("radius", "row", "column"), [(20, 27, 45), (16, 25, 38), (25, 30, 40)])
-def test_a_part_in_one_piece_is_found_to_the_pixel(radius, row, column):
+def test_an_object_in_one_piece_is_found_to_the_pixel(radius, row, column):
     part = disc(radius, row, column)
     result = found(part.astype(np.float16))
     np.testing.assert_array_equal(result.mask, part)
@@ -99,12 +99,12 @@ def test_a_part_in_one_piece_is_found_to_the_pixel(radius, row, column):
     assert result.value == pytest.approx(0.95 * (middle_share(part) - border_share(part)))
 
 
-def test_the_hole_of_a_ring_is_of_the_part_because_a_defect_could_be_one():
+def test_the_hole_of_a_ring_is_of_the_object_because_a_defect_could_be_one():
     ring = disc() & ~disc(6)
     np.testing.assert_array_equal(found(ring.astype(np.float16)).mask, disc())
 
 
-def test_a_part_of_many_pieces_is_what_its_background_leaves_out():
+def test_an_object_of_many_pieces_is_what_its_background_leaves_out():
     pieces = blank()
     places = [(row, column) for row in range(14, 40, 9) for column in range(20, 60, 9)]
     for number, (row, column) in enumerate(places, start=1):
@@ -115,17 +115,17 @@ def test_a_part_of_many_pieces_is_what_its_background_leaves_out():
     assert result.prompt["box"] is None
 
 
-def test_a_part_from_border_to_border_lies_between_two_backgrounds_that_all_corners_touch():
+def test_an_object_from_border_to_border_lies_between_two_backgrounds_that_all_corners_touch():
     pieces = blank()
     pieces[:, 60:] = 1
-    pieces[:, 25:60:2] = 2  # a part of many pieces, none of them large
+    pieces[:, 25:60:2] = 2  # an object of many pieces, none of them large
     pieces[:, 26:60:2] = 3
     result = found(pieces)
     np.testing.assert_array_equal(result.mask, pieces > 1)
     assert len(result.prompt["points"]) == 4
 
 
-def test_a_texture_is_the_part_as_a_whole_and_a_note_says_so():
+def test_a_texture_is_the_object_as_a_whole_and_a_note_says_so():
     result = found(blank())
     assert result.mask.all()
     assert not result.found
@@ -133,7 +133,7 @@ def test_a_texture_is_the_part_as_a_whole_and_a_note_says_so():
     assert result.value < ForegroundOptions().least_value
 
 
-def test_a_blemish_of_a_texture_is_no_part_unless_small_parts_are_asked_for():
+def test_a_blemish_of_a_texture_is_no_object_unless_small_objects_are_asked_for():
     pieces = blank()
     pieces[disc(8)] = 1
     assert found(pieces).mask.all()
@@ -169,7 +169,7 @@ def test_a_greater_mask_that_the_model_mistrusts_loses():
     np.testing.assert_array_equal(found(blank(), Stubborn(logits, [0.9, 0.9])).mask, disc(24))
 
 
-def test_crumbs_are_dropped_and_smaller_pieces_of_a_part_are_kept():
+def test_crumbs_are_dropped_and_smaller_pieces_of_an_object_are_kept():
     part, crumb = disc(16, 27, 36), np.zeros((HEIGHT, WIDTH), bool)
     part[20:30, 60:70] = True
     crumb[3:5, 3:5] = True
@@ -177,7 +177,7 @@ def test_crumbs_are_dropped_and_smaller_pieces_of_a_part_are_kept():
     np.testing.assert_array_equal(found(blank(), Stubborn(logits, [1.0])).mask, part)
 
 
-def test_a_mirrored_embedding_gives_the_mirrored_part():
+def test_a_mirrored_embedding_gives_the_mirrored_object():
     pieces = blank()
     pieces[disc(18, 25, 35)] = 1
     pieces[disc(7, 20, 30)] = 2
@@ -280,7 +280,7 @@ def run(tmp_path):
     return segment
 
 
-def test_every_embedded_image_gets_the_mask_of_its_part_in_the_order_of_the_embeddings(run):
+def test_every_embedded_image_gets_the_mask_of_its_object_in_the_order_of_the_embeddings(run):
     with MaskReader(run()) as masks:
         assert masks.image_ids == list(SCENES)
         np.testing.assert_array_equal(masks.mask(0), disc())
@@ -288,7 +288,7 @@ def test_every_embedded_image_gets_the_mask_of_its_part_in_the_order_of_the_embe
         np.testing.assert_array_equal(masks.mask(2), disc(16, 25, 38))
 
 
-def test_the_one_region_tells_box_value_prompt_and_whether_an_object_was_found(run):
+def test_the_one_region_names_box_value_prompt_and_whether_an_object_was_found(run):
     with MaskReader(run()) as masks:
         (part,), (whole,) = masks.regions(0), masks.regions(1)
         assert part["box"] == [25, 7, 66, 48]
@@ -307,7 +307,7 @@ def test_embeddings_of_another_model_are_refused_and_those_in_another_number_for
         run(made_by="others")
 
 
-def test_a_part_depends_on_its_own_embedding_alone(run):
+def test_an_object_depends_on_its_own_embedding_alone(run):
     def by_id(path):
         with MaskReader(path) as masks:
             return {
@@ -320,7 +320,7 @@ def test_a_part_depends_on_its_own_embedding_alone(run):
     assert by_id(run(("test/b.png",))) == {"test/b.png": together["test/b.png"]}
 
 
-def test_provenance_tells_model_options_device_and_origin(run):
+def test_provenance_names_model_options_device_and_origin(run):
     with MaskReader(run(options=ForegroundOptions(least_value=0.5))) as masks:
         provenance = masks.provenance
     assert provenance["stage"] == "segment_foreground"
@@ -344,7 +344,7 @@ def test_an_image_that_is_not_listed_leaves_no_masks(run, tmp_path):
     assert not list(tmp_path.glob("masks/*"))
 
 
-def test_with_a_network_a_part_is_the_best_of_its_candidates_however_they_are_decoded(tmp_path):
+def test_with_a_network_an_object_is_the_best_of_its_candidates_however_they_are_decoded(tmp_path):
     model = SegmentAnything(model=str(write_segment_anything(tmp_path / "sam.pth"))).load("cpu")
     images = {
         f"test/{seed}.png": np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)

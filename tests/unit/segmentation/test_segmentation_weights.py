@@ -198,7 +198,7 @@ def test_a_gated_model_names_page_and_login(hub: Hub) -> None:
     )
 
 
-def test_a_name_that_nobody_knows_is_named_with_the_nearest_of_this_catalogue(hub: Hub) -> None:
+def test_a_name_that_is_unknown_is_named_with_the_nearest_of_this_catalogue(hub: Hub) -> None:
     message = sentence("sam-vit-bb")
     assert "nor a hub id such as 'facebook/sam2.1-hiera-tiny'" in message
     assert message.endswith("nor one of the names that `zsad segmenters` lists; did you mean 'sam-vit-b'?")

@@ -34,7 +34,7 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_part_is_asked_about_word_by_word_in_memory(prompts: Path) -> None:
+def test_an_object_is_asked_about_word_by_word_in_memory(prompts: Path) -> None:
     texts = zsad.encode_texts(Worded(), "tin lid", prompts, category="lid")
     assert texts.sentences == [
         *("a photo of a tin lid.", "the tin lid!", "a photo of a plain tin lid.", "the plain tin lid!"),
@@ -138,7 +138,7 @@ def test_no_model_is_made_with_texts_of_another(prompts: Path, tmp_path: Path, m
         ("embedded", "lid", "this backbone has no texts"),
         (Worded(longest=5), "lid with a very long name indeed", "5"),
         (Worded(), "", "^part_name = '' is not usable: it must not be empty$"),
-        (Worded(), "a {}", "^part_name = 'a {}' is not usable: it must have no '{'"),
+        (Worded(), "a {}", "^part_name = 'a {}' is not usable: it must not contain '{'"),
         (Worded(), 3, "^part_name = 3 is not usable: it must be text"),
         (Worded(longest=16), "lid " * 9, "^with the name 'lid .*' a sentence has [0-9]+ tokens"),
         ("nothing-of-that-name", "lid", "there is no backbone 'nothing-of-that-name'"),

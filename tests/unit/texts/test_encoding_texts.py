@@ -1,4 +1,4 @@
-"""The stage that encodes what is asked of a part: each sentence once, in its place, with all that was asked."""
+"""The stage that encodes what is asked of an object: each sentence once, in its place, with all that was asked."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_what_was_asked_stands_in_the_provenance(encoder: CountingEncoder) -> No
     }
 
 
-def test_a_users_prompts_are_told_in_full_and_by_the_name_of_their_file(encoder: CountingEncoder) -> None:
+def test_a_users_prompts_are_reported_in_full_and_by_the_name_of_their_file(encoder: CountingEncoder) -> None:
     Path("own folder").mkdir()
     Path("own folder/mine.yaml").write_text(OWN)
     texts = encoded("own folder/mine.yaml", "cable")
@@ -191,7 +191,7 @@ def test_a_tiny_clip_is_asked_through_its_backbone(tmp_path: Path, monkeypatch: 
 # --- learned tokens ---
 
 
-def test_learned_tokens_are_told_by_their_hash_and_what_they_were_trained_on(encoder: CountingEncoder) -> None:
+def test_learned_tokens_are_reported_by_their_hash_and_what_they_were_trained_on(encoder: CountingEncoder) -> None:
     Path("tokens").mkdir()
     path = write_learned_tokens(Path("tokens/epoch_15.pth"))
     texts = encoded("tokens/epoch_15.pth", trained_on="visa")
@@ -212,7 +212,7 @@ def test_learned_tokens_are_told_by_their_hash_and_what_they_were_trained_on(enc
 def test_learned_tokens_need_to_say_what_they_were_trained_on(encoder: CountingEncoder, trained_on: str | None) -> None:
     write_learned_tokens(Path("epoch_15.pth"))
     assert refusal(ConfigError, "epoch_15.pth", trained_on=trained_on) == (
-        "text_prompts = epoch_15.pth are learned tokens, and trained_on does not say on which data set; set it, e.g. "
+        "text_prompts = epoch_15.pth are learned tokens, and trained_on does not name their data set; set it, e.g. "
         "trained_on: visa"
     )
 
@@ -242,7 +242,7 @@ def test_a_name_may_be_as_long_as_its_longest_sentence_lets_it(encoder: Counting
     assert "a sentence has 21 tokens" in refusal(ConfigError, "winclip", " ".join(["a"] * (LONGEST - 10)))
 
 
-def test_a_template_that_is_too_long_for_any_name_is_told_as_such(encoder: CountingEncoder) -> None:
+def test_a_template_that_is_too_long_for_any_name_is_reported_as_such(encoder: CountingEncoder) -> None:
     Path("mine.yaml").write_text(OWN.replace("seen.", "seen " * 30))
     said = refusal(ConfigError, "mine.yaml", "cable")
     assert said.startswith("text_prompts = mine.yaml: the sentence 'the good cable, seen seen")
@@ -252,9 +252,9 @@ def test_a_template_that_is_too_long_for_any_name_is_told_as_such(encoder: Count
 @pytest.mark.parametrize(
     ("prompts", "name", "message"),
     [
-        ("winclp", "nut", "there is no set of prompts 'winclp', and no such file; did you mean 'winclip'?"),
+        ("winclp", "nut", "there is no prompt set 'winclp', and no such file; did you mean 'winclip'?"),
         ("winclip", "", "dataset.part_names.metal_nut = '' is not usable: it must not be empty"),
-        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not usable: it must have no '{'"),
+        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not usable: it must not contain '{'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_the_model_is_loaded(

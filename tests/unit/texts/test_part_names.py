@@ -1,4 +1,4 @@
-"""What a part is called: the category's name in words, or what the configuration says."""
+"""What an object is called: the category's name in words, or what the configuration says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zsad.texts.part_names import PartNames, check_part_names, part_name
         ("pcb1", {"pcb1": "می\u200cخ"}, "می\u200cخ"),  # some scripts need signs that nobody sees
     ],
 )
-def test_a_part_is_called_as_configured_or_as_its_category_in_words(
+def test_an_object_is_called_as_configured_or_as_its_category_in_words(
     category: str, part_names: Mapping[str, str] | str | None, expected: str
 ) -> None:
     assert part_name(category, part_names) == expected
@@ -44,8 +44,8 @@ def test_a_part_is_called_as_configured_or_as_its_category_in_words(
         ("a\0", r"it must be one line of text, without '\x00'"),
         ("a\u2028b", r"it must be one line of text, without '\u2028'"),
         ("a\ud800", r"it must be one line of text, without '\ud800'"),
-        ("a {} b", "it must have no '{', for braces stand for words that are put in"),
-        ("a}", "it must have no '}'"),
+        ("a {} b", "it must not contain '{', since braces are placeholders"),
+        ("a}", "it must not contain '}'"),
     ],
 )
 def test_a_name_that_fits_no_sentence_is_refused_in_one(name: str, reason: str) -> None:
@@ -57,7 +57,11 @@ def test_a_name_that_fits_no_sentence_is_refused_in_one(name: str, reason: str) 
 
 
 def test_a_category_whose_name_is_no_word_needs_one() -> None:
-    with pytest.raises(ConfigError, match=r"category '_-' is no name of a part \(it must not be empty\); give"):
+    with pytest.raises(
+        ConfigError,
+        match=r"category '_-' is not usable as the name of an object \(it must not be "
+        r"empty\); give",
+    ):
         part_name("_-")
     assert part_name("_-", {"_-": "bolt"}) == "bolt"
 

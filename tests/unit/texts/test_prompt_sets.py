@@ -178,8 +178,8 @@ def test_a_set_of_the_package_wins_over_a_file_of_its_name() -> None:
             r"item 1 of templates = 'a photo\.' .*: it must have \{\} once, .* has it no times",
         ),
         (("'a {}.'", "'a {}, {}.'"), r"item 1 of templates = 'a \{\}, \{\}\.' .* has it 2 times"),
-        (("'a {}.'", "'{0} {}'"), r"item 1 of templates = '\{0\} \{\}' is not usable: it must have no '\{'"),
-        (("'a {}.'", "'{} }'"), r"it must have no '\}', for braces stand for words"),
+        (("'a {}.'", "'{0} {}'"), r"item 1 of templates = '\{0\} \{\}' is not usable: it must not contain '\{'"),
+        (("'a {}.'", "'{} }'"), r"it must not contain '\}', since braces are placeholders"),
         (("'a {}.'", "'a {name}.'"), r"it must have \{\} once"),
         (("'{}'", "''"), r"item 1 of normal = '' is not usable: it must not be empty"),
         (("'{}'", "' '"), r"item 1 of normal = ' ' is not usable: it must not be empty"),
@@ -229,24 +229,24 @@ def test_what_is_no_set_is_one_sentence_that_names_the_file(content: str | bytes
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("winclp", "there is no set of prompts 'winclp', and no such file; did you mean 'winclip'?"),
+        ("winclp", "there is no prompt set 'winclp', and no such file; did you mean 'winclip'?"),
         ("nothing_alike", "choose from: april_gan, winclip, winclip_21"),
         ("april_gan.yaml", "the file of prompts april_gan.yaml does not exist; did you mean 'april_gan'?"),
         ("prompts/mine.yml", "the file of prompts prompts/mine.yml does not exist"),
         ("", "the file of prompts . is a folder"),
         (".", "the file of prompts . is a folder"),
         ("tokens.pth", "the file of prompts tokens.pth does not exist"),
-        ("a\0b", "there is no set of prompts"),
-        ("a" * 5000, "there is no set of prompts"),
+        ("a\0b", "there is no prompt set"),
+        ("a" * 5000, "there is no prompt set"),
     ],
 )
-def test_what_does_not_exist_is_told_with_what_does(reference: str, message: str) -> None:
+def test_what_does_not_exist_is_reported_with_what_does(reference: str, message: str) -> None:
     assert message in refusal(reference)
 
 
 def test_a_pipe_is_no_file_of_prompts() -> None:
     os.mkfifo("mine.yaml")
-    assert refusal("mine.yaml") == "the file of prompts mine.yaml is no file; give a YAML file"
+    assert refusal("mine.yaml") == "the file of prompts mine.yaml is not a file; give a YAML file"
 
 
 def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> None:
@@ -257,7 +257,7 @@ def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> No
         check_prompts("weights.pth")
     for name in ("tokens.pth", "TOKENS.PTH"):
         check_prompts(written(b"whatever", name))
-    assert "tokens.pth holds learned tokens by its ending" in refusal("tokens.pth")
+    assert "tokens.pth is a file of learned tokens by its extension" in refusal("tokens.pth")
     with pytest.raises(ConfigError, match="did you mean 'winclip'"):
         check_prompts("winclp")
 

@@ -173,7 +173,7 @@ def test_another_template_is_encoded_and_scored_by_and_nothing_is_extracted(chai
         assert read.sentences == ["one tile", "one torn tile", "one bent tile"]
 
 
-def test_another_name_of_a_part_concerns_its_category_alone(chain: Chain) -> None:
+def test_another_name_of_an_object_concerns_its_category_alone(chain: Chain) -> None:
     assert made(chain, configuration(dataset__part_names={"pcb_1": "circuit board"})) == asked_anew("pcb_1")
     with TextReader(texts_of("pcb_1")) as read:
         assert read.provenance["part_name"] == "circuit board"

@@ -129,7 +129,7 @@ REFUSED = {
         CROSS | {"probabilities": {"calibrated": "platt"}},
         "calibrated: platt needs calibration images",
     ),
-    "the same seed twice": ({"seeds": [1, 1]}, "1 is there twice"),
+    "the same seed twice": ({"seeds": [1, 1]}, "1 is listed twice"),
     "no seed": ({"seeds": []}, "seeds"),
     "no shots": ({"shots": 0}, "shots"),
     "no layer": ({"layers": []}, "layers"),

@@ -1,4 +1,4 @@
-"""A configuration is completed and typed, or refused in one sentence that names the key and the mend."""
+"""A configuration is completed and typed, or refused in one sentence that names the key and the fix."""
 
 from __future__ import annotations
 

@@ -192,8 +192,8 @@ def test_a_preset_is_complete_and_has_its_published_rows(path, roots, tmp_path):
     assert 4 <= len(head) <= 12
     assert f"config/published/{path.name}" in head[1] + head[2]
     said = path.read_text()
-    assert "To meet:" in said
-    assert "Departs:" in said
+    assert "Published figures:" in said
+    assert "Differences:" in said
     settings.check_models()
     assert not [file for entry in settings.backbones.values() for file in entry.local_files()]
     for entry in settings.backbones.values():

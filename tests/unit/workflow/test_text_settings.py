@@ -262,7 +262,11 @@ def test_categories_tell_a_published_data_set_by_whatever_name(tmp_path: Path, w
 
 def test_a_category_that_is_no_name_in_words_asks_for_one(tmp_path: Path, write_png: Callable[..., Path]) -> None:
     own = merged(CONFIG["dataset"], **folder_set(tmp_path / "own", ["__"], write_png))
-    assert re.search(r"'__' is no name of a part .*; give one in dataset\.part_names", refusal(dataset=own))
+    assert re.search(
+        r"'__' is not usable as the name of an object .*; give one in "
+        r"dataset\.part_names",
+        refusal(dataset=own),
+    )
     settings(dataset=merged(own, part_names={"__": "seam"})).check_models()
     alone = {"alone": CONFIG["methods"]["alone"]}
     settings(dataset=own, methods=alone).check_models()

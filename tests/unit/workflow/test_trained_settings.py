@@ -114,14 +114,14 @@ def test_another_data_set_than_the_auxiliary_one_is_a_contradiction() -> None:
 def test_another_data_set_than_that_of_the_weights_is_a_contradiction() -> None:
     said = refusal(methods__learner__params={"weights": weights(), "trained_on": "btad"})
     assert said == (
-        "methods.learner.params.weights: w.safetensors was trained on 'visa' and not on 'btad'; give weights that fit "
+        "methods.learner.params.weights: w.safetensors was trained on 'visa', not on 'btad'; give weights that fit "
         "the other parameters, or change these"
     )
 
 
 def test_weights_of_another_method_are_refused() -> None:
     said = refusal(methods__learner__params={"weights": weights(method="visual_prompts")})
-    assert "w.safetensors holds weights of 'visual_prompts' and not of 'direction'" in said
+    assert "w.safetensors holds weights of 'visual_prompts', not of 'direction'" in said
 
 
 @pytest.mark.parametrize("trained_on", [None, "", 3, "a name with spaces"])
@@ -137,9 +137,9 @@ def test_what_is_told_of_weights_is_how_they_were_learned_and_nothing_else_may_b
     asked = {"weights": given, "seed": 3, "length": 2}
     assert settings(methods__learner__params=asked).methods["learner"].params == told
     said = refusal(methods__learner__params={"weights": given, "length": 1.0})
-    assert "w.safetensors was trained with length 2.0 and not with 1.0 (with these weights, leave 'length' out)" in said
+    assert "w.safetensors was trained with length 2.0, not with 1.0 (with these weights, leave 'length' out)" in said
     several = {"scorer": "direction", "seeds": [0, 1], "params": {"weights": given}}
-    assert "was trained with seed 3 and not with 0" in refusal(methods__learner=several)
+    assert "was trained with seed 3, not with 0" in refusal(methods__learner=several)
 
 
 def test_weights_whose_parameters_make_no_sense_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""A small circuit board seen from above: the part without symmetry, lying at any angle."""
+"""A small circuit board seen from above: the object without symmetry, at any angle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOARD_HEIGHT = 0.010
 
 
 def board(side: int, rng: np.random.Generator, angle: float | None = None) -> Specimen:
-    """One board on a bench, ``side`` pixels wide, turned by ``angle`` (radians), which is drawn unless given."""
+    """One board on a bench, ``side`` pixels wide, turned by ``angle`` (radians; random unless given)."""
     angle = rng.uniform(0, 2 * np.pi) if angle is None else angle
     pose = turned(side, angle, rng.normal(1.08, 0.01), tuple(rng.uniform(-0.03, 0.03, 2)))
     bare = _bare_board(side, rng)
@@ -31,11 +31,11 @@ def board(side: int, rng: np.random.Generator, angle: float | None = None) -> Sp
 
 
 def _placed(canvas: Canvas, component: layout.Component, rng: np.random.Generator) -> np.ndarray:
-    """Draw a component, a hair off its nominal place; return its corners ``[4, 2]`` in pixels."""
+    """Draw a component slightly off its nominal place; return its corners ``[4, 2]`` in pixels."""
     x, y = rng.normal(0, 0.0012, 2)
     centre, turn = (component.x + x, component.y + y), component.turn + rng.normal(0, np.radians(0.8))
     draw_component(canvas, component.kind, centre, turn, shade=rng.normal(1, 0.05))
-    # A little wider than the body, so that the foot of its walls goes with it.
+    # A little wider than the body, so that the foot of its walls is included.
     half_x, half_y = layout.HALF_SIZES[component.kind]
     half_x, half_y = half_x + 0.003, half_y + 0.003
     corners = np.array([[-half_x, -half_y], [half_x, -half_y], [half_x, half_y], [-half_x, half_y]])
@@ -46,7 +46,7 @@ def _placed(canvas: Canvas, component: layout.Component, rng: np.random.Generato
 
 
 def _bare_board(side: int, rng: np.random.Generator) -> Surface:
-    """Laminate, tracks, pads and print, lying straight in the middle of the picture."""
+    """Laminate, tracks, pads and print, upright in the middle of the picture."""
     laminate = np.array([0.075, 0.27, 0.15], np.float32) * rng.normal(1, 0.04, 3).astype(np.float32)
     weave = fractal_noise(side, rng, cells=40, octaves=2)
     cloud = fractal_noise(side, rng, cells=3)
@@ -77,7 +77,7 @@ def _drawn(side: int, lines: tuple[layout.Line, ...], width: float) -> np.ndarra
 
 
 def _outline(side: int) -> np.ndarray:
-    """Cover of the board itself, lying straight."""
+    """Cover of the board itself, upright."""
     x, y = frame_grid(side)
     return smoothstep(-box_distance(x, y, layout.BOARD_HALF, corner=0.018) * side / 2 + 0.5)
 

@@ -15,10 +15,10 @@ _SILVER: Colour = (0.80, 0.80, 0.80)
 
 
 class Canvas:
-    """A copy of a surface that shapes are painted on, one over the other.
+    """A copy of a surface on which shapes are painted, one over the other.
 
     Attributes:
-        surface: what has been painted so far.
+        surface: the result so far.
     """
 
     def __init__(self, surface: Surface) -> None:
@@ -41,7 +41,7 @@ class Canvas:
         Args:
             half: half the width and height.
             turn: radians, clockwise as seen.
-            lift: how much higher the top is than what it stands on.
+            lift: height of the top above the ground.
             bevel: width of the sloping edge.
         """
         reach = float(np.hypot(*half)) + 0.004

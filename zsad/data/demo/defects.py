@@ -1,7 +1,7 @@
-"""Defects: each changes a specimen's surface and says how much of the surface it replaces where.
+"""Defects: each function changes a specimen's surface and returns how much of it is replaced at each point.
 
-A defect alters colour, relief and gloss before light falls on the part, so that it is lit, shaded and photographed as
-the rest is. Size, place and contrast are drawn widely: some defects are plain, some are hard to see.
+A defect alters colour, relief and gloss before the object is lit, so that it is lit, shaded and photographed like the
+rest. Size, place and contrast vary widely: some defects are obvious, some are hard to see.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def scorch(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.nd
 
 
 def crack(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """A branching crack: a dark, narrow cleft that strays."""
+    """A branching crack: a dark, narrow, wandering cleft."""
     surface, side = specimen.surface, specimen.surface.side
     heading, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.55)
     start = random_point(specimen.body, rng, 0.08) - 0.35 * length * _direction(heading)
@@ -85,7 +85,7 @@ def scratch(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.n
         groove = np.maximum(groove, stroke(side, path, half_width))
         from_edge = (distance_to_path(side, path) - 1.6 * half_width) / half_width
         height += 0.0012 * np.exp(-(from_edge**2)) * specimen.body
-    # The pressure varies along the way.
+    # The pressure varies along the scratch.
     groove *= np.clip(0.75 + 0.25 * fractal_noise(side, rng, cells=8), 0.3, 1) * specimen.body
     bright = rng.uniform(0.10, 0.35)
     albedo = surface.albedo + groove[..., None] * (bright + 0.15 * (1 - surface.albedo))
@@ -104,7 +104,7 @@ def dent(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndar
 
 
 def missing_material(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """A gap in the surface, plain or half covered, that opens first along the surface's own dark joints."""
+    """A gap in the surface, open or half covered, which follows the surface's own dark joints first."""
     side, albedo = specimen.surface.side, specimen.surface.albedo
     patch = blob(side, random_point(specimen.body, rng, 0.05), rng.uniform(0.03, 0.085), rng, soft=0.9)
     brightness = cv2.GaussianBlur(albedo.mean(axis=2), (0, 0), 0.003 * side)
@@ -114,7 +114,7 @@ def missing_material(specimen: Specimen, rng: np.random.Generator) -> tuple[Surf
 
 
 def chip(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """A piece broken out of an edge of the part."""
+    """A piece broken out of an edge of the object."""
     side = specimen.surface.side
     inner = cv2.erode(specimen.body, np.ones((3, 3)), iterations=max(1, side // 128))
     edge = random_point(np.clip(specimen.body - inner, 0, 1), rng, 0)
@@ -127,7 +127,7 @@ def chip(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndar
 
 
 def missing_component(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """A component that was never placed: its bare pads show."""
+    """A component that was never placed: its bare pads are visible."""
     return _without(specimen, polygon(specimen.surface.side, _component(specimen, rng)))
 
 
@@ -145,7 +145,7 @@ def misplaced_component(specimen: Specimen, rng: np.random.Generator) -> tuple[S
 
 
 def _blotch(specimen: Specimen, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Cover of a soft, ragged patch on the part, and its uneven strength, each ``[side, side]`` in 0..1."""
+    """Cover of a soft, ragged patch on the object, and its uneven strength, each ``[side, side]`` in 0..1."""
     side = specimen.surface.side
     patch = blob(side, random_point(specimen.body, rng, 0.06), rng.uniform(0.04, 0.11), rng, ragged=0.5, soft=0.35)
     patch = patch * specimen.body

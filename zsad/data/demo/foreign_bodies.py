@@ -1,4 +1,4 @@
-"""Things that do not belong on a part: a crumb, a piece of wire or thread, a nut."""
+"""Things that do not belong on an object: a crumb, a piece of wire or thread, a nut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = ((0.50, 0.48, 0.45), (0.46, 0.35, 0.24), (0.38, 0.22, 0.15), (0.12, 0
 
 
 def foreign_body(specimen: Specimen, rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """One small thing lying on the part: it has its own shading and casts a shadow."""
+    """One small thing lying on the object: it has its own shading and casts a shadow."""
     forms = (_crumb, _wire, _nut)
     return forms[rng.integers(len(forms))](specimen, rng)
 

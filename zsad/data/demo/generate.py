@@ -1,4 +1,4 @@
-"""Drawing and writing the images of the demo set, each from its own random numbers."""
+"""Render and write the images of the demo set, each from its own random numbers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from zsad.data.demo.surface import Specimen
 from zsad.data.demo.textures import MATERIALS, Split, texture
 from zsad.files.atomic import atomic_path
 
-# Everything is drawn at twice the size and averaged, for smooth edges.
+# Everything is rendered at twice the size and averaged, for smooth edges.
 OVERSAMPLING = 2
 # A pixel is defective where the defect covers at least a quarter of it, or changes the noise-free picture by 6 %.
 COVER_THRESHOLD = 0.25
 CHANGE_THRESHOLD = 0.06
-# A person should find every defect at the second look; this bound was set by eye, on pictures sorted by visibility.
+# A person should find every defect at a second look; this limit was chosen by eye, on pictures sorted by visibility.
 VISIBLE = 0.12
 DRAWS = 12
 
@@ -61,7 +61,7 @@ def good_image(category: str, split: Split, size: int, rng: np.random.Generator)
 def defective_image(category: str, kind: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One test image with a defect, and its mask.
 
-    Without the defect it would be the `good_image` of the same numbers.
+    Without the defect it would be the `good_image` of the same random numbers.
 
     Returns:
         uint8 ``[size, size, 3]``, RGB, and uint8 ``[size, size]``, 255 where the image is defective and 0 elsewhere.
@@ -74,24 +74,24 @@ def defective_image(category: str, kind: str, size: int, rng: np.random.Generato
 
 
 def visibility(change: np.ndarray, detail: np.float32) -> float:
-    """How far a defect stands out: its change against the detail among which the eye must find it.
+    """How far a defect stands out: its change relative to the detail around it.
 
     Args:
         change: what the defect changes in the noise-free picture, float32 ``[side, side, 3]``.
-        detail: see `detail_of`.
+        detail: the output of `detail_of`.
 
     Returns:
-        Root mean square of the change over the whole picture, in standard deviations of the part's brightness detail.
+        Root mean square of the change over the whole picture, in standard deviations of the object's brightness detail.
     """
     return float(np.sqrt((change**2).mean()) / detail)
 
 
 def detail_of(good: np.ndarray, body: np.ndarray) -> np.float32:
-    """Standard deviation of a part's brightness detail.
+    """Standard deviation of an object's brightness detail.
 
     Args:
         good: noise-free picture, float32 ``[side, side, 3]``.
-        body: cover of the part, ``[side, side]``.
+        body: cover of the object, ``[side, side]``.
     """
     brightness = good.mean(axis=2)
     fine = brightness - cv2.GaussianBlur(brightness, (0, 0), len(good) / 16)
@@ -100,7 +100,7 @@ def detail_of(good: np.ndarray, body: np.ndarray) -> np.float32:
 
 
 class _Drawn(NamedTuple):
-    """A defect as it is drawn: noise-free picture, cover, what the picture changes by, and its `visibility`."""
+    """A rendered defect: noise-free picture, cover, change of the picture, and its `visibility`."""
 
     picture: np.ndarray
     cover: np.ndarray
@@ -109,7 +109,7 @@ class _Drawn(NamedTuple):
 
 
 def _visible_defect(specimen: Specimen, light: Light, defect: defects.Defect, rng: np.random.Generator) -> _Drawn:
-    """The first drawn defect that is visible, or else the most visible."""
+    """The first random defect that is visible, or else the most visible one."""
     good = lit(specimen.surface, light)
     detail = detail_of(good, specimen.body)
     first, *others = rng.spawn(DRAWS)
@@ -136,7 +136,7 @@ def _drawn(
 
 
 def write_image(folder: Path, category: str, split: Split, index: int, options: DemoOptions) -> None:
-    """Write one good image."""
+    """Write one normal image."""
     rng = _image_rng(category, 0 if split == "train" else 1, index, options)
     _write_png(folder / split / "good" / f"{index:03d}.png", good_image(category, split, options.size, rng))
 
@@ -150,13 +150,13 @@ def write_image_and_mask(folder: Path, category: str, kind: str, index: int, opt
 
 
 def _image_rng(category: str, part: int, index: int, options: DemoOptions) -> np.random.Generator:
-    """Random numbers of one image: ``part`` is 0 for training, 1 for good tests, then one for each defect kind."""
+    """Random numbers of one image: ``part`` is 0 for training, 1 for normal test images, then one per defect type."""
     return np.random.default_rng([options.seed, CATEGORIES.index(category), part, index])
 
 
 def _mask(cover: np.ndarray, change: np.ndarray, size: int) -> np.ndarray:
     cover, change = (cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA) for field in (cover, change))
-    # A hairline can cover less than a quarter of every pixel of a small image; its core counts all the same.
+    # A hairline can cover less than a quarter of every pixel of a small image; its core is marked anyway.
     defective = (cover >= min(COVER_THRESHOLD, 0.5 * cover.max())) | (change >= CHANGE_THRESHOLD)
     mask: np.ndarray = defective.astype(np.uint8) * 255
     return mask

@@ -18,7 +18,7 @@ def make_demo(category: str, options: DemoOptions, checksums: Path) -> None:
     """Write a category of the demo set beside ``checksums``, and then ``checksums`` in the format of ``sha256sum``."""
     folder = checksums.with_suffix("")
     if folder.exists():
-        shutil.rmtree(folder)  # images of other options would stay behind
+        shutil.rmtree(folder)  # images of other options would remain
     make_category(category, options, folder)
     lines = [f"{file_sha256(folder / name)}  {category}/{name}\n" for name in planned_files(category, options)]
     write_text(checksums, "".join(lines))
@@ -26,7 +26,7 @@ def make_demo(category: str, options: DemoOptions, checksums: Path) -> None:
 
 
 def make_category(category: str, options: DemoOptions, folder: Path) -> None:
-    """Write exactly the `planned_files` of a category into ``folder``, each whole or not at all.
+    """Write exactly the `planned_files` of a category into ``folder``, each completely or not at all.
 
     An image depends only on the seed, the size and its own path in the set, never on the other images.
 

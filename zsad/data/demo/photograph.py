@@ -15,10 +15,10 @@ _SHADOW_STEPS = 12
 
 @dataclass(frozen=True)
 class Light:
-    """A broad lamp over the part, besides light from all around.
+    """A broad lamp over the object, besides light from all around.
 
     Attributes:
-        azimuth: where the lamp stands, in radians counter-clockwise from the right; a quarter turn is above.
+        azimuth: direction of the lamp, in radians counter-clockwise from the right; a quarter turn is above.
         elevation: radians above the surface.
         ambient: share of the light that comes from all around.
     """
@@ -29,7 +29,7 @@ class Light:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Light:
-        """A lamp mounted over the upper edge of the picture, never twice in quite the same place."""
+        """A lamp mounted over the upper edge of the picture, at a slightly different place each time."""
         return cls(np.pi / 2 + rng.normal(0, 0.25), rng.uniform(0.85, 1.05), rng.uniform(0.4, 0.5))
 
     @property
@@ -81,7 +81,7 @@ def exposed(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndar
 
 
 def _shadow(surface: Surface, light: Light) -> np.ndarray:
-    """How much of the lamp is hidden, ``[side, side]`` in 0..1, by marching towards it over the relief."""
+    """How much of the lamp is hidden, ``[side, side]`` in 0..1, computed by ray marching over the relief."""
     height, side = surface.height, surface.side
     drop = np.tan(light.elevation)
     reach = float(height.max() - height.min()) / drop

@@ -1,4 +1,4 @@
-"""What the demo set holds: its categories, kinds of defect, and files; known without drawing any."""
+"""The contents of the demo set: its categories, defect types and files, known without rendering any."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ TEXTURES: tuple[str, ...] = ("brick", "grass")
 
 
 class DemoOptions(Options):
-    """How large the demo data set is, and the seed that it is drawn from."""
+    """The size of the demo data set, and its random seed."""
 
-    seed: int = Field(0, ge=0, description="another seed draws other images")
+    seed: int = Field(0, ge=0, description="random seed; another seed gives other images")
     size: int = Field(256, ge=64, le=1024, description="side of an image, px")
-    train: int = Field(20, ge=1, description="good training images a category")
-    good: int = Field(16, ge=0, description="good test images a category")
-    defective: int = Field(
-        24, ge=0, description="defective test images a category, shared out over its kinds of defect"
-    )
+    train: int = Field(20, ge=1, description="normal training images per category")
+    good: int = Field(16, ge=0, description="normal test images per category")
+    defective: int = Field(24, ge=0, description="defective test images per category, divided among its defect types")
 
 
 def defect_counts(category: str, options: DemoOptions) -> dict[str, int]:
-    """Number of defective images of each kind; what does not divide evenly goes to the first kinds.
+    """Number of defective images of each type; the first types get the remainder.
 
     Raises:
         ConfigError: there is no such category.

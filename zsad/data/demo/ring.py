@@ -1,4 +1,4 @@
-"""A turned steel flange seen from above: the mirror-symmetric part, its axis upright but for small errors of pose."""
+"""A turned steel flange from above: the mirror-symmetric object, its axis upright except for small errors of pose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILE_HEIGHTS = (0.045, 0.054, 0.054, 0.045, 0.045, 0.041, 0.041, 0.045, 0.045
 
 @dataclass(frozen=True)
 class Pose:
-    """How the part lies: a shift (fractions of the picture), a turn (radians) and a scale."""
+    """The pose of the object: a shift (fractions of the picture), a turn (radians) and a scale."""
 
     x: float = 0.0
     y: float = 0.0
@@ -29,13 +29,13 @@ class Pose:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Pose:
-        """A part put down by a good feeder: within a few pixels and degrees."""
+        """A random pose as from a good feeder: within a few pixels and degrees."""
         x, y = rng.normal(0, 0.008, 2)
         return cls(x, y, rng.normal(0, np.radians(1.2)), rng.normal(1, 0.008))
 
 
 def ring(side: int, rng: np.random.Generator, pose: Pose | None = None) -> Specimen:
-    """One flange on a dark mat, ``side`` pixels wide; without ``pose``, one is drawn."""
+    """One flange on a dark mat, ``side`` pixels wide; with a random pose unless ``pose`` is given."""
     pose = Pose.drawn(rng) if pose is None else pose
     x, y = _part_coordinates(side, pose)
     radius = np.hypot(x, y)
@@ -53,7 +53,7 @@ def _part_coordinates(side: int, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _body(x: np.ndarray, y: np.ndarray, radius: np.ndarray, side: int) -> np.ndarray:
-    """Cover of the metal: the disc less the bore, the keyway at its top and the bolt holes."""
+    """Cover of the metal: the disc without the bore, the keyway at its top and the bolt holes."""
     keyway = np.maximum(np.maximum(np.abs(x) - 0.022, -y - 0.188), y)
     hollow = np.minimum(np.minimum(radius - BORE_RADIUS, keyway), _from_bolt_hole(x, y) - 0.030)
     return smoothstep(np.minimum(OUTER_RADIUS - radius, hollow) * side / 2 + 0.5)
@@ -74,7 +74,7 @@ def _metal(x: np.ndarray, y: np.ndarray, radius: np.ndarray, rng: np.random.Gene
 
 
 def _turning_marks(radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Concentric marks of the lathe, another set on every part; about deviation 1."""
+    """Concentric marks of the lathe, different on every object; standard deviation about 1."""
     fine, coarse = rng.standard_normal(260), rng.standard_normal(60)
     ends = (0, 0.45)
     marks = np.interp(radius, np.linspace(*ends, 260), fine) + np.interp(radius, np.linspace(*ends, 60), coarse)
@@ -85,7 +85,7 @@ def _turning_marks(radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _from_bolt_hole(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Distance from the centre of the nearest bolt hole."""
     sector = 2 * np.pi / BOLT_COUNT
-    # Folded into one sector; holes lie on the upright axis, so that the ring is its own mirror image.
+    # Folded into one sector; holes are on the upright axis, so that the ring is its own mirror image.
     folded = np.mod(np.arctan2(x, -y) + sector / 2, sector) - sector / 2
     radius = np.hypot(x, y)
     distance: np.ndarray = np.hypot(radius * np.cos(folded) - BOLT_CIRCLE_RADIUS, radius * np.sin(folded))
@@ -93,7 +93,7 @@ def _from_bolt_hole(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mat(side: int, rng: np.random.Generator) -> Surface:
-    """The dark rubber mat under the part."""
+    """The dark rubber mat under the object."""
     speckle = grain(side, rng, 0.005)
     cloud = fractal_noise(side, rng, cells=3)
     albedo = np.array([0.17, 0.18, 0.20], np.float32) * (1 + 0.05 * cloud + 0.06 * speckle)[..., None]

@@ -21,7 +21,7 @@ def frame_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fractal_noise(side: int, rng: np.random.Generator, cells: int, octaves: int = 4) -> np.ndarray:
-    """Smooth noise ``[side, side]`` of mean 0 and deviation 1.
+    """Smooth noise ``[side, side]`` of mean 0 and standard deviation 1.
 
     Args:
         cells: coarsest detail, in cells across the canvas; each octave is twice as fine and half as strong.
@@ -36,7 +36,7 @@ def fractal_noise(side: int, rng: np.random.Generator, cells: int, octaves: int 
 
 
 def grain(side: int, rng: np.random.Generator, width: float) -> np.ndarray:
-    """Fine noise ``[side, side]`` of mean 0 and deviation about 1, of grains ``width`` wide."""
+    """Fine noise ``[side, side]`` of mean 0 and standard deviation about 1, of grains ``width`` wide."""
     noise = rng.standard_normal((side, side), dtype=np.float32)
     blurred = cv2.GaussianBlur(noise, (0, 0), max(width * side / 2, 0.5))
     standardised: np.ndarray = blurred / blurred.std()
@@ -65,7 +65,7 @@ def blob(
     distance = np.hypot(along / stretch, across * stretch) / radius
     cells = max(2, round(0.8 / radius))
     inside = 1 - distance + ragged * 0.6 * fractal_noise(side, rng, cells, octaves=3)
-    # A far speck of noise is no part of the blob.
+    # A distant speck of noise does not belong to the blob.
     inside -= 2 * np.maximum(distance - 1.3, 0)
     return smoothstep(inside / soft + 0.5)
 
@@ -73,10 +73,10 @@ def blob(
 def wandering_path(
     start: np.ndarray, heading: float, length: float, wander: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Points ``[point, 2]`` (x, y) of a line that sets out at ``heading`` (radians) and strays.
+    """Points ``[point, 2]`` (x, y) of a random line that starts in the direction ``heading`` (radians).
 
     Args:
-        wander: deviation of the turn at each hundredth of the canvas, in radians.
+        wander: standard deviation of the turn at each hundredth of the canvas, in radians.
     """
     steps = max(2, round(length / 0.01))
     headings = heading + np.cumsum(rng.normal(0, wander, steps))

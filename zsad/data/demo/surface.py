@@ -1,4 +1,4 @@
-"""What a part is made of before light falls on it: colour, relief and gloss, as layers that can be blended."""
+"""The material of an object before it is lit: colour, relief and gloss, as layers that can be blended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Surface:
         return side
 
     def covered(self, above: Surface, cover: np.ndarray) -> Surface:
-        """This surface with ``above`` laid over it, as opaque as ``cover`` (``[side, side]`` in 0..1) says."""
+        """This surface with ``above`` on top, with the opacity ``cover`` (``[side, side]`` in 0..1)."""
         return Surface(
             self.albedo + cover[..., None] * (above.albedo - self.albedo),
             self.height + cover * (above.height - self.height),
@@ -47,12 +47,12 @@ class Surface:
 
 @dataclass(frozen=True)
 class Specimen:
-    """A part without defects, and what a defect needs to know of it.
+    """An object without defects, and the information that a defect needs.
 
     Attributes:
-        surface: the part on its background.
-        beneath: what shows where material or a component is gone.
-        body: float32 ``[side, side]`` in 0..1, where the part lies.
+        surface: the object on its background.
+        beneath: the surface that is visible where material or a component is missing.
+        body: float32 ``[side, side]`` in 0..1, the region of the object.
         components: corners of each component that can be lost or moved, each float ``[4, 2]``, (x, y) in pixels.
     """
 

@@ -1,10 +1,10 @@
 """Brick and grass: crops of real photographs that come with scikit-image.
 
-The photograph of gravel beside them will not do: needles lie on it, which good images would show as foreign bodies.
+The photograph of gravel is not suitable: it shows needles, which would look like foreign bodies in normal images.
 
 Training crops come from the left half of the photograph, test crops from the right half; a crop is cut from its half
-before it is turned, so that no pixel serves both. Crops are flipped sideways at random, because perspective makes one
-half the other's mirror image.
+before it is turned, so that no pixel is in both splits. Crops are flipped sideways at random, because perspective makes
+one half the other's mirror image.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Material:
     """How a grey photograph is coloured.
 
     Attributes:
-        dark, light: RGB that the photograph's black and white turn into.
-        beneath: RGB of what lies under the surface.
+        dark, light: RGB values for the photograph's black and white.
+        beneath: RGB of the ground under the surface.
         pits: mean number of harmless dark pinholes in a crop, as kilns leave them.
     """
 
@@ -59,7 +59,7 @@ def texture(name: str, side: int, split: Split, rng: np.random.Generator) -> Spe
 
 @lru_cache(maxsize=8)
 def source_half(name: str, split: Split) -> np.ndarray:
-    """The half of a photograph that one split may see, float32 ``[512, 256]`` in 0..1."""
+    """The half of a photograph for one split, float32 ``[512, 256]`` in 0..1."""
     from skimage import data
 
     photograph = np.asarray(getattr(data, name)(), dtype=np.float32) / 255
@@ -86,7 +86,7 @@ def _crop(source: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _pits(side: int, mean_count: float, rng: np.random.Generator) -> np.ndarray:
-    """How much light small pits swallow, ``[side, side]`` in 0..1."""
+    """How much light small pits absorb, ``[side, side]`` in 0..1."""
     swallowed = np.zeros((side, side), dtype=np.float32)
     for _ in range(rng.poisson(mean_count)):
         start = rng.uniform(-0.5, 0.5, 2)
@@ -96,7 +96,7 @@ def _pits(side: int, mean_count: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _beneath(surface: Surface, material: Material, rng: np.random.Generator) -> Surface:
-    """Coarse ground a little lower, which keeps something of the brightness of what lay on it."""
+    """Coarse ground a little lower, with some of the brightness of the surface above it."""
     side = surface.side
     above = cv2.GaussianBlur(surface.albedo, (0, 0), 0.03 * side)
     rough = fractal_noise(side, rng, cells=24, octaves=3)

@@ -1,8 +1,8 @@
-"""What every layout knows: the categories under a root, and the images of a category.
+"""Base class of all layouts, which list the categories under a root and the images of a category.
 
-A layout says where everything lies without opening an image (`Layout.items`), so that even what cannot be opened is
-known by name; the list of images is made from that by reading every image (`Layout.listed`), and the manifest's records
-by what is known of each (`Layout.records`).
+A layout finds all files without opening an image (`Layout.items`), so that even unreadable images are known by name.
+The list of images is made from that by reading every image (`Layout.listed`), and the manifest's records by adding
+labels and masks (`Layout.records`).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from zsad.names import MEANS
 from zsad.registry import Choice
 
 GOOD = "good"
-# Beside the categories in a folder of results.
+# Names that are used beside the categories in a folder of results.
 TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables", "trained")
 
 
 class Finding(NamedTuple):
-    """What contradicts what a layout takes a folder for.
+    """A contradiction between a folder and what the layout expects.
 
     Attributes:
         text: one sentence.
-        stops: whether a run would be of other images, labels or masks than are meant, so that it must not begin.
+        stops: whether a run would use wrong images, labels or masks, so that it must not start.
     """
 
     text: str
@@ -43,26 +43,26 @@ class Finding(NamedTuple):
 
 
 class Layout(Choice):
-    """An arrangement of a data set's folders; its parameters choose between what a data set offers.
+    """An arrangement of a data set's folders; its parameters select among a data set's variants.
 
     Class attributes:
-        unreadable: whether images that cannot be read stop a run or are left out, if the configuration says nothing.
-        more_references: how it takes more good images for methods with references, an imperative.
+        unreadable: whether unreadable images stop a run or are left out, unless the configuration sets it.
+        more_references: how to add normal images for methods with references, as an imperative.
     """
 
     unreadable: ClassVar[Policy] = STOP
-    more_references: ClassVar[str] = "add good images for training"
+    more_references: ClassVar[str] = "add normal images for training"
 
     white: float | None = Field(
         None,
         gt=0,
-        description="the value that is white in images of more than 8 bits, e.g. 4095 for 12 bits in files of 16; null "
-        "for the whole range of 16 bits",
+        description="the value that is white in images of more than 8 bits, e.g. 4095 for 12-bit values in 16-bit "
+        "files; null for the whole range of 16 bits",
     )
 
     @abstractmethod
     def categories(self, root: Path) -> list[str]:
-        """Names of the categories under ``root``, sorted: what is on the disk, whatever has been published.
+        """Names of the categories under ``root`` on disk, sorted, published or not.
 
         Raises:
             DataError: ``root`` does not exist or has no category.
@@ -73,12 +73,12 @@ class Layout(Choice):
         """The images of a category, sorted by ``image_id``; no image or mask is opened.
 
         Raises:
-            DataError: a table of the data set is absent or wrong, or names a file that does not exist.
+            DataError: a table of the data set is missing or invalid, or names a file that does not exist.
         """
 
     @property
     def expected_truth(self) -> KnownTruth:
-        """What is known of the test images as they were published, before they are downloaded."""
+        """The known ground truth of the published test images, before they are downloaded."""
         return WHOLE_TRUTH
 
     def tables(self, root: Path, category: str) -> list[Path]:
@@ -90,36 +90,36 @@ class Layout(Choice):
         return None
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """What of the category is left out and why, a sentence each; usually nothing."""
+        """What is left out of the category and why, a sentence each; usually empty."""
         return []
 
     def findings(self, root: Path, category: str) -> list[Finding]:
-        """Slips in what the folders and files of a category are called; hardly any image is opened for it."""
+        """Mistakes in the names of a category's folders and files; hardly any image is opened for it."""
         return []
 
     def overlooked(self, root: Path) -> list[str]:
-        """What under ``root`` is no category for a slip in its folders' names, a sentence each."""
+        """Folders under ``root`` that are not categories because of a misspelled folder in them, a sentence each."""
         return []
 
     def masks_folder(self, root: Path, category: str) -> Path | None:
-        """The folder that holds nothing but masks of a category; None if there is none."""
+        """The folder that contains only masks of a category; None if there is none."""
         return None
 
     def files(self, root: Path, category: str, items: Sequence[Item] | None = None) -> list[Path]:
         """Every file that `listed` and `records` depend on, sorted: images, masks and tables.
 
         Args:
-            items: those of the category, where they have been listed already.
+            items: of the category, if they have been listed already.
         """
         items = self.items(root, category) if items is None else items
         masks = [file for item in items if item.mask for file in mask_files(item.mask)]
         return sorted({*(item.path for item in items), *masks, *self.tables(root, category)})
 
     def listed(self, root: Path, category: str, readings: Iterable[Reading]) -> list[ListedImage]:
-        """What is listed of each image; a training image with a defect is left out, where only its mask marks it too.
+        """The listed images; a training image with a defect is left out, also if only its mask shows the defect.
 
         Args:
-            readings: of the images to list, all of them readable.
+            readings: of the images to list, all readable.
 
         Raises:
             DataError: there is no test image, or the mask of a training image cannot be read.
@@ -129,7 +129,7 @@ class Layout(Choice):
         return images
 
     def usable(self, root: Path, category: str, readings: Iterable[Reading]) -> list[ListedImage]:
-        """As `listed`, with a test image among them or without.
+        """As `listed`, but also without a test image.
 
         Raises:
             DataError: the mask of a training image cannot be read.
@@ -143,13 +143,13 @@ class Layout(Choice):
         ]
 
     def records(self, root: Path, category: str, listed: Iterable[ListedImage] | None = None) -> list[ImageRecord]:
-        """One record an image.
+        """One record per image.
 
         Args:
-            listed: the images, see `listed`; None to read every image.
+            listed: the output of `listed`; None to read every image.
 
         Raises:
-            DataError: there is no test image, an image cannot be read, or a mask that tells a label cannot.
+            DataError: there is no test image, or an image, or a mask that gives a label, cannot be read.
         """
         if listed is None:
             readings = read_all((item.path for item in self.items(root, category)), white=self.white)
@@ -172,10 +172,10 @@ def _require_test_image(images: Iterable[ListedImage | ImageRecord], root: Path,
 
 
 def is_defective(item: Item, size: Reading | ListedImage) -> bool:
-    """Whether an image is known to be, by its mask where the mask alone tells.
+    """Whether an image is known to be defective, by its mask if only the mask gives the label.
 
     Args:
-        size: what has the image's height and width.
+        size: an object with the image's height and width.
     """
     if item.label == "mask":
         return item.mask is not None and bool(read_mask(item.mask, size.height, size.width).any())
@@ -183,7 +183,7 @@ def is_defective(item: Item, size: Reading | ListedImage) -> bool:
 
 
 def listed_image(item: Item, reading: Reading, white: float | None) -> ListedImage:
-    """What is listed of an image.
+    """The row of an image in the list of images.
 
     Args:
         white: see `Layout`.
@@ -193,7 +193,7 @@ def listed_image(item: Item, reading: Reading, white: float | None) -> ListedIma
 
 
 def image_record(item: Item, listed: ListedImage) -> ImageRecord:
-    """What is listed of an image with what is known of it, by its mask where the mask alone tells the label."""
+    """The record of an image with its ground truth, by its mask if only the mask gives the label."""
     label, defect_type = item.label, item.defect_type
     if label == "mask":
         label = int(is_defective(item, listed))
@@ -209,34 +209,33 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
 
 
 def named(path: Path) -> Path:
-    """The path itself, if its name can be written down.
+    """Return the path if its name is valid text.
 
     Raises:
-        DataError: the name is not text in UTF-8, as names from old archives and cameras are sometimes not, or has a
-            line break in it.
+        DataError: the name is not text in UTF-8, as it happens with old archives and cameras, or contains a line break.
     """
     try:
         path.name.encode()
     except UnicodeEncodeError:
         shown = path.name.encode(errors="surrogateescape")
-        raise DataError(f"the name of {shown!r} in {path.parent} is not text in UTF-8; rename it") from None
+        raise DataError(f"the name {shown!r} in {path.parent} is not text in UTF-8; rename it") from None
     if path.name.splitlines() != [path.name]:
-        raise DataError(f"the name of {path.name!r} in {path.parent} has a line break in it; rename it")
+        raise DataError(f"the name {path.name!r} in {path.parent} contains a line break; rename it")
     return path
 
 
 class Unnamed:
-    """What has a name that cannot be written down, put aside instead of refused.
+    """Collects paths whose names are not valid text, instead of rejecting them.
 
     Attributes:
-        errors: why, by path.
+        errors: the reasons, by path.
     """
 
     def __init__(self) -> None:
         self.errors: dict[Path, DataError] = {}
 
     def take(self, path: Path) -> Path | None:
-        """As `named`; None for what is put aside."""
+        """As `named`; None for a path that is put aside."""
         try:
             return named(path)
         except DataError as error:
@@ -251,7 +250,7 @@ def folders(parent: Path, take: Take = named) -> list[Path]:
     """The folders in a folder, sorted, hidden ones left out; none if it does not exist.
 
     Args:
-        take: asked of each; what it answers is taken.
+        take: called with each path; returns the path to use, or None to leave it out.
     """
     if not parent.is_dir():
         return []
@@ -262,10 +261,10 @@ def folders(parent: Path, take: Take = named) -> list[Path]:
 def images(folder: Path, take: Take = named) -> list[Path]:
     """The images directly in a folder, sorted; none if it does not exist.
 
-    A link that leads nowhere counts: whoever opens it says so, instead of an image that is missed by nobody.
+    A broken link is included: opening it reports the error, so that no image is lost silently.
 
     Args:
-        take: asked of each; what it answers is taken.
+        take: called with each path; returns the path to use, or None to leave it out.
     """
     if not folder.is_dir():
         return []

@@ -1,4 +1,4 @@
-"""The BTAD layout (Mishra et al., ISIE 2021), in which good is called ``ok`` and defective ``ko``.
+"""The BTAD layout (Mishra et al., ISIE 2021), which calls good images ``ok`` and defective ones ``ko``.
 
 ::
 
@@ -8,8 +8,8 @@
     <01|02|03>/ground_truth/ko/0000.png
 
 Images are ``.bmp`` in 01 and 03 and ``.png`` in 02; masks are ``.png`` in 01 and 02 and ``.bmp`` in 03
-(open-edge-platform/anomalib, pull request 162). So a mask is found by its stem, whatever its ending. Defects have
-no types.
+(open-edge-platform/anomalib, pull request 162). So a mask is found by its stem, whatever its suffix. Defects have no
+types.
 """
 
 from __future__ import annotations

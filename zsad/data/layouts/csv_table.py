@@ -1,4 +1,4 @@
-"""Anybody's images as a table lists them: a CSV file with a line an image.
+"""The user's own images, listed in a table: a CSV file with one line per image.
 
 ::
 
@@ -7,10 +7,10 @@
     photos/0002.jpg,lid,test,defective,scratch,masks/0002.png
     photos/0003.jpg,lid,,,,
 
-Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. A further column
-``image_id`` has what results call an image, and name its files by; without one, that is its path. The columns are
-separated by commas, semicolons or tabs (see `zsad.data.table_lines`). A category may have the ``'`` before it that
-keeps a spreadsheet from computing it (see `zsad.files.csv_cells`).
+Only ``path`` is required; an empty cell means the same as a missing column. Paths start at the folder of the table. A
+further column ``image_id`` gives the name of an image in the results and their files; by default it is the path. The
+columns are separated by commas, semicolons or tabs (see `zsad.data.table_lines`). A category may have a ``'`` before
+it, which prevents a spreadsheet from computing it (see `zsad.files.csv_cells`).
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ SPLITS: Mapping[str, Split] = MappingProxyType({"": "test", "test": "test", "tra
 LABELS: Mapping[str, int | None] = MappingProxyType(
     {
         **{"": None, "unknown": None},
-        **{"good": 0, "0": 0, "0.0": 0, "normal": 0, "ok": 0},  # 0.0 is what pandas writes if a label is missing
+        **{"good": 0, "0": 0, "0.0": 0, "normal": 0, "ok": 0},  # pandas writes 0.0 if a label is missing
         **{"defective": 1, "1": 1, "1.0": 1, "anomaly": 1, "anomalous": 1, "ko": 1},
     }
 )
 DEFECT = "defective"
-# Other words for a choice.
+# Synonyms of a choice.
 SYNONYMS: Mapping[str, tuple[tuple[frozenset[str], str], ...]] = MappingProxyType(
     {
         "split": ((TRAIN_WORDS, "train"), (TEST_WORDS, "test")),
         "label": ((GOOD_WORDS, GOOD), (DEFECT_WORDS, DEFECT)),
     }
 )
-NO_TYPE = ("none", "no", "-", "n/a", "na")  # as the defect type of what is called good
+NO_TYPE = ("none", "no", "-", "n/a", "na")  # as the defect type of an image labelled good
 
-# What other tools and people call a column; none of them is near enough in letters for the usual hint.
+# Other common names of a column; none of them is similar enough in spelling for the usual hint.
 COLUMN_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -85,13 +85,13 @@ Choice = TypeVar("Choice")
 
 
 class Row(NamedTuple):
-    """A line of a table, checked; nothing has been looked for on the disk.
+    """A checked line of a table; its files have not been looked up yet.
 
     Attributes:
         where: table and line, for messages.
-        label: 1, 0, None, or ``"mask"``, as `zsad.data.layouts.base.Item` has it.
+        label: 1, 0, None, or ``"mask"``, as in `zsad.data.layouts.base.Item`.
         mask_path: may be empty.
-        name: what results call the image; empty for its path.
+        name: name of the image in the results; empty for its path.
     """
 
     where: str
@@ -105,21 +105,21 @@ class Row(NamedTuple):
 
     @property
     def image_id(self) -> str:
-        """Its name, else the path as the table has it, without detours."""
+        """Its name, else the normalised path from the table."""
         return PurePosixPath(os.path.normpath(self.name or self.path)).as_posix()
 
 
 class CsvLayout(Layout):
     """Images, labels and masks as a table lists them."""
 
-    summary: ClassVar[str] = f"your own images by a CSV table: {','.join(COLUMNS)}, only path is needed"
+    summary: ClassVar[str] = f"your own images, listed in a CSV table: {','.join(COLUMNS)}; only path is required"
 
-    more_references: ClassVar[str] = "give the table lines of good images whose split is 'train'"
+    more_references: ClassVar[str] = "add lines of normal images with split 'train' to the table"
 
     table: UserPath = Field(TABLE, min_length=1, description="the table, if dataset.root is the folder that holds it")
 
     def categories(self, root: Path) -> list[str]:
-        """The categories of the table; images without one are in a category named after ``root``."""
+        """The categories of the table; images without a category are in one named after ``root``."""
         return sorted({row.category for row in self._rows(root)})
 
     def items(self, root: Path, category: str) -> list[Item]:
@@ -133,24 +133,24 @@ class CsvLayout(Layout):
         return [self._table(root)]
 
     def findings(self, root: Path, category: str) -> list[Finding]:
-        """Other categories whose names differ in case or signs alone."""
+        """Other categories whose names differ only in case or punctuation."""
         others = [name for name in self.categories(root) if name != category]
         return [
             Finding(
-                f"the categories '{category}' and '{name}' differ in case or spaces alone, and are two", stops=False
+                f"the categories '{category}' and '{name}' differ only in case or spaces, and count as two", stops=False
             )
             for name in others
             if "".join(name.casefold().split()) == "".join(category.casefold().split())
         ]
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """The defective images for training."""
+        """How many defective training images are left out."""
         count = sum(row.category == category and row.split == "train" and row.label == 1 for row in self._rows(root))
         if not count:
             return []
         return [
             f"the defective training images of {category} ({count}) are left out, since all methods here are trained "
-            "on good images alone"
+            "only on normal images"
         ]
 
     def _records(self, root: Path, category: str, listed: Mapping[str, ListedImage]) -> Iterator[ImageRecord]:
@@ -159,8 +159,8 @@ class CsvLayout(Layout):
             mask = masks.get(record.image_id)
             if mask and read_mask(mask, record.height, record.width).any():
                 raise DataError(
-                    f"{self._table(root)} calls {record.image_id} good, but its mask {mask} marks a defect; "
-                    "correct the label or take the mask out"
+                    f"{self._table(root)} labels {record.image_id} as good, but its mask {mask} marks a defect; "
+                    "correct the label or remove the mask"
                 )
             yield record
 
@@ -171,7 +171,7 @@ class CsvLayout(Layout):
         """The rows of the table.
 
         Raises:
-            DataError: it is absent, cannot be understood, lists nothing, or lists an image twice.
+            DataError: it does not exist, is invalid, lists no image, or lists an image twice.
         """
         table = self._table(root)
         if not table.is_file():
@@ -186,23 +186,23 @@ class CsvLayout(Layout):
             if row.image_id in rows:
                 earlier = rows[row.image_id].where.rpartition(", ")[2]
                 called = row.name or row.path
-                raise DataError(f"{row.where}: {called} stands in {earlier} already; take one of the two out")
+                raise DataError(f"{row.where}: {called} is already in {earlier}; remove one of the two")
             rows[row.image_id] = row
         if not rows:
-            raise DataError(f"the table {table} lists no image; give it a line an image, with its path")
+            raise DataError(f"the table {table} lists no image; add one line per image, with its path")
         return list(rows.values())
 
 
 def _columns(table: Path, header: Sequence[str]) -> list[str]:
-    """The names of the columns; spreadsheets leave some without a name, which must be empty throughout."""
+    """The names of the columns; columns without a name, which spreadsheets may add, must be empty."""
     columns = [title.strip().lower() for title in header]
     for column in filter(None, columns):
         if column not in COLUMNS:
             alias = COLUMN_ALIASES.get(column.replace(" ", "_").replace("-", "_"))
             hint = f"; did you mean '{alias}'?" if alias else nearest_hint(column, COLUMNS)
-            raise DataError(f"the table {table} has a column '{column}' that means nothing here{hint}")
+            raise DataError(f"the table {table} has an unknown column '{column}'{hint}")
         if columns.count(column) > 1:
-            raise DataError(f"the table {table} has two columns '{column}'; take one of them out")
+            raise DataError(f"the table {table} has two columns '{column}'; remove one of them")
     if "path" not in columns:
         raise DataError(f"the table {table} has no column 'path'; its first line must name it, and may name the others")
     return columns
@@ -210,7 +210,7 @@ def _columns(table: Path, header: Sequence[str]) -> list[str]:
 
 def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
     if not cells["path"]:
-        raise DataError(f"{where}: the path is empty; give it or take the line out")
+        raise DataError(f"{where}: the path is empty; add it or remove the line")
     split = _choice(cells, "split", SPLITS, where)
     label, defect_type = _truth(cells, split, where)
     return Row(
@@ -226,7 +226,7 @@ def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
 
 
 def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice], where: str) -> Choice:
-    """What a cell says: one of the choices, or what is another word for one."""
+    """The choice in a cell: one of the choices or a synonym."""
     word = cells[column].lower()
     if word in choices:
         return choices[word]
@@ -235,8 +235,8 @@ def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice]
             return choices[choice]
     if column == "split" and means(word, VALIDATION_WORDS):
         raise DataError(
-            f"{where}: the split is '{cells[column]}', but no method here is tuned on validation images; "
-            "set it to 'test' or take the line out"
+            f"{where}: the split is '{cells[column]}', but no method here uses validation images; "
+            "set it to 'test' or remove the line"
         )
     names = list(filter(None, choices))
     alike = next((name for name in names if spelled_alike(word, name)), None)
@@ -247,7 +247,8 @@ def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice]
 def _name(name: str, where: str) -> str:
     if name and (name.startswith("/") or not name.strip("./") or ".." in name.split("/")):
         raise DataError(
-            f"{where}: an image cannot be called '{name}', for results lie under its name; give a relative path "
+            f"{where}: an image cannot be called '{name}', since results are stored under its name; give a relative "
+            "path "
             "without '..', or leave image_id empty"
         )
     return name
@@ -263,7 +264,7 @@ def _category(name: str, where: str) -> str:
 
 
 def _truth(cells: Mapping[str, str], split: Split, where: str) -> tuple[int | Literal["mask"] | None, str]:
-    """Label and defect type; where the label is empty, the defect type tells it, or the mask, or the split."""
+    """Label and defect type; an empty label is inferred from the defect type, the mask or the split."""
     label: int | Literal["mask"] | None = _choice(cells, "label", LABELS, where)
     defect_type = cells["defect_type"]
     is_good = means(defect_type, GOOD_WORDS) or (label == 0 and defect_type.lower() in NO_TYPE)

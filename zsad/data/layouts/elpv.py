@@ -2,14 +2,14 @@
 
 ::
 
-    labels.csv              a line a cell: its image, the probability of a defect, and whether the cell is mono- or
+    labels.csv              a line per cell: its image, the probability of a defect, and whether the cell is mono- or
                             polycrystalline, e.g. ``images/cell0001.png  1.0  mono``
     images/cell0001.png     300 px square, grey
 
 Buerhop-Lutz et al., EU PVSEC 2018; Deitsch et al., Solar Energy 185, 2019. The probability is an expert's: 0 or 1 where
-the expert was sure, 1/3 or 2/3 where not. There are neither masks nor types of defect, and no published split, so that
-training and test are drawn (`SampledLayout`). The cells are of 44 modules, but the table does not say which: cells of
-one module may be in training and test both.
+the expert was sure, 1/3 or 2/3 where not. There are neither masks nor defect types, and no published split, so that
+training and test are sampled (`SampledLayout`). The cells belong to 44 modules, but the table does not say to which:
+cells of one module may be in both training and test.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from zsad.errors import DataError, nearest_hint
 TABLE = "labels.csv"
 TYPES = ("mono", "poly")
 THIRDS: Mapping[int, str] = MappingProxyType({0: "0", 1: "1/3", 2: "2/3", 3: "1"})
-TOLERANCE = 1e-3  # of a probability that was rounded to few digits
+TOLERANCE = 1e-3  # of a probability that was rounded to a few digits
 DEFECT, UNCERTAIN = "defective", "uncertain"
 RESTORE = "restore the table as it was published"
 
@@ -60,8 +60,9 @@ class ElpvLayout(SampledLayout):
 
     uncertain: Literal["leave_out", "round", "defective"] = Field(
         "leave_out",
-        description="what becomes of cells whose probability of a defect is 1/3 or 2/3: leave_out; round (tested, 1/3 "
-        "as good and 2/3 as defective); or defective (tested, both so); the type of such a defect is `uncertain`",
+        description="how cells with a defect probability of 1/3 or 2/3 are used: leave_out; round (tested, 1/3 as "
+        "good and 2/3 as defective); or defective (tested, both as defective); the type of such a defect "
+        "is `uncertain`",
     )
 
     @property
@@ -79,10 +80,10 @@ class ElpvLayout(SampledLayout):
         return categories_or_error(root, found, f"table {TABLE} in it, as ELPV must have", find=_types)
 
     def items(self, root: Path, category: str) -> list[Item]:
-        """The cells that were drawn.
+        """The sampled cells.
 
         Raises:
-            DataError: the table is absent or wrong, an image in it is absent, or more are wanted than there are.
+            DataError: the table is missing or invalid, an image in it is missing, or more images are wanted than exist.
         """
         cells = {cell.name: cell for cell in _cells(root) if cell.type == category}
         labels = {name: label for name, cell in cells.items() if (label := self._label(cell)) is not None}
@@ -110,14 +111,14 @@ class ElpvLayout(SampledLayout):
         return [root / TABLE]
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """How many cells are left out since nobody is sure of them, and how many were not drawn."""
+        """How many cells are left out because they are uncertain, and how many were not sampled."""
         cells = [cell for cell in _cells(root) if cell.type == category]
         labelled = sum(self._label(cell) is not None for cell in cells)
         remarks = self.remark_on_draw(category, len(self.items(root, category)), labelled)
         if labelled < len(cells):
             remarks.append(
-                f"{len(cells) - labelled} cells of {category} are left out, whose probability of a defect is 1/3 or "
-                "2/3; dataset.params.uncertain takes them"
+                f"{len(cells) - labelled} cells of {category} with a defect probability of 1/3 or 2/3 are left out; "
+                "dataset.params.uncertain includes them"
             )
         return remarks
 
@@ -154,7 +155,7 @@ def _cells(root: Path) -> list[Cell]:
             continue
         cell = _cell(text.split(), f"{table}, line {line}")
         if cell.name in cells:
-            raise DataError(f"{table}, line {line}: {cell.name} stands in an earlier line already; {RESTORE}")
+            raise DataError(f"{table}, line {line}: {cell.name} is already in an earlier line; {RESTORE}")
         cells[cell.name] = cell
     if not cells:
         raise DataError(f"the table {table} lists no image; {RESTORE}")
@@ -163,14 +164,14 @@ def _cells(root: Path) -> list[Cell]:
 
 def _lines(table: Path) -> Iterator[str]:
     try:
-        text = table.read_text(encoding="utf-8-sig")  # which takes all kinds of line ends
+        text = table.read_text(encoding="utf-8-sig")  # which accepts all line endings
     except FileNotFoundError:
         raise DataError(f"the table {table} does not exist; {RESTORE}") from None
     except UnicodeDecodeError:
         raise DataError(f"the table {table} is not text in UTF-8; {RESTORE}") from None
     except OSError as error:
         raise DataError(f"the table {table} cannot be read ({error.strerror}); make it readable") from None
-    if "\0" in text:  # as in UTF-16 without a mark
+    if "\0" in text:  # as in UTF-16 without a byte order mark
         raise DataError(f"the table {table} is not text in UTF-8; {RESTORE}")
     return iter(text.split("\n"))
 
@@ -178,20 +179,19 @@ def _lines(table: Path) -> Iterator[str]:
 def _cell(words: list[str], where: str) -> Cell:
     if len(words) != len(Cell._fields):
         raise DataError(
-            f"{where} has {len(words)} columns, not the three of ELPV: image, probability of a defect, type of cell; "
-            f"{RESTORE}"
+            f"{where} has {len(words)} columns, not the three of ELPV: image, defect probability, cell type; {RESTORE}"
         )
     name, probability, cell_type = words
     if cell_type not in TYPES:
-        raise DataError(f"{where}: there is no type of cell '{cell_type}'{nearest_hint(cell_type, TYPES)}; {RESTORE}")
+        raise DataError(f"{where}: there is no cell type '{cell_type}'{nearest_hint(cell_type, TYPES)}; {RESTORE}")
     return Cell(_name(name, where), _thirds(probability, where), cell_type)
 
 
 def _name(path: str, where: str) -> str:
-    """The path of an image, without detours."""
+    """The normalised path of an image."""
     name = posixpath.normpath(path)
     if PurePosixPath(name).is_absolute() or PurePosixPath(name).parts[:1] == ("..",):
-        raise DataError(f"{where}: the image {path} lies outside of the folder of the table; {RESTORE}")
+        raise DataError(f"{where}: the image {path} is outside the folder of the table; {RESTORE}")
     return name
 
 
@@ -199,11 +199,11 @@ def _thirds(probability: str, where: str) -> int:
     try:
         value = float(probability)
     except ValueError:
-        raise DataError(f"{where}: the probability '{probability}' is no number; {RESTORE}") from None
+        raise DataError(f"{where}: the probability '{probability}' is not a number; {RESTORE}") from None
     thirds = next((thirds for thirds in THIRDS if math.isclose(value, thirds / 3, abs_tol=TOLERANCE)), None)
     if thirds is None:
         raise DataError(
-            f"{where}: the probability of a defect is {probability}, none of {', '.join(THIRDS.values())}; {RESTORE}"
+            f"{where}: the defect probability is {probability}, not one of {', '.join(THIRDS.values())}; {RESTORE}"
         )
     return thirds
 
@@ -212,7 +212,7 @@ def _image(root: Path, name: str) -> Path:
     path = root / name
     try:
         is_there = path.is_file()
-    except OSError as error:  # a name that is too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without access
         raise DataError(
             f"{root / TABLE} lists {name}, which cannot be reached ({error.strerror}); restore it"
         ) from None

@@ -1,10 +1,10 @@
-"""Anybody's images without labels: one folder, with its sub-folders, is one category.
+"""The user's own images without labels: one folder, with its sub-folders, is one category.
 
 ::
 
     <root>/*.png
     <root>/<any>/<folder>/*.jpg
-    <references>/*.png          good images, if there are any, wherever they lie
+    <references>/*.png          normal images, if any, in any folder
 """
 
 from __future__ import annotations
@@ -30,26 +30,27 @@ FALLBACK = "images"
 REFERENCES = "references"
 _UNUSABLE = re.compile(
     r"[{}<>/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
-)  # wildcards, line breaks, bytes that are no text
+)  # wildcards, line breaks, bytes that are not text
 
 
 class FolderLayout(Layout):
-    """All images in a folder, to be inspected; nothing is known of them."""
+    """All images in a folder, to be inspected; their labels are unknown."""
 
-    summary: ClassVar[str] = "your own images, unlabelled: one folder with its sub-folders, and maybe one of good ones"
+    summary: ClassVar[str] = "your own images, unlabelled: one folder with sub-folders, optionally one of normal images"
     unreadable: ClassVar[Policy] = SKIP
 
-    more_references: ClassVar[str] = "set dataset.params.references to a folder of enough good images"
+    more_references: ClassVar[str] = "set dataset.params.references to a folder of enough normal images"
 
     references: UserPath | None = Field(
         None,
         min_length=1,
-        description="folder of good images for methods with references, absolute or relative to the working directory",
+        description="folder of normal images for methods with references, absolute or relative to the working "
+        "directory",
     )
 
     leave_out: tuple[str, ...] = Field(
         (),
-        description="what in the folder is not inspected: names of sub-folders or files, with * for anything, "
+        description="what is left out of the inspection: names of sub-folders or files, with * for anything, "
         "e.g. [masks, '*_mask.png']",
     )
 
@@ -62,21 +63,21 @@ class FolderLayout(Layout):
         """The one category, named after the folder.
 
         Raises:
-            DataError: ``root`` is no folder, or has no image but references.
+            DataError: ``root`` is not a folder, or has no image besides references.
         """
         _require_folder(root, "dataset.root")
         if next(self._photographs(root), None) is None:
             raise DataError(
-                f"{root} and its sub-folders have no image to inspect ({', '.join(IMAGE_SUFFIXES)}); "
+                f"{root} and its sub-folders contain no image to inspect ({', '.join(IMAGE_SUFFIXES)}); "
                 "set dataset.root to the folder of the images"
             )
         return [category_named(own_name(root))]
 
     def items(self, root: Path, category: str) -> list[Item]:
-        """Every image under ``root`` for the test, those in the folder of references for training.
+        """Every image under ``root`` for test, and those in the folder of references for training.
 
         Raises:
-            DataError: the folder of references is absent, is no folder, has no image, or holds ``root``.
+            DataError: the folder of references does not exist, is not a folder, has no image, or contains ``root``.
         """
         references = self._references(root)
         tests = [
@@ -87,7 +88,7 @@ class FolderLayout(Layout):
         return sorted([*good, *tests], key=lambda item: item.image_id)
 
     def findings(self, root: Path, category: str) -> list[Finding]:
-        """Masks among the photographs, and sub-folders whose names say what this layout does not read."""
+        """Masks among the photographs, and sub-folders whose names give labels, which this layout does not read."""
         return list(find_oddities(root, list(self._photographs(root))))
 
     def _photographs(self, root: Path) -> Iterator[Path]:
@@ -105,8 +106,8 @@ class FolderLayout(Layout):
         _require_folder(folder, "dataset.params.references")
         if root.resolve().is_relative_to(folder.resolve()):
             raise DataError(
-                f"the folder of references {folder} holds the images to inspect in {root} too; "
-                "set dataset.params.references to a folder of good images alone"
+                f"the folder of references {folder} also contains the images to inspect in {root}; "
+                "set dataset.params.references to a folder of normal images only"
             )
         return folder
 
@@ -116,7 +117,7 @@ def _reference_items(folder: Path, tests: Sequence[Item]) -> list[Item]:
     if not paths:
         raise DataError(
             f"the folder of references {folder} has no image ({', '.join(IMAGE_SUFFIXES)}); "
-            "put good images there, or set dataset.params.references to null"
+            "put normal images there, or set dataset.params.references to null"
         )
     prefix = REFERENCES
     while any(item.image_id.startswith(f"{prefix}/") for item in tests):
@@ -128,7 +129,7 @@ def _reference_items(folder: Path, tests: Sequence[Item]) -> list[Item]:
 
 
 def category_named(name: str) -> str:
-    """A name for a category, as near to ``name`` as the workflow can use; ``"images"`` if nothing is left of it."""
+    """A name for a category, as close to ``name`` as the workflow allows; ``"images"`` if nothing is left of it."""
     usable = _UNUSABLE.sub("_", name).lstrip(".").strip()
     return FALLBACK if not usable.strip("_") or usable in TAKEN else usable
 
@@ -147,13 +148,13 @@ def _require_folder(folder: Path, key: str) -> None:
 
 
 def images_below(folder: Path, left_out: Path | None = None, take: Take = named) -> Iterator[Path]:
-    """The images in a folder and its sub-folders, but for hidden ones and those in ``left_out``.
+    """The images in a folder and its sub-folders, without hidden ones and those in ``left_out``.
 
-    Each folder is read once, however many links lead to it, and under its own name if that lies in ``folder``. A link
-    to what holds ``folder`` is not followed.
+    Each folder is read once, however many links lead to it, and under its own name if it is inside ``folder``. A link
+    to a parent of ``folder`` is not followed.
 
     Args:
-        take: asked of each image and folder; what it answers is taken.
+        take: called with each image and folder; returns the path to use, or None to leave it out.
     """
     seen: set[Path] = set()
     around = set(folder.resolve().parents)

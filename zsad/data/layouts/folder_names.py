@@ -1,4 +1,4 @@
-"""What a folder of photographs has in it that says more than that: masks, labels, the arrangement of a data set."""
+"""Find masks, labels or the arrangement of a data set in what is given as a folder of photographs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from zsad.data.layouts.words import DEFECT_WORDS, GOOD_WORDS, MASK_WORDS, TEST_W
 
 
 def find_oddities(root: Path, photographs: Sequence[Path], take: Take = named) -> Iterator[Finding]:
-    """All that is odd about a folder whose images are to be inspected.
+    """All findings about the names in a folder whose images are to be inspected.
 
     Args:
-        photographs: its images, also those in its sub-folders.
+        photographs: its images, including those in its sub-folders.
         take: see `folders`.
     """
     by_folder: dict[Path, list[Path]] = defaultdict(list)
@@ -25,8 +25,8 @@ def find_oddities(root: Path, photographs: Sequence[Path], take: Take = named) -
     yield from _masks(root, by_folder, tree)
     if tree:
         yield Finding(
-            f"{tree} has folders of training and test images, as MVTec AD has, but is inspected without labels and "
-            f"references; {_as_mvtec(root, tree)} reads them",
+            f"{tree} has folders of training and test images like MVTec AD, but is inspected without labels and "
+            f"references; {_as_mvtec(root, tree)} reads those",
             stops=False,
         )
     else:
@@ -49,7 +49,7 @@ def _as_mvtec(root: Path, tree: Path) -> str:
 
 
 def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | None) -> Iterator[Finding]:
-    """Masks that would be inspected as photographs; of many folders of masks, the one around them is named."""
+    """Masks that would be inspected as photographs; for many folders of masks, their common parent is named."""
     told: set[Path] = set()
     for folder, paths in by_folder.items():
         steps = folder.relative_to(root).parts
@@ -62,7 +62,7 @@ def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | No
             told.add(around)
             instead = f", or use {_as_mvtec(root, tree)}" if tree else ""
             yield Finding(
-                f"{around} holds masks, which would be inspected as photographs; set dataset.params.leave_out to "
+                f"{around} contains masks, which would be inspected as photographs; set dataset.params.leave_out to "
                 f"['{around.relative_to(root).as_posix()}']{instead}",
                 stops=True,
             )
@@ -78,22 +78,22 @@ def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | No
 
 
 def _common_ending(beside: Sequence[Path], paths: Sequence[Path]) -> str:
-    """What the name of the first mask has beyond that of its image."""
+    """The suffix that the name of the first mask adds to that of its image."""
     mask = beside[0]
     image = max((path.stem for path in paths if path != mask and mask.stem.startswith(path.stem)), key=len)
     return mask.name.removeprefix(image)
 
 
 def _labels(root: Path, by_folder: Mapping[Path, Sequence[Path]]) -> Iterator[Finding]:
-    """Sub-folders whose names say whether their images are good."""
+    """Sub-folders whose names say whether their images are normal."""
     names = sorted({folder.relative_to(root).parts[0] for folder in by_folder if folder != root})
     good = [name for name in names if means(name, GOOD_WORDS)]
     bad = [name for name in names if means(name, DEFECT_WORDS)]
     if good:
         said = ", ".join(good + bad)
         yield Finding(
-            f"the names of the sub-folders {said} seem to say what is good, which the layout 'folder' does not read; "
-            f"for references set dataset.params.references to '{(root / good[0]).as_posix()}', for labels list the "
+            f"the names of the sub-folders {said} seem to be labels, which the layout 'folder' does not read; "
+            f"for references set dataset.params.references to '{(root / good[0]).as_posix()}'; for labels list the "
             "images in a table (layout 'csv')",
             stops=False,
         )

@@ -1,4 +1,4 @@
-"""An image of a category as a layout finds it."""
+"""An image of a category, as found by a layout."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from zsad.data.subsets import Split
 
 @dataclass(frozen=True)
 class Item:
-    """Where one image of a category lies and what its place says of it.
+    """The path of one image of a category, and the labels and masks given by its place.
 
     Attributes:
         path: the image.
         image_id: path inside the category's folder, with forward slashes; unique.
-        split: ``"train"`` (good by definition) or ``"test"``.
-        label: 1 defective, 0 good, None unknown, ``"mask"`` if the mask alone tells: defective where it marks a pixel.
-        defect_type: e.g. ``"scratch"``; ``"good"``; empty if unknown. With the label ``"mask"``, what it is if it is
+        split: ``"train"`` (normal by definition) or ``"test"``.
+        label: 1 defective, 0 good, None unknown, ``"mask"`` if only the mask gives the label: defective if it marks a
+            pixel.
+        defect_type: e.g. ``"scratch"``; ``"good"``; empty if unknown. With the label ``"mask"``, its type if it is
             defective.
         mask: a mask, or a folder whose masks are united; None if there is none.
     """

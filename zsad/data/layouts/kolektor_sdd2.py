@@ -8,9 +8,9 @@
     test/20000_GT.png
     split_weakly_*.pyb    pickled splits for weak supervision, not read
 
-The published archive has two files too many in ``train``, ``10301 (copy).png`` and ``10301_GT (copy).png``, of which a
-reader that goes by the ending ``_GT`` takes the mask for an image. So an image is here what has a number for its name.
-Defects have no types.
+The published archive has two files too many in ``train``, ``10301 (copy).png`` and ``10301_GT (copy).png``. A reader
+that relies on the suffix ``_GT`` would take this mask for an image. So only files whose name is a number are images
+here. Defects have no types.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 class KolektorSdd2Layout(Layout):
-    """One category, split by its folders; whether an image is defective is told by its mask."""
+    """One category, split by its folders; the mask shows whether an image is defective."""
 
     summary: ClassVar[str] = "KolektorSDD2: train and test, each with <number>.png and its mask <number>_GT.png"
 
@@ -44,20 +44,20 @@ class KolektorSdd2Layout(Layout):
         """The images of both folders.
 
         Raises:
-            DataError: an image has no mask, so that nobody can tell whether it is defective.
+            DataError: an image has no mask, so that its label is unknown.
         """
         items = [_item(root, split, path) for split in SPLITS for path in _photographs(root / split)]
         return sorted(items, key=lambda item: item.image_id)
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """The defective training images, which the masks tell, and the files with other names."""
+        """The defective training images, which the masks show, and the files with other names."""
         rule = (
-            "the defective training images are left out, which are those whose mask <number>_GT.png marks a pixel, "
-            "since all methods here are trained on good images alone"
+            "the defective training images, whose mask <number>_GT.png marks a pixel, are left out, "
+            "since all methods here are trained only on normal images"
         )
         strays = [path for split in SPLITS for path in _strays(root / split)]
         names = ", ".join(f"'{path.relative_to(root).as_posix()}'" for path in strays)
-        left_out = f"{names}: left out, being neither <number>.png nor its mask <number>_GT.png"
+        left_out = f"{names}: left out, since they are neither <number>.png nor a mask <number>_GT.png"
         return [rule, *([left_out] if strays else [])]
 
 

@@ -8,14 +8,15 @@
     MT_Blowhole/Imgs/exp1_num_108719.png    its mask, 255 where defective
 
 The source is https://github.com/abin24/Magnetic-tile-defect-datasets. (with the full stop). There is no published
-split. It is usual to test on a fifth of the free images and on all defective ones (Rudolph et al., WACV 2021; Roth et
-al., CVPR 2022), drawn image by image.
+split. It is usual to test on a fifth of the defect-free images and on all defective ones (Rudolph et al., WACV 2021;
+Roth et al., CVPR 2022), sampled image by image.
 
-But the same tile is photographed up to six times in a row, as the names tell: ``exp`` is the exposure, and ``num``
-counts frames through all of them, e.g. ``exp2_num_116527``, ``exp3_num_116541``, ``exp4_num_116553`` for one crack. A
-tile may even be in two folders: ``exp3_num_148977`` shows a break that ``exp4_num_148998``, cropped closer, is free of.
-So here whole series are drawn, and those with a defect in them are tested. The authors do not explain the names; this
-is what the photographs show. A tile that was put under the camera again later cannot be told.
+But the same tile is photographed up to six times in a row, as the names show: ``exp`` is the exposure, and ``num``
+counts frames over all exposures, e.g. ``exp2_num_116527``, ``exp3_num_116541``, ``exp4_num_116553`` for one crack. A
+tile may even be in two folders: ``exp3_num_148977`` shows a break that is not visible in ``exp4_num_148998``, which is
+cropped closer. So this layout samples whole series, and tests those with a defect in them. The authors do not explain
+the names; this interpretation comes from the photographs. A tile that was photographed again later cannot be
+recognised.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ FREE = "free"
 PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg")
 MASK_SUFFIX = ".png"
 SERIES_GAP = 200
-"""Frames between two photographs from which on they are of two series.
+"""Least number of frames between two photographs of different series.
 
-Photographs of one tile have been seen up to 143 frames apart, where exposures between them are missing. Tiles that
-follow each other faster than this are taken as one series, which makes the draw coarser, but leaks nothing.
+Photographs of one tile are up to 143 frames apart, where exposures between them are missing. Tiles that follow each
+other faster are treated as one series, which makes the sample coarser but leaks nothing.
 """
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph, as its place and name tell.
+    """A photograph, with the facts from its folder and name.
 
     Attributes:
         kind: ``"free"`` or the defect, e.g. ``"blowhole"``.
@@ -64,7 +65,7 @@ class Photograph:
 
 
 class MagneticTileLayout(Layout):
-    """One category, whose free images are split by series, so that no tile is in training and test both."""
+    """One category, whose defect-free images are split by series, so that no tile is in both training and test."""
 
     summary: ClassVar[str] = "Magnetic Tile Defects: MT_Free/Imgs, MT_<defect>/Imgs with masks beside; split by tile"
 
@@ -72,7 +73,7 @@ class MagneticTileLayout(Layout):
         0.8,
         ge=0,
         lt=1,
-        description="share of the series of photographs free of defects that is for training; the others are tested",
+        description="share of the series of defect-free photographs for training; the others are tested",
     )
 
     def categories(self, root: Path) -> list[str]:
@@ -81,7 +82,7 @@ class MagneticTileLayout(Layout):
         return categories_or_error(root, _categories(root), what, find=_categories)
 
     def items(self, root: Path, category: str) -> list[Item]:
-        """The photographs; whether a series is for training depends on the name of its first one alone."""
+        """The photographs; whether a series is for training depends only on the name of its first photograph."""
         items: list[Item] = []
         for series in series_of(_photographs(root)):
             split: Split = "train" if self._is_training(series) else "test"
@@ -100,7 +101,7 @@ class MagneticTileLayout(Layout):
         )
         if not count:
             return []
-        return [f"{count} images in Imgs are left out, being neither a photograph (.jpg) nor the mask (.png) of one"]
+        return [f"{count} images in Imgs are left out, since they are neither a photograph (.jpg) nor its mask (.png)"]
 
     def _is_training(self, series: list[Photograph]) -> bool:
         is_free = all(photograph.kind == FREE for photograph in series)
@@ -108,9 +109,9 @@ class MagneticTileLayout(Layout):
 
 
 def series_of(photographs: Iterable[Photograph]) -> list[list[Photograph]]:
-    """Photographs in series, in the order of their frames, cut where `SERIES_GAP` frames or more are between two.
+    """Photographs in series, in the order of their frames, split where `SERIES_GAP` frames or more are between two.
 
-    One without a frame in its name is a series of its own.
+    A photograph without a frame number in its name is a series of its own.
     """
     series: list[list[Photograph]] = []
     last: int | None = None
@@ -125,7 +126,7 @@ def series_of(photographs: Iterable[Photograph]) -> list[list[Photograph]]:
 
 
 def fraction_of(name: str) -> float:
-    """A number in [0, 1) that depends on a name alone, evenly spread over names: its SHA-256, scaled."""
+    """A number in [0, 1) that depends only on a name, evenly distributed over names: its scaled SHA-256."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2**48  # exact in floating point, and below 1
 
 

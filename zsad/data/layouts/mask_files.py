@@ -1,4 +1,4 @@
-"""Masks that lie where photographs are expected, told by their names and, where that is not enough, by their pixels."""
+"""Find masks among photographs by their names and, where that is not enough, by their pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TWO_VALUED = 0.98  # share of the pixels
 
 
 def masks_beside(paths: Sequence[Path]) -> list[Path]:
-    """The images that are called as another one beside them, with an ending such as ``_mask``."""
+    """The images named like another image beside them plus a suffix such as ``_mask``."""
     stems = {path.stem for path in paths}
     return [path for path in paths if (ending := _ENDING.search(path.stem)) and path.stem[: ending.start()] in stems]
 
@@ -31,7 +31,7 @@ def called_masks(paths: Sequence[Path]) -> bool:
 
 
 def is_mask_folder(folder: Path) -> bool:
-    """Whether a folder is called like one of masks, and its first images have but two values."""
+    """Whether a folder is named like a folder of masks, and its first images have only two values."""
     return means(folder.name, MASK_WORDS) and look_like_masks(images_below(folder))
 
 
@@ -41,13 +41,13 @@ def images_below(folder: Path, count: int = LOOKED_AT) -> list[Path]:
 
 
 def look_like_masks(paths: Sequence[Path]) -> bool:
-    """Whether the first images are grey and of two values, one of them black; images of one value tell nothing."""
+    """Whether the first images are grey with two values, one of them black; images with a single value are skipped."""
     seen = [_look(path) for path in paths[:LOOKED_AT]]
     return False not in seen and True in seen
 
 
 def _look(path: Path) -> bool | None:
-    """True for a mask, False for a photograph, None for what tells nothing."""
+    """True for a mask, False for a photograph, None if undecided."""
     try:
         pixels = read_image(path).astype(np.int16)
     except DataError:

@@ -29,9 +29,9 @@ class MvtecLayout(Layout):
     """Categories as folders with ``train/good``, ``test/<defect>`` and ``ground_truth/<defect>``.
 
     Class attributes:
-        title: of the data set, for messages.
-        good_folder: what the folder of good images is called.
-        truth_folder: folder of the masks, in that of a category.
+        title: title of the data set, for messages.
+        good_folder: name of the folder of normal images.
+        truth_folder: name of the folder of masks, in that of a category.
     """
 
     summary: ClassVar[str] = "MVTec AD's folders: train/good, test/<defect or good>, ground_truth/<defect>"
@@ -41,42 +41,42 @@ class MvtecLayout(Layout):
 
     @property
     def goods(self) -> tuple[str, ...]:
-        """What folders of good images are called."""
+        """Names of the folders of normal images."""
         return (self.good_folder,)
 
     @property
     def train_folder(self) -> str:
-        """Folder of the training images, in that of a category."""
+        """Name of the folder of training images, in that of a category."""
         return "train"
 
     @property
     def truth(self) -> str:
-        """Folder of the masks, in that of a category."""
+        """Name of the folder of masks, in that of a category."""
         return self.truth_folder
 
     @property
     def names(self) -> Names:
-        """What its folders are expected to be called."""
+        """The expected names of its folders."""
         return Names(self.train_folder, self.test_folder, self.truth, self.goods)
 
     @property
     def test_folder(self) -> str:
-        """Folder of the test images, in that of a category."""
+        """Name of the folder of test images, in that of a category."""
         return "test"
 
     def categories(self, root: Path) -> list[str]:
         """Folders under ``root`` that have a folder of test images."""
         found = self._categories(root)
         if not found and root.is_dir() and (slip := self._slip(root)):
-            raise DataError(f"{root} has no folder with a '{self.test_folder}' folder in it, but {slip}")
-        what = f"folder with a '{self.test_folder}' folder in it, as a category of {self.title} must have"
+            raise DataError(f"{root} has no folder that contains a '{self.test_folder}' folder, but {slip}")
+        what = f"folder with a '{self.test_folder}' folder in it, as required for a category of {self.title}"
         return categories_or_error(root, found, what, find=self._categories)
 
     def _categories(self, root: Path) -> list[str]:
         return [folder.name for folder in folders(root) if (folder / self.test_folder).is_dir()]
 
     def overlooked(self, root: Path) -> list[str]:
-        """Folders whose test images would not be read, or who have training images alone."""
+        """Folders whose test images would not be read, or that have only training images."""
         return [
             sentence
             for folder in folders(root)
@@ -86,8 +86,8 @@ class MvtecLayout(Layout):
 
     def _not_a_category(self, folder: Path) -> Iterator[str]:
         if slip := misnamed_test(folder, self.names):
-            mend = self.names.fix(slip, self.test_folder, "test")
-            yield f"{folder} has '{slip}' where '{self.test_folder}' is expected: {mend}"
+            fix = self.names.fix(slip, self.test_folder, "test")
+            yield f"{folder} has '{slip}' where '{self.test_folder}' is expected: {fix}"
         elif images_below(folder / self.train_folder, 1):
             yield (
                 f"{folder} has training images but no '{self.test_folder}': add some, or set dataset.categories to "
@@ -95,19 +95,19 @@ class MvtecLayout(Layout):
             )
 
     def _slip(self, root: Path) -> str:
-        """What is wrong where no category is found: in a folder of the root, or in the root as a category."""
+        """Why no category is found: a misspelled name in a folder of the root, or in the root as a category."""
         if found := self.overlooked(root):
             return found[0]
         if slip := misnamed_test(root, self.names):
-            mend = self.names.fix(slip, self.test_folder, "test")
+            fix = self.names.fix(slip, self.test_folder, "test")
             return (
-                f"it looks like a single category that has '{slip}' where '{self.test_folder}' is expected: {mend}, "
+                f"it looks like a single category that has '{slip}' where '{self.test_folder}' is expected: {fix}, "
                 f"and set dataset.root to its parent folder {root.resolve().parent}"
             )
         return ""
 
     def findings(self, root: Path, category: str) -> list[Finding]:
-        """What contradicts the names that are expected."""
+        """Contradictions to the expected names."""
         return list(find_slips(root / category, self.names))
 
     def masks_folder(self, root: Path, category: str) -> Path | None:
@@ -119,7 +119,7 @@ class MvtecLayout(Layout):
         return validation_remarks(root / category, self.test_folder)
 
     def items(self, root: Path, category: str) -> list[Item]:
-        """Training images are good by definition; a test image's label is the name of its folder."""
+        """Training images are normal by definition; a test image's label is the name of its folder."""
         folder = root / category
         return sorted([*self._training_items(folder), *self._test_items(folder)], key=lambda item: item.image_id)
 
@@ -158,9 +158,9 @@ def mask_of(folder: Path, stem: str) -> Path | None:
 
 
 def validation_remarks(folder: Path, test: str) -> list[str]:
-    """What to say of a category's ``validation``, which newer data sets have beside ``train`` and ``test``."""
+    """Remarks on a category's ``validation``, which newer data sets have beside ``train`` and ``test``."""
     places = [place for place in folders(folder) if place.name != test and means(place.name, VALIDATION_WORDS)]
     count = sum(len(images(inner)) for place in places for inner in (place, *folders(place)))
     if not count:
         return []
-    return [f"the validation images of {folder.name} ({count}) are left out, since no method here is tuned on them"]
+    return [f"the validation images of {folder.name} ({count}) are left out, since no method here uses them"]

@@ -7,7 +7,7 @@
     <category>/test_public/good/*.png
     <category>/test_public/bad/000_regular.png              and _overexposed, _underexposed, _shift_1 ...
     <category>/test_public/ground_truth/bad/000_regular_mask.png
-    <category>/test_private/000_regular.png                 no labels: those are kept by the authors' server,
+    <category>/test_private/000_regular.png                 no labels: only the authors' server has them,
     <category>/test_private_mixed/000_mixed.png             https://benchmark.mvtec.com
 """
 
@@ -28,7 +28,7 @@ from zsad.data.layouts.mvtec_names import Names
 
 
 class MvtecAd2Layout(MvtecLayout):
-    """MVTec AD's folders with three test sets, of which only the public one comes with its ground truth."""
+    """MVTec AD's folders with three test sets, only the public one of which has ground truth."""
 
     summary: ClassVar[str] = "MVTec AD 2: test_public with labels, test_private and test_private_mixed without"
     title: ClassVar[str] = "MVTec AD 2"
@@ -41,7 +41,7 @@ class MvtecAd2Layout(MvtecLayout):
 
     @property
     def expected_truth(self) -> KnownTruth:
-        """Everything of the public test set, and nothing of the others."""
+        """Complete for the public test set, and nothing for the others."""
         return WHOLE_TRUTH if self.test == "public" else NO_TRUTH
 
     @property
@@ -51,7 +51,7 @@ class MvtecAd2Layout(MvtecLayout):
 
     @property
     def names(self) -> Names:
-        """As of MVTec AD, but that two of the test sets are not sorted into folders."""
+        """As for MVTec AD, except that two of the test sets are not sorted into folders."""
         return replace(super().names, has_labels=self.test == "public")
 
     def remarks(self, root: Path, category: str) -> list[str]:

@@ -7,8 +7,8 @@
     <category>/test/good/*.png
     <category>/test/logical_anomalies/000.png
     <category>/test/structural_anomalies/000.png
-    <category>/ground_truth/logical_anomalies/000/000.png ...     one file a defect; see `zsad.data.saturation`
-    <category>/defects_config.json                                what the masks' pixel values mean
+    <category>/ground_truth/logical_anomalies/000/000.png ...     one file per defect; see `zsad.data.saturation`
+    <category>/defects_config.json                                meaning of the masks' pixel values
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from zsad.data.saturation import CONFIG_NAME, read_defect_kinds
 
 
 class MvtecLocoLayout(MvtecLayout):
-    """MVTec AD's folders with logical and structural anomalies, whose masks are folders of one file a defect."""
+    """MVTec AD's folders with logical and structural anomalies, whose masks are folders with one file per defect."""
 
-    summary: ClassVar[str] = "MVTec LOCO AD: logical and structural anomalies, one mask file a defect"
+    summary: ClassVar[str] = "MVTec LOCO AD: logical and structural anomalies, one mask file per defect"
     title: ClassVar[str] = "MVTec LOCO AD"
 
     def items(self, root: Path, category: str) -> list[Item]:
         """As `MvtecLayout.items`, the defect type being ``logical_anomalies`` or ``structural_anomalies``.
 
         Raises:
-            DataError: the table of defects is absent or wrong.
+            DataError: the table of defects is missing or invalid.
         """
         read_defect_kinds(self.saturation(root, category))
         return super().items(root, category)

@@ -1,6 +1,6 @@
-"""What the folders of a category in MVTec AD's arrangement are called, against what the layout expects.
+"""Compare the folder names of a category in MVTec AD's arrangement with the names that the layout expects.
 
-Where images or masks would be missed, or be taken for something else, it stops a run; the rest is a warning.
+A finding stops a run if images or masks would be missed or misread; else it is a warning.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from zsad.errors import nearest_hint
 
 @dataclass(frozen=True)
 class Names:
-    """What a layout expects.
+    """The folder names that a layout expects.
 
     Attributes:
         train, test, truth: folders in that of a category.
-        goods: what folders of good images are called.
-        are_free: whether they are parameters of the layout.
+        goods: names of the folders of normal images.
+        are_free: whether the names are parameters of the layout.
         has_labels: whether the test images are sorted into folders.
     """
 
@@ -45,19 +45,19 @@ class Names:
     has_labels: bool = True
 
     def fix(self, found: str, expected: str, parameter: str) -> str:
-        """What to do about a name."""
+        """How to correct a name, as an imperative."""
         other = f", or set dataset.params.{parameter} to '{found}'" if self.are_free else ""
         return f"rename it to '{expected}'{other}"
 
     def fix_good(self, found: str) -> str:
-        """What to do about the name of a folder of good images."""
+        """How to correct the name of a folder of normal images, as an imperative."""
         names = ", ".join([*self.goods, found])
         other = f", or set dataset.params.good to [{names}]" if self.are_free else ""
         return f"rename it to '{self.goods[0]}'{other}"
 
 
 def find_slips(category: Path, names: Names) -> Iterator[Finding]:
-    """All that is odd about the folders of a category."""
+    """All findings about the folder names of a category."""
     yield from _split_slips(category, names)
     yield from _truth_slips(category, names)
     yield from _training(category / names.train, names)
@@ -67,14 +67,14 @@ def find_slips(category: Path, names: Names) -> Iterator[Finding]:
 
 
 def misnamed_test(category: Path, names: Names) -> str:
-    """The folder that is meant for the test images of what is no category without; empty if there is none."""
+    """The misspelled folder of test images of a folder that is not a category without it; empty if there is none."""
     words = TEST_WORDS if names.test == "test" else ()
     found = slips(names.test, [folder.name for folder in folders(category) if images_below(folder, 1)], words)
     return found[0] if found else ""
 
 
 def _split_slips(category: Path, names: Names) -> Iterator[Finding]:
-    """Folders that are meant for training or test images beside or instead of the expected ones."""
+    """Folders of training or test images under other names, beside or instead of the expected ones."""
     for expected, words, parameter in ((names.train, TRAIN_WORDS, "train"), (names.test, TEST_WORDS, "test")):
         usual = words if expected == parameter else ()
         taken = {names.train, names.test, names.truth}
@@ -84,10 +84,8 @@ def _split_slips(category: Path, names: Names) -> Iterator[Finding]:
             continue
         place = category / found[0]
         if not (category / expected).is_dir():
-            mend = names.fix(found[0], expected, parameter)
-            yield Finding(
-                f"the images in {place} would not be read, since '{expected}' is expected; {mend}", stops=True
-            )
+            fix = names.fix(found[0], expected, parameter)
+            yield Finding(f"the images in {place} would not be read, since '{expected}' is expected; {fix}", stops=True)
         elif found[0].casefold() == expected.casefold():
             yield Finding(
                 f"{category} has both '{expected}' and '{found[0]}', and only the first would be read; "
@@ -95,11 +93,11 @@ def _split_slips(category: Path, names: Names) -> Iterator[Finding]:
                 stops=True,
             )
         else:
-            yield Finding(f"the images in {place} are left out, since '{expected}' is beside it", stops=False)
+            yield Finding(f"the images in {place} are left out, since '{expected}' exists beside it", stops=False)
 
 
 def _truth_slips(category: Path, names: Names) -> Iterator[Finding]:
-    """A folder that is meant for the masks."""
+    """Folders of masks under other names."""
     truth = category / names.truth
     if truth.is_dir():
         same = [
@@ -117,9 +115,9 @@ def _truth_slips(category: Path, names: Names) -> Iterator[Finding]:
     for name in slips(truth.name, [folder.name for folder in others], MASK_WORDS):
         place = truth.parent / name
         if spelled_alike(name, truth.name) or is_mask_folder(place):
-            mend = names.fix(name, truth.name, "ground_truth")
+            fix = names.fix(name, truth.name, "ground_truth")
             yield Finding(
-                f"the masks in {place} would not be read, since '{truth.name}' is expected; {mend}", stops=True
+                f"the masks in {place} would not be read, since '{truth.name}' is expected; {fix}", stops=True
             )
             return
 
@@ -148,12 +146,12 @@ def _training(train: Path, names: Names) -> Iterator[Finding]:
                 stops=True,
             )
         elif means(folder.name, GOOD_WORDS):
-            yield Finding(f"the images in {folder} are left out, though its name says good", stops=False)
+            yield Finding(f"the images in {folder} are left out, although its name means good", stops=False)
 
 
 def _tests(test: Path, truth: Path, names: Names) -> Iterator[Finding]:
-    """Folders of test images that are not what they would be taken for."""
-    inside = truth.parent == test  # where a slip in its name has been found already
+    """Folders of test images that would be misread."""
+    inside = truth.parent == test  # where its misspelled name has already been found
     kinds = [
         folder
         for folder in folders(test)
@@ -168,7 +166,7 @@ def _tests(test: Path, truth: Path, names: Names) -> Iterator[Finding]:
             yield _masks_among_photographs(paths, truth)
         elif not paths and (deeper := images_below(kind, 1)):
             yield Finding(
-                f"the images in {deeper[0].parent} would not be read, being one folder too deep; "
+                f"the images in {deeper[0].parent} would not be read, since they are one folder too deep; "
                 f"move them to {kind}, or to a folder beside it",
                 stops=True,
             )
@@ -179,7 +177,7 @@ def _tests(test: Path, truth: Path, names: Names) -> Iterator[Finding]:
 
 
 def _good_in_disguise(kind: Path, names: Names, *, has_good: bool) -> Iterator[Finding]:
-    """A folder of good images that would be taken for defective ones."""
+    """A folder of normal images that would be read as defective ones."""
     if any(kind.name.casefold() == good.casefold() for good in names.goods):
         is_good, stops = True, True
     else:
@@ -187,11 +185,12 @@ def _good_in_disguise(kind: Path, names: Names, *, has_good: bool) -> Iterator[F
         is_good, stops = means(kind.name, GOOD_WORDS) or alike, not has_good
     if is_good and stops:
         yield Finding(
-            f"{kind} would be taken for defects called '{kind.name}'; if they are good, {names.fix_good(kind.name)}",
+            f"{kind} would be read as defects of type '{kind.name}'; if the images are normal, "
+            f"{names.fix_good(kind.name)}",
             stops=True,
         )
     elif is_good:
-        yield Finding(f"{kind} is taken for defects, though its name says good and '{names.goods[0]}' is there", False)
+        yield Finding(f"{kind} is read as defects, although its name means good and '{names.goods[0]}' exists", False)
 
 
 def _masks_among_photographs(paths: Sequence[Path], truth: Path) -> Finding:
@@ -202,7 +201,7 @@ def _masks_among_photographs(paths: Sequence[Path], truth: Path) -> Finding:
 
 
 def _masks(test: Path, truth: Path, names: Names) -> Iterator[Finding]:
-    """Folders of masks without the test images that they belong to."""
+    """Folders of masks without their test images."""
     kinds = [name for name in _names(test) if name != truth.name and images(test / name)]
     for folder in folders(truth):
         if folder.name in (*kinds, *names.goods) or not images_below(folder, 1):
@@ -218,13 +217,13 @@ def _masks(test: Path, truth: Path, names: Names) -> Iterator[Finding]:
             hint = nearest_hint(folder.name, kinds, or_all=False)
             yield Finding(f"the masks in {folder} are not read, since {test} has no such folder{hint}", stops=False)
     if loose := images(truth):
-        yield Finding(f"the {len(loose)} masks in {truth} itself are not read; they belong in a folder a defect", False)
+        yield Finding(f"the {len(loose)} masks in {truth} itself are not read; move them to a folder per defect", False)
     for kind in kinds:
         yield from _strangers(images(test / kind), truth / kind)
 
 
 def _strangers(photographs: Sequence[Path], masks: Path) -> Iterator[Finding]:
-    """Masks of a defect of which not one is called like an image."""
+    """A folder of masks in which no mask is named like an image."""
     if not masks.is_dir():
         return
     entries = [named(path) for path in sorted(masks.iterdir()) if is_image(path) or path.is_dir()]
@@ -232,8 +231,8 @@ def _strangers(photographs: Sequence[Path], masks: Path) -> Iterator[Finding]:
     if entries and not any((path.name if path.is_dir() else path.stem) in known for path in entries):
         example = photographs[0].stem
         yield Finding(
-            f"not one mask in {masks} belongs to an image by its name, e.g. {entries[0].name}; "
-            f"that of {photographs[0].name} must be called {example}_mask.png or {example}.png",
+            f"no mask in {masks} has the name of an image, e.g. {entries[0].name}; "
+            f"the mask of {photographs[0].name} must be called {example}_mask.png or {example}.png",
             stops=True,
         )
 

@@ -1,4 +1,4 @@
-"""Anybody's images in MVTec AD's arrangement, whatever the folders are called.
+"""The user's own images in MVTec AD's arrangement, with any folder names.
 
 ::
 
@@ -23,43 +23,43 @@ Name = Annotated[str, Field(pattern=r"^[^/.][^/]*$")]
 
 
 def _several(value: object) -> object:
-    """One name as a list of it."""
+    """Convert one name to a list."""
     return [value] if isinstance(value, str) else value
 
 
 class OwnMvtecLayout(MvtecLayout):
-    """MVTec AD's folders under names of one's own."""
+    """MVTec AD's folders under the user's own names."""
 
     summary: ClassVar[str] = "your own images in MVTec AD's folders: train/good, test/<defect>, ground_truth/<defect>"
 
     good: Annotated[tuple[Name, ...], BeforeValidator(_several)] = Field(
-        (GOOD,), min_length=1, description="what folders of good images are called: a name, e.g. OK, or a list of names"
+        (GOOD,), min_length=1, description="name of the folders of normal images: a name, e.g. OK, or a list of names"
     )
-    train: Name = Field("train", description="what folders of training images are called")
-    test: Name = Field("test", description="what folders of test images are called")
-    ground_truth: Name = Field("ground_truth", description="what folders of masks are called")
+    train: Name = Field("train", description="name of the folders of training images")
+    test: Name = Field("test", description="name of the folders of test images")
+    ground_truth: Name = Field("ground_truth", description="name of the folders of masks")
 
     @property
     def goods(self) -> tuple[str, ...]:
-        """What folders of good images are called."""
+        """Names of the folders of normal images."""
         return self.good
 
     @property
     def train_folder(self) -> str:
-        """Folder of the training images, in that of a category."""
+        """Name of the folder of training images, in that of a category."""
         return self.train
 
     @property
     def test_folder(self) -> str:
-        """Folder of the test images, in that of a category."""
+        """Name of the folder of test images, in that of a category."""
         return self.test
 
     @property
     def truth(self) -> str:
-        """Folder of the masks, in that of a category."""
+        """Name of the folder of masks, in that of a category."""
         return self.ground_truth
 
     @property
     def names(self) -> Names:
-        """What its folders are expected to be called, which parameters change."""
+        """The expected names of its folders, which parameters set."""
         return replace(super().names, are_free=True)

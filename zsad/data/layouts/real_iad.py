@@ -7,13 +7,13 @@
     realiad_1024/<category>/NG/BX/S0001/<category>_0001_NG_BX_C1_20231021130235.png      its mask
     realiad_jsons/<category>.json                   all five views of each sample
     realiad_jsons_sv/<category>.json                the view from above (C1) alone
-    realiad_jsons_fuiad_0.1/<category>.json         and 0.0, 0.2, 0.4: that share of the training set is unclean
+    realiad_jsons_fuiad_0.1/<category>.json         and 0.0, 0.2, 0.4: that share of the training set is defective
 
 Many unpack the JSON files one folder deeper, as ``realiad_jsons/realiad_jsons_sv/<category>.json`` (so does anomalib);
-that is read, too. Each is ``{"meta": {"prefix": "<category>/", "normal_class": "OK"}, "train": [...], "test": [...]}``
-of entries ``{"category", "anomaly_class", "image_path", "mask_path"}``, whose paths start at the prefix. A sample in
-``NG`` is seen from five sides, and its defect not from all of them: the class of the entry, not the folder, tells the
-label.
+that is supported, too. Each is ``{"meta": {"prefix": "<category>/", "normal_class": "OK"}, "train": [...], "test":
+[...]}`` of entries ``{"category", "anomaly_class", "image_path", "mask_path"}``, whose paths start at the prefix. A
+sample in ``NG`` is photographed from five sides, and its defect is not visible from all of them: the class of the entry
+gives the label, not the folder.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ DEFECT_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 class Meta(BaseModel):
-    """What holds for all entries of a JSON file: where its paths start, and what class is good."""
+    """The common facts of a JSON file: where its paths start, and the class of normal images."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,7 +59,7 @@ class Meta(BaseModel):
 
 
 class Entry(BaseModel):
-    """An image of a JSON file; the mask is None where it is good."""
+    """An image of a JSON file; the mask is None for a normal image."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,7 @@ class RealIadLayout(Layout):
     summary: ClassVar[str] = "Real-IAD: realiad_<size>/<category>, split and labelled by realiad_jsons/<category>.json"
 
     resolution: Annotated[Literal["256", "512", "1024", "raw"], BeforeValidator(str)] = Field(
-        "1024", description="which size of the images: the longer side in pixels, or raw"
+        "1024", description="size of the images: the longer side in pixels, or raw"
     )
     protocol: Literal[
         "realiad_jsons",
@@ -96,8 +96,8 @@ class RealIadLayout(Layout):
     ] = Field(
         "realiad_jsons",
         description=(
-            "folder of the JSON files: all five views, the one from above alone (_sv), or the splits for unclean "
-            "training sets (_fuiad_<share>), whose defective training images are left out here"
+            "folder of the JSON files: all five views, the one from above alone (_sv), or the splits with defective "
+            "training images (_fuiad_<share>), whose defective training images are left out here"
         ),
     )
 
@@ -112,10 +112,10 @@ class RealIadLayout(Layout):
         other = next((size for size in ("1024", "512", "256", "raw") if folders(root / f"{IMAGES}{size}")), None)
         if not found and other:
             raise DataError(
-                f"{root} has no images in {self.image_folder}, but in {IMAGES}{other}; "
+                f"{root} has images not in {self.image_folder} but in {IMAGES}{other}; "
                 f"set dataset.params.resolution to '{other}'"
             )
-        what = f"folder '{self.image_folder}' with a folder for each category in it, as Real-IAD must have"
+        what = f"folder '{self.image_folder}' with one folder per category in it, as Real-IAD must have"
         return categories_or_error(root, found, what, find=self._categories)
 
     def _categories(self, root: Path) -> list[str]:
@@ -127,7 +127,7 @@ class RealIadLayout(Layout):
         items: dict[str, Item] = {}
         for item, where in self._listed(root, category, table):
             if item.image_id in items:
-                raise DataError(f"{where}: {item.image_id} is listed twice; take one of the entries out")
+                raise DataError(f"{where}: {item.image_id} is listed twice; remove one of the entries")
             items[item.image_id] = item
         return sorted(items.values(), key=lambda item: item.image_id)
 
@@ -137,17 +137,17 @@ class RealIadLayout(Layout):
         return [(deeper if deeper.is_dir() else root / self.protocol) / f"{category}.json"]
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """The defective images in the training sets that are meant to be unclean."""
+        """How many defective images of the contaminated training sets are left out."""
         count = sum(item.split == "train" and item.label == 1 for item in self.items(root, category))
         if not count:
             return []
         return [
             f"the defective training images of {category} ({count}) are left out, since all methods here are trained "
-            f"on good images alone: figures do not compare with published ones for {self.protocol}"
+            f"only on normal images: results are not comparable with published ones for {self.protocol}"
         ]
 
     def _listed(self, root: Path, category: str, table: Path) -> Iterator[tuple[Item, str]]:
-        """Each item, and where in the JSON file it stands."""
+        """Each item, and its place in the JSON file."""
         content = _read(table)
         entries: dict[Split, tuple[Entry, ...]] = {"train": content.train, "test": content.test}
         for split, listed in entries.items():
@@ -171,10 +171,10 @@ class RealIadLayout(Layout):
 
 
 def _read(table: Path) -> SplitTable:
-    """A JSON file.
+    """Read a JSON file of a category.
 
     Raises:
-        DataError: absent, broken, or without what it must have.
+        DataError: it does not exist, is damaged, or lacks a required entry.
     """
     try:
         return SplitTable.model_validate_json(table.read_bytes())
@@ -193,10 +193,10 @@ def _complaint(error: ValidationError) -> str:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
     if first["type"] == "missing":
         return f" has no {place}"
-    return f", {place or 'the whole'}: {reason_of(first)}"
+    return f", {place or 'the whole file'}: {reason_of(first)}"
 
 
 def _file(home: Path, category: str, prefix: str, text: str, what: str) -> Path:
-    """A file that the JSON file names, whose paths have a part in common."""
-    mend = f"unpack {category}.zip again or take the entry out"
-    return listed_file(home, category, PurePosixPath(prefix, text).as_posix(), what, mend)
+    """The path of a file that the JSON file names; all paths share a prefix."""
+    fix = f"unpack {category}.zip again or remove the entry"
+    return listed_file(home, category, PurePosixPath(prefix, text).as_posix(), what, fix)

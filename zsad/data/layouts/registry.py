@@ -1,4 +1,4 @@
-"""The layouts by name: one line each."""
+"""The layouts by name, one line each."""
 
 from zsad.data.layouts.base import Layout
 from zsad.registry import Registry

@@ -1,4 +1,4 @@
-"""What to say of a data set's folder in which no category is found."""
+"""The error for a data set's folder without a category."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from zsad.errors import DataError
 def categories_or_error(
     root: Path, found: Sequence[str], what: str, find: Callable[[Path], Sequence[str]] | None = None
 ) -> list[str]:
-    """The categories that were found, sorted; if there are none, one sentence that says which folder is meant.
+    """Return the found categories, sorted; if there are none, raise an error that names the right folder.
 
     Args:
-        found: names of the categories in ``root``; none if it does not exist.
-        what: what was looked for, e.g. ``"folder with a 'test' folder in it, as a category of MVTec AD has"``.
-        find: names of the categories in any folder; if given, the right root is looked for one folder up and down.
+        found: names of the categories in ``root``; empty if it does not exist.
+        what: what was expected, e.g. ``"folder with a 'test' folder in it, as a category of MVTec AD has"``.
+        find: returns the categories in any folder; if given, the right root is searched one folder up and down.
 
     Raises:
         DataError: ``root`` does not exist or has no category.
@@ -48,7 +48,7 @@ def _readable_folders(root: Path) -> Iterator[Path]:
 
 
 def _found_in(folder: Path, find: Callable[[Path], Sequence[str]]) -> Sequence[str]:
-    """What is found in a folder; nothing if it cannot be looked into, for a hint must not raise another error."""
+    """The categories in a folder; empty if it cannot be read, since a hint must not raise another error."""
     try:
         return find(folder)
     except (OSError, DataError):

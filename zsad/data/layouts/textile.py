@@ -3,12 +3,12 @@
 ::
 
     nominal/textile_0001.jpg    1000 images of a weave
-    local/textile_0001.jpg      500 with a spot in which the weave is disturbed
-    global/textile_0001.jpg     500 whose weave is another throughout: both parameters of the process are 5 % lower
+    local/textile_0001.jpg      500 with a spot where the weave is disturbed
+    global/textile_0001.jpg     500 whose weave differs everywhere: both parameters of the process are 5 % lower
 
-The images were drawn with the R package spc4sts (Bui and Apley, Journal of Quality Technology 53, 2021), 250 px square
-and grey. There are neither masks nor a published split, so that training and test are drawn (`SampledLayout`). In a
-global defect no patch is unlike the others of its image.
+The images were simulated with the R package spc4sts (Bui and Apley, Journal of Quality Technology 53, 2021), 250 px
+square and grey. There are neither masks nor a published split, so that training and test are sampled (`SampledLayout`).
+In a global defect no patch differs from the others of its image.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class TextileLayout(SampledLayout):
         return categories_or_error(root, _categories(root), what, find=_categories)
 
     def items(self, root: Path, category: str) -> list[Item]:
-        """The images that were drawn.
+        """The sampled images.
 
         Raises:
-            DataError: a folder is absent or has no image, or more are wanted than there are.
+            DataError: a folder is missing or has no image, or more images are wanted than exist.
         """
         paths = _paths(root)
         good, *kinds = ([name for name in paths if name.startswith(f"{kind}/")] for kind in (NOMINAL, *KINDS))
@@ -64,7 +64,7 @@ class TextileLayout(SampledLayout):
         return sorted(items, key=lambda item: item.image_id)
 
     def remarks(self, root: Path, category: str) -> list[str]:
-        """How many images were not drawn."""
+        """How many images were not sampled."""
         return self.remark_on_draw(category, len(self.items(root, category)), len(_paths(root)))
 
 
@@ -79,7 +79,7 @@ def _paths(root: Path) -> dict[str, Path]:
         found = images(root / kind)
         if not found:
             raise DataError(
-                f"{root / kind} has no images, of which the simulated textiles have some in each of "
+                f"{root / kind} has no images, but the simulated textiles have images in each of "
                 f"{', '.join((NOMINAL, *KINDS))}; restore them"
             )
         paths |= {f"{kind}/{path.name}": path for path in found}

@@ -10,7 +10,7 @@
     split_csv/2cls_fewshot.csv
     split_csv/2cls_highshot.csv
 
-The folders tell normal from anomalous, and a table, whose paths start at the root, train from test.
+The folders give normal and anomalous images, and a table, whose paths start at the root, gives the split.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from zsad.errors import DataError
 COLUMNS = ("object", "split", "label", "image", "mask")
 SPLITS = ("train", "test")
 LABELS: Mapping[str, int] = MappingProxyType({"normal": 0, "anomaly": 1})
-MEND = "unpack the whole archive or take the line out"
+FIX = "unpack the whole archive or remove the line"
 SOURCE = "https://github.com/amazon-science/spot-diff"
 
 
@@ -42,7 +42,7 @@ class VisaLayout(Layout):
     summary: ClassVar[str] = "VisA: <category>/Data/Images/{Normal,Anomaly}, split by split_csv/1cls.csv"
 
     split: Literal["1cls", "2cls_fewshot", "2cls_highshot"] = Field(
-        "1cls", description="the table in split_csv: 1cls for training on good images alone, as all methods here do"
+        "1cls", description="the table in split_csv: 1cls for training only on normal images, as all methods here do"
     )
 
     def categories(self, root: Path) -> list[str]:
@@ -58,7 +58,7 @@ class VisaLayout(Layout):
             if row["object"] == category:
                 item = _item(root, category, row, f"{table}, line {line}")
                 if item.image_id in items:
-                    raise DataError(f"{table}, line {line}: {row['image']} is listed twice; take one of the lines out")
+                    raise DataError(f"{table}, line {line}: {row['image']} is listed twice; remove one of the lines")
                 items[item.image_id] = item
         if not items:
             raise DataError(f"{table} has no line for '{category}'; leave the category out or use VisA's own table")
@@ -108,12 +108,12 @@ def _item(root: Path, category: str, row: Mapping[str, str], where: str) -> Item
     if row["label"] not in LABELS:
         raise DataError(f"{where}: the label is '{row['label']}'; it must be one of {', '.join(LABELS)}")
     label = LABELS[row["label"]]
-    path = listed_file(root, category, row["image"], f"{where}: the image", MEND)
+    path = listed_file(root, category, row["image"], f"{where}: the image", FIX)
     return Item(
         path,
         path.relative_to(root / category).as_posix(),
         split="train" if row["split"] == "train" else "test",
         label=label,
         defect_type=row["label"] if label else GOOD,
-        mask=listed_file(root, category, row["mask"], f"{where}: the mask", MEND) if label and row["mask"] else None,
+        mask=listed_file(root, category, row["mask"], f"{where}: the mask", FIX) if label and row["mask"] else None,
     )

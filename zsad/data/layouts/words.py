@@ -1,4 +1,4 @@
-"""What people call the folders and labels of a data set, and which names are slips of one that is expected."""
+"""Common names of folders and labels of a data set, and the recognition of misspelled names."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-ALIKE = 0.85  # ratio of difflib from which on two names are spelled alike: one letter more, less or in between
-LEAST_LETTERS = 4  # of a name that can be misspelled: shorter ones have too many neighbours ("ok" and "ko")
+ALIKE = 0.85  # least ratio of difflib for similar spelling: one letter added, removed or changed
+LEAST_LETTERS = 4  # least length of a name that can be misspelled: shorter ones are too similar ("ok" and "ko")
 
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Say nothing of what an image is.
+# Words without information about an image.
 FILLERS = _set(
     "img imgs image images photo photos photograph photographs picture pictures pic pics part parts sample samples "
     "piece pieces product products class only bild bilder foto fotos teil teile"
@@ -50,13 +50,13 @@ def plain(name: str) -> str:
 
 
 def means(name: str, words: Collection[str]) -> bool:
-    """Whether a name is one of the words, whatever its case, its signs, digits and words that say nothing."""
+    """Whether a name is one of the words, ignoring case, signs, digits and words without information."""
     kept = [word for word in _words(name) if word not in FILLERS]
     return "".join(kept) in words or plain(name) in words
 
 
 def spelled_alike(name: str, other: str) -> bool:
-    """Whether two names differ by case, signs, or hardly more than a letter."""
+    """Whether two names differ only by case, signs, or about one letter."""
     one, two = plain(name), plain(other)
     if not one or one == two:
         return one == two and bool(one)
@@ -66,7 +66,7 @@ def spelled_alike(name: str, other: str) -> bool:
 
 
 def slips(expected: str, names: Iterable[str], words: Collection[str] = ()) -> list[str]:
-    """The names that are most probably meant for an expected one: the same but for case first, then others."""
+    """The names that probably stand for an expected one: first those that differ only in case, then others."""
     others = [name for name in names if name != expected]
     same = [name for name in others if name.casefold() == expected.casefold()]
     meant = [name for name in others if means(name, words) or spelled_alike(name, expected)]

@@ -1,1 +1,1 @@
-"""Convolutional networks behind the interface of every backbone: what they share, and a module for each."""
+"""Convolutional networks with the interface of all backbones: shared code, and one module per network."""

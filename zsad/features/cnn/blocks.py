@@ -1,4 +1,4 @@
-"""The blocks of the EfficientNet-Lites, as numbers: without a framework, for what is asked before a network is loaded.
+"""The sizes of the blocks of the EfficientNet-Lites, without a framework, for use before a network is loaded.
 
 EfficientNet (Tan and Le, ICML 2019, table 1) with the scaling of its Lite variants (TensorFlow's
 ``efficientnet_lite_builder.py``): neither the stem nor the head is widened, and neither the first nor the last stage is
@@ -26,8 +26,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 
-# Pixels by which the cells of a map look ahead of the middle of their kernels, by its stride: the centroid of what a
-# dot changes, over dots on noise, is within 1 px of it in all three networks (of stride 32: 1 px in two, 8 in lite2).
+# Offset in pixels of a map's cells from the middle of their kernels, by stride: the centroid of the response to a dot,
+# averaged over dots on noise, is within 1 px of it in all three networks (for stride 32: 1 px in two, 8 in lite2).
 LEADS = {2: 0.0, 4: 0.5, 8: 4.0, 16: 5.5, 32: 11.0}
 
 
@@ -37,7 +37,7 @@ class Block(NamedTuple):
     Attributes:
         kernel: side of its depthwise convolution.
         stride: 1 or 2.
-        expansion: how many times as wide as its input it is inside.
+        expansion: ratio of its inner width to its input's width.
         inputs, outputs: channels.
         total_stride: of its output, pixels of the image.
         is_last: of its stage.
@@ -66,7 +66,7 @@ def blocks_of(width: float, depth: float) -> tuple[Block, ...]:
     """All blocks of a network, in order.
 
     Args:
-        width, depth: how many times as wide and deep as the smallest network it is.
+        width, depth: relative to the smallest network.
     """
     return tuple(_blocks(width, depth))
 
@@ -90,16 +90,16 @@ def _rounded(width: float) -> int:
 
 
 def kept_layers(blocks: Sequence[Block], kept: Sequence[int]) -> list[MapLayer]:
-    """The blocks of ``kept`` places as layers."""
+    """The blocks at the indices ``kept`` as layers."""
     return [MapLayer(str(place), cells_of(blocks[place].total_stride), blocks[place].outputs) for place in kept]
 
 
 def cells_of(stride: int) -> Cells:
-    """Where the cells of a map of a stride look.
+    """The image positions of a map's cells for a stride.
 
-    TensorFlow pads less before than after where a convolution has a stride of 2, so that the middle of the kernels of
-    cell ``i`` lies at ``stride * (i + 1) - 1/2``. But the networks were trained to make up for a part of it: their
-    strided kernels weigh what comes before their middle more than what comes after.
+    TensorFlow pads less before than after for a convolution with stride 2, so that the middle of the kernels of cell
+    ``i`` is at ``stride * (i + 1) - 1/2``. But the trained networks compensate a part of it: their strided kernels have
+    more weight before their middle than after.
     """
     return Cells(stride, stride - 0.5 - LEADS[stride])
 

@@ -1,6 +1,6 @@
 """EfficientNet-Lite as its TensorFlow reference computes it: no squeeze and excitation, ReLU6, "SAME" padding.
 
-Names of modules are those of the published state dicts, so that these fit as they are.
+Module names are those of the published state dicts, so that these fit unchanged.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from zsad.features.cnn.blocks import CLASSES, HEAD_CHANNELS, STEM_CHANNELS, STEM_KERNEL, Block, kept_layers
 from zsad.features.cnn.trunk import Moments, Padding, Trunk, fused
@@ -23,8 +23,8 @@ class EfficientNetLite(nn.Module):
 
     Args:
         blocks: see `zsad.features.cnn.blocks.blocks_of`.
-        padding: ``"zeros"``, as it was trained, or ``"replicate"``, which continues every map by its border, so that a
-            flat image has the same values everywhere.
+        padding: ``"zeros"``, as in training, or ``"replicate"``, which repeats the border of every map, so that a flat
+            image has the same values everywhere.
     """
 
     def __init__(self, blocks: Sequence[Block], padding: Padding = "zeros") -> None:
@@ -53,9 +53,9 @@ class EfficientNetLite(nn.Module):
         return [outputs[place] for place in kept]
 
     def moments(self, place: int) -> Moments:
-        """Mean and deviation of the channels of a block's output in training, by the batch norms that it is a sum of.
+        """Mean and standard deviation of a block's output channels in training, from the batch norms that it sums.
 
-        Means add up, and variances as far as the terms are independent.
+        Means add up; variances add up if the terms are independent.
         """
         bias, variance = torch.zeros(()), torch.zeros(())
         blocks = self._own_blocks()
@@ -68,11 +68,11 @@ class EfficientNetLite(nn.Module):
             place -= 1
 
     def _own_blocks(self) -> list[InvertedResidual]:
-        """The blocks by what they are; a list of modules knows them as modules alone."""
+        """The blocks with their own type, which a list of modules does not keep."""
         return [block for block in self._blocks if isinstance(block, InvertedResidual)]
 
     def fuse(self, kept: Sequence[int]) -> None:
-        """Make batch norms part of the convolutions before them, and drop what is behind the last kept block."""
+        """Fuse batch norms into the convolutions before them, and remove everything after the last kept block."""
         del self._blocks[max(kept) + 1 :], self._conv_head, self._bn1, self._fc
         fused(self, "_conv_stem", "_bn0")
         for block in self._own_blocks():
@@ -81,7 +81,7 @@ class EfficientNetLite(nn.Module):
 
 
 class KeptMaps(nn.Module):
-    """The maps of chosen blocks alone, of a network that it takes apart for that."""
+    """The maps of chosen blocks of a network, which is modified for that."""
 
     def __init__(self, network: EfficientNetLite, kept: Sequence[int]) -> None:
         super().__init__()
@@ -118,8 +118,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``[image, channel, row, column]`` to the output."""
-        # What is replicated may be so before the expansion, which sees each place alone, and where there is least of
-        # it. Zeros are those of the expanded map.
+        # Replication can be done before the expansion, which is pointwise, where there are fewest channels. Zeros must
+        # pad the expanded map.
         values = inputs if self._padding == "zeros" else self._padded(inputs)
         if self._expands:
             values = F.relu6(self._bn0(self._expand_conv(values)), inplace=True)
@@ -134,13 +134,13 @@ class InvertedResidual(nn.Module):
 
 
 def trunk_of(blocks: Sequence[Block], weights: Mapping[str, Tensor], kept: Sequence[int]) -> Trunk:
-    """The network up to the last of the blocks that are kept.
+    """The network up to the last kept block.
 
     Args:
         weights: the state dict of the whole network.
 
     Raises:
-        RuntimeError: the names or shapes of the weights are not those of the network.
+        RuntimeError: the names or shapes of the weights do not match the network.
     """
     with torch.device("meta"):
         network = EfficientNetLite(blocks, padding="replicate")
@@ -160,7 +160,7 @@ def trunk_of(blocks: Sequence[Block], weights: Mapping[str, Tensor], kept: Seque
 def padded(values: Tensor, kernel: int, stride: int, mode: str) -> Tensor:
     """With TensorFlow's "SAME" padding for a convolution: one less on each axis of even length where the stride is 2.
 
-    The odd one of the border's rows and columns comes after.
+    An unpaired row or column of the border is added after the map.
     """
     widths = []
     for length in (values.shape[-1], values.shape[-2]):

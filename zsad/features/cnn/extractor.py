@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from zsad.features.execution import Execution
 
 REMEDY = "lower resolution, or choose a smaller model"
-SIZES_REMEMBERED = 16  # images of one size come one after the other
+SIZES_REMEMBERED = 16  # images of one size come in sequence
 
 
 class MapsExtractor(BatchedExtractor):
-    """A convolutional network, moved to the device that is asked for, whose maps a subclass joins in tokens.
+    """A convolutional network on the requested device, whose maps a subclass combines into tokens.
 
     Args:
         trunk: the network, on the CPU, in float32.
@@ -36,7 +36,7 @@ class MapsExtractor(BatchedExtractor):
         model: for the provenance; ``id`` is the name for messages.
 
     Raises:
-        ConfigError: the device or the number format is not to be had here.
+        ConfigError: the device or the number format is not available here.
     """
 
     cls_source = "mean of patch tokens"
@@ -66,7 +66,7 @@ class MapsExtractor(BatchedExtractor):
         return self.prepare.grid_size(height, width)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
+        """uint8 ``[image, 3, height, width]`` to float32, normalised by the statistics of the training images."""
         pixels: torch.Tensor = (images.float() - self._pixel_mean) / self._pixel_scale
         return pixels
 
@@ -79,10 +79,10 @@ class MapsExtractor(BatchedExtractor):
 
 
 class CnnExtractor(MapsExtractor):
-    """The kept layers of a network, each standardised and averaged over neighbouring tokens, side by side in one token.
+    """The kept layers of a network, each standardised and averaged over neighbouring tokens, concatenated in one token.
 
-    As in PatchCore (Roth et al., CVPR 2022, section 3.1), all layers are brought to one grid and joined; unlike there,
-    each channel is standardised by what it was in training, so that none drowns and nothing need be calibrated.
+    As in PatchCore (Roth et al., CVPR 2022, section 3.1), all layers are resampled to one grid and concatenated; unlike
+    there, each channel is standardised by its training statistics, so that none dominates and no calibration is needed.
 
     Args:
         trunk, backbone, model: see `MapsExtractor`.
@@ -116,7 +116,7 @@ class CnnExtractor(MapsExtractor):
         """Standardised tokens ``[image, row, column, channel]``, float32, before the constant and the unit length.
 
         Args:
-            maps: of `maps_of`.
+            maps: the output of `maps_of`.
             height, width: of the prepared images, pixels.
         """
         (_, by_row), (_, by_column) = (self._plan(length) for length in (height, width))
@@ -127,7 +127,7 @@ class CnnExtractor(MapsExtractor):
         return (torch.cat(sampled, dim=-1) - self._mean) / self._deviation
 
     def _planned(self, length: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Of a side: the pixels that it shows with its margin, and the weights of each layer's cells for its tokens."""
+        """For a side: its pixels with the margin, and the weights of each layer's cells for its tokens."""
         layers = self._trunk.layers
         margin = margin_around(length, PATCH, layers, self._trunk.multiple)
         weights = [sampling(length // PATCH, PATCH, layer.cells, margin) for layer in layers]

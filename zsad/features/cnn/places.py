@@ -1,4 +1,4 @@
-"""Where the cells of a network's maps lie in an image, and how tokens on a grid are read from them.
+"""The positions of a network's map cells in an image, and the interpolation of tokens on a grid from them.
 
 All lengths are pixels of the resized image, from its edge: the middle of its first pixel is at 1/2. Nothing here
 imports a framework.
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-AVERAGED = 3  # tokens along the side of the square that a token is the mean of (Roth et al., CVPR 2022, section 3.1)
+AVERAGED = 3  # side in tokens of the square that a token is averaged over (Roth et al., CVPR 2022, section 3.1)
 
 
 class Cells(NamedTuple):
-    """The cells of a map: cell ``i`` looks at ``first + i * stride`` of what the network sees, along both sides."""
+    """The cells of a map: cell ``i`` is at ``first + i * stride`` of the network's input, along both sides."""
 
     stride: int
     first: float
@@ -27,7 +27,7 @@ class MapLayer(NamedTuple):
 
     Attributes:
         name: in the name of the tokens' layer.
-        cells: where those of its map lie.
+        cells: positions of its map's cells.
         channels: of the map.
     """
 
@@ -37,12 +37,12 @@ class MapLayer(NamedTuple):
 
 
 def joined_name(layers: Sequence[MapLayer]) -> str:
-    """The name of the layer of tokens that layers are joined in."""
+    """The name of the token layer that concatenates layers."""
     return "+".join(layer.name for layer in layers)
 
 
 class Margin(NamedTuple):
-    """What a side of an image is continued by, so that there are cells on either side of every patch centre."""
+    """The margin of a side of an image, so that there are cells on either side of every patch centre."""
 
     before: int
     after: int
@@ -51,13 +51,13 @@ class Margin(NamedTuple):
 def margin_around(length: int, patch: int, layers: Sequence[MapLayer], multiple: int) -> Margin:
     """The narrowest margin of a side.
 
-    In front it is such that the cells of the finest map are half a pixel from the centres of patches at most, if it is
-    as fine as the grid: then they are hardly mixed.
+    Its first part puts the cells of the finest map within half a pixel of the patch centres, if the map is as fine as
+    the grid: then cells are hardly mixed.
 
     Args:
         length: of the side; a multiple of ``patch``.
         patch: side of a patch.
-        multiple: of what the network takes.
+        multiple: the network's input must be a multiple of it.
     """
     half = patch / 2
     needed = max(0.0, max(layer.cells.first for layer in layers) - half)
@@ -75,7 +75,7 @@ def _last_cell(length: int, cells: Cells) -> float:
 
 
 def reflected(length: int, margin: Margin) -> np.ndarray:
-    """Which pixel of a side each pixel with its margin shows: ``... 1 0 | 0 1 ... n-1 | n-1 n-2 ...``, int64."""
+    """The source pixel of each pixel of a side with its margin: ``... 1 0 | 0 1 ... n-1 | n-1 n-2 ...``, int64."""
     place = np.arange(-margin.before, length + margin.after) % (2 * length)
     return np.minimum(place, 2 * length - 1 - place)
 
@@ -84,12 +84,12 @@ def sampling(count: int, patch: int, cells: Cells, margin: Margin) -> np.ndarray
     """Weights of the cells of a map along a side for the mean of each token of a grid and its neighbours.
 
     A token is interpolated linearly at the centre of its patch, over as many cells as a patch has if the map is finer.
-    The neighbours of the first and last tokens are what their mirror images would be: themselves.
+    The outer neighbours of the first and last tokens are their mirror images: themselves.
 
     Args:
         count: tokens along the side.
         patch: side of a patch.
-        margin: of the side; with it the side is a multiple of the stride.
+        margin: of the side; the side with its margin is a multiple of the stride.
 
     Returns:
         float32 ``[token, cell]``; each row adds up to 1.

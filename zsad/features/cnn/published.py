@@ -1,4 +1,4 @@
-"""Embeddings of a ResNet's stages as papers publish them, as numbers: what they read, and how their tokens lie.
+"""Published embeddings of a ResNet's stages: their layers and token layouts.
 
 `zsad.features.cnn.published_tokens` computes them; nothing here imports a framework.
 """
@@ -17,11 +17,11 @@ class Embedding(NamedTuple):
     """An embedding.
 
     Attributes:
-        name: of the one layer of its tokens.
-        stages: that it reads, counted from 1; the grid is that of the first.
+        name: of the only layer of its tokens.
+        stages: that it reads, counted from 1; the first defines the grid.
         stride: of the grid, pixels.
-        channels: of a token; None for those of all stages side by side.
-        unfolded: values that a cell of a map becomes on the way to a token, for each of its channels.
+        channels: of a token; None for the concatenated channels of all stages.
+        unfolded: intermediate values per channel of a map's cell.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Embedding(NamedTuple):
         return sum(widths) if self.channels is None else self.channels
 
     def values_at_once(self, widths: Sequence[int], rows: int, columns: int) -> int:
-        """Values of all maps of a grid of ``rows x columns`` tokens, unfolded and brought to that grid."""
+        """Values of all maps for a grid of ``rows x columns`` tokens, unfolded and resampled to that grid."""
         return rows * columns * self.unfolded * sum(widths)
 
 

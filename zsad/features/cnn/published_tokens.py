@@ -1,4 +1,4 @@
-"""Tokens of a ResNet as the authors of PatchCore and PaDiM make them of its stages."""
+"""Tokens of a ResNet's stages as computed by the authors of PatchCore and PaDiM."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class PublishedExtractor(MapsExtractor):
-    """Raw outputs of stages, joined as in a paper: neither standardised nor of unit length, and without a margin.
+    """Raw outputs of stages, combined as in a paper: neither standardised nor of unit length, and without a margin.
 
     Args:
-        trunk: the network, on the CPU, in float32, its maps being those of the embedding's stages.
-        embedding: which one.
+        trunk: the network, on the CPU, in float32, with the maps of the embedding's stages.
+        embedding: the published embedding.
         backbone, model: see `MapsExtractor`.
     """
 
@@ -55,9 +55,9 @@ def patchcore_maps(maps: Sequence[Tensor]) -> Tensor:
     """PatchCore's features (Roth et al., CVPR 2022, section 3.1, in the steps of the authors' code).
 
     A cell and its eight neighbours, zeros beyond the border, are ``9 C`` values, channel by channel; they are averaged
-    in 1024 runs that are as even as can be, one after the other, which may overlap by a value. Coarser layers are
-    brought to the grid of the first bilinearly. The runs of all layers, one layer after the other, are averaged in 1024
-    runs again. (The code interpolates before it averages; both are linear, and the order does not matter.)
+    in 1024 consecutive runs of nearly equal length, which may overlap by one value. Coarser layers are resampled
+    bilinearly to the grid of the first. The concatenated runs of all layers are averaged in 1024 runs again. (The code
+    interpolates before it averages; both are linear, and the order does not matter.)
 
     Args:
         maps: ``[image, channel, row, column]`` of each layer, the finest first.
@@ -72,7 +72,7 @@ def patchcore_maps(maps: Sequence[Tensor]) -> Tensor:
 
 
 def padim_maps(maps: Sequence[Tensor]) -> Tensor:
-    """PaDiM's features (Defard et al., ICPR 2021, section III.A): layers side by side, the coarser ones repeated.
+    """PaDiM's features (Defard et al., ICPR 2021, section III.A): layers concatenated, with the coarser ones repeated.
 
     Args:
         maps: ``[image, channel, row, column]`` of each layer, the finest first, each half as fine as the one before.

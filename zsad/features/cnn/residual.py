@@ -1,4 +1,4 @@
-"""The stages of ResNets as numbers: without a framework, for what is asked before a network is loaded.
+"""The sizes of ResNets' stages, without a framework, for use before a network is loaded.
 
 ResNet (He et al., CVPR 2016, table 1), with the stride of bottlenecks in their 3 x 3 convolution as torchvision has it,
 and Wide ResNet (Zagoruyko and Komodakis, BMVC 2016), whose bottlenecks are wider inside.
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from zsad.features.cnn.places import Cells, MapLayer
 
-STEM_KERNEL, STEM_STRIDE = 7, 4  # pixels; the stride is that of a convolution and of the pooling after it
-# All convolutions are padded alike on both sides, so that cell i is centred at the middle of pixel i * stride.
+STEM_KERNEL, STEM_STRIDE = 7, 4  # pixels; the stride includes the pooling after the convolution
+# All convolutions are padded equally on both sides, so that cell i is centred at the middle of pixel i * stride.
 MODEL_TYPE = "resnet"  # of the config.json of a transformers folder
 FIRST = 0.5
 
@@ -21,7 +21,7 @@ class Stage(NamedTuple):
     """Residual blocks of one size.
 
     Attributes:
-        depth: how many.
+        depth: number of blocks.
         inner: channels of their 3 x 3 convolutions.
         width: channels of their outputs.
         stride: of the first of them, 1 or 2.
@@ -40,7 +40,7 @@ class ResNetShape(NamedTuple):
 
     Attributes:
         stem: channels of the first convolution.
-        bottleneck: whether blocks have a 3 x 3 convolution between two of 1 x 1, rather than two of 3 x 3.
+        bottleneck: whether blocks have a 3 x 3 convolution between two of 1 x 1, instead of two of 3 x 3.
         stages: in order.
         strided_first: whether the stride of a bottleneck is that of its first convolution, not of its 3 x 3 one.
     """
@@ -51,7 +51,7 @@ class ResNetShape(NamedTuple):
     strided_first: bool = False
 
     def up_to(self, stage: int) -> ResNetShape:
-        """Without the stages after the one of that number, counted from 1."""
+        """The network without the stages after this number, counted from 1."""
         return self._replace(stages=self.stages[:stage])
 
     def strides(self) -> list[int]:
@@ -115,7 +115,7 @@ class _Block(NamedTuple):
     total_stride: int
 
     def weights(self, bottleneck: bool) -> tuple[int, int]:
-        """Those that are used at every place of the input, and of the output."""
+        """Numbers of weights applied at every position of the input, and of the output."""
         shortcut = 0 if self.stride == 1 and self.inputs == self.width else self.inputs * self.width
         if bottleneck:
             return self.inputs * self.inner, 9 * self.inner**2 // self.groups + self.inner * self.width + shortcut
@@ -134,7 +134,7 @@ def _shape(bottleneck: bool, depths: Sequence[int], wider: int = 1) -> ResNetSha
     return ResNetShape(64, bottleneck, tuple(stages))
 
 
-# By the names that torchvision's files begin with.
+# By the names at the beginning of torchvision's file names.
 PUBLISHED = {
     "resnet18": _shape(False, (2, 2, 2, 2)),
     "resnet34": _shape(False, (3, 4, 6, 3)),
@@ -154,5 +154,5 @@ def timm_network(content: Mapping[str, Any]) -> str | None:
     """
     if "model_type" in content:
         return None
-    name = str(content.get("architecture")).partition(".")[0]  # what follows the dot tells how it was trained
+    name = str(content.get("architecture")).partition(".")[0]  # the part after the dot describes its training
     return name if name in PUBLISHED else None

@@ -1,7 +1,7 @@
 """ResNets and Wide ResNets in plain torch.
 
-He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. Names of modules are those of torchvision, so that its
-published state dicts fit as they are.
+He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. Module names are those of torchvision, so that its published
+state dicts fit unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SMALLEST_SHARE = 0.1  # of a channel's deviation before it is rectified, and of the mean deviation, that it has after
+SMALLEST_SHARE = 0.1  # least standard deviation after rectification, relative to that before, and to the mean one
 
 
 class ResNet(nn.Module):
@@ -29,8 +29,8 @@ class ResNet(nn.Module):
 
     Args:
         shape: its stages.
-        padding: ``"zeros"``, as it was trained, or ``"replicate"``, which continues every map by its border, so that a
-            flat image has the same values everywhere. The pooling ignores what is beyond the border either way.
+        padding: ``"zeros"``, as in training, or ``"replicate"``, which repeats the border of every map, so that a flat
+            image has the same values everywhere. The pooling always ignores values beyond the border.
     """
 
     def __init__(self, shape: ResNetShape, padding: Padding = "zeros") -> None:
@@ -58,10 +58,10 @@ class ResNet(nn.Module):
         return [outputs[number] for number in kept]
 
     def moments(self, kept: Sequence[int]) -> list[Moments]:
-        """Mean and deviation of the channels of the outputs of stages in training, by the batch norms behind them.
+        """Mean and standard deviation of the channels of stages' outputs in training, from their batch norms.
 
-        A batch norm's output has the mean of its bias and the deviation of its weight. What is added up is taken for
-        independent, and for normal before it is rectified.
+        A batch norm's output has its bias as mean and its weight as standard deviation. Summands are assumed to be
+        independent, and normally distributed before rectification.
         """
         moments = rectified(*_of_norm(self.bn1))
         found = {}
@@ -72,7 +72,7 @@ class ResNet(nn.Module):
         return [found[number] for number in kept]
 
     def fuse(self) -> None:
-        """Make batch norms part of the convolutions before them."""
+        """Fuse batch norms into the convolutions before them."""
         fused(self, "conv1", "bn1")
         for number in range(1, self.stages + 1):
             for block in self._blocks(number):
@@ -116,13 +116,13 @@ class ResidualBlock(nn.Module):
         return F.relu(values + (inputs if self.downsample is None else self.downsample(inputs)), inplace=True)
 
     def moments(self, inputs: Moments) -> Moments:
-        """Of the output, for those of the input."""
+        """Moments of the output, for moments of the input."""
         shortcut = inputs if self.downsample is None else _of_norm(self.downsample[1])
         own = _of_norm(self.get_submodule(f"bn{self._count}"))
         return rectified(own.mean + shortcut.mean, (own.deviation**2 + shortcut.deviation**2) ** 0.5)
 
     def fuse(self) -> None:
-        """Make batch norms part of the convolutions before them."""
+        """Fuse batch norms into the convolutions before them."""
         for number in range(1, self._count + 1):
             fused(self, f"conv{number}", f"bn{number}")
         if self.downsample is not None:
@@ -130,7 +130,7 @@ class ResidualBlock(nn.Module):
 
 
 class KeptMaps(nn.Module):
-    """The maps of chosen stages alone, of a network whose batch norms it fuses."""
+    """The maps of chosen stages of a network, whose batch norms are fused."""
 
     def __init__(self, network: ResNet, kept: Sequence[int]) -> None:
         super().__init__()
@@ -143,9 +143,10 @@ class KeptMaps(nn.Module):
 
 
 def rectified(mean: Tensor, deviation: Tensor) -> Moments:
-    """Of the positive part of normal variables, negative values being zero.
+    """Moments of rectified normal variables.
 
-    Where a channel is hardly ever positive, its deviation is bounded from below, or its rare values would drown all.
+    If a channel is hardly ever positive, its standard deviation has a lower limit, so that its rare values do not
+    dominate.
 
     Args:
         mean, deviation: float32 ``[channel]``.
@@ -163,7 +164,7 @@ def rectified(mean: Tensor, deviation: Tensor) -> Moments:
 def trunk_of(
     shape: ResNetShape, weights: Mapping[str, Tensor], kept: Sequence[int], padding: Padding = "replicate"
 ) -> Trunk:
-    """The network up to the last of the stages that are kept.
+    """The network up to the last kept stage.
 
     Args:
         weights: its state dict in float32, without classifier; see `zsad.features.cnn.resnet_weights`.
@@ -188,7 +189,7 @@ def trunk_of(
 
 
 def _of_any_use(moments: Moments) -> Moments:
-    """With deviations that can be divided by: a channel that pruning has silenced has none."""
+    """Moments with positive standard deviations: a pruned channel has none."""
     deviation = moments.deviation
     least = SMALLEST_SHARE * deviation.mean() if deviation.any() else torch.ones(())
     return moments._replace(deviation=deviation.clamp(min=float(least)))
@@ -208,7 +209,7 @@ def _stage(inputs: int, stage: Stage, shape: ResNetShape, padding: Padding) -> n
 
 
 def _convolutions(inputs: int, stage: Stage, stride: int, shape: ResNetShape) -> list[tuple[int, int, int, int, int]]:
-    """Kernel, inputs, outputs, stride and groups of those of a block."""
+    """Kernel, inputs, outputs, stride and groups of a block's convolutions."""
     if not shape.bottleneck:
         return [(3, inputs, stage.inner, stride, 1), (3, stage.inner, stage.width, 1, 1)]
     first, second = (stride, 1) if shape.strided_first else (1, stride)

@@ -1,8 +1,8 @@
-"""The weights of a ResNet on this machine, from the three forms in which they are published.
+"""Read the weights of a ResNet on this machine, from the three forms in which they are published.
 
 torchvision's ``.pth`` files, folders of ``transformers`` (``config.json`` with the type ``resnet``), and folders of
-timm, whose tensors have torchvision's names. What network it is, is told by the shapes of the tensors. Whatever goes
-wrong is one sentence.
+timm, whose tensors have torchvision's names. The network is recognised by the shapes of the tensors. All errors have
+one clear message.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zsad.models.weight_files import required_weights
 MARKS = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight")
 DROPPED = (r"fc\..*", r".*\.num_batches_tracked")  # the classifier, and counters that only training uses
 REMEMBERED = 16
-# From the names of transformers to those of torchvision; numbers are one larger there, but that of a block.
+# From the names of transformers to those of torchvision; numbers are one larger there, except the block number.
 RENAMED: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"embedder\.embedder\.convolution\.", lambda found: "conv1."),
     (r"embedder\.embedder\.normalization\.", lambda found: "bn1."),
@@ -56,7 +56,7 @@ RENAMED: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 
 
 class Variant(NamedTuple):
-    """What no shape tells of a network, but the ``config.json`` of a folder.
+    """Facts about a network that only the ``config.json`` of a folder gives.
 
     Attributes:
         strided_first: see `ResNetShape`.
@@ -73,7 +73,7 @@ class ResNetWeights(NamedTuple):
     Attributes:
         shape: its stages.
         state: its tensors by their names in `ResNet`, without the classifier.
-        files: that they were read from.
+        files: the files that were read.
     """
 
     shape: ResNetShape
@@ -89,7 +89,8 @@ def read_weights(name: str, path: Path) -> ResNetWeights:
         path: a ``.pth`` file or a folder.
 
     Raises:
-        ModelError: absent, damaged, not a ResNet, or with tensors that are missing, left over or of another shape.
+        ModelError: it is missing, damaged, not a ResNet, or with tensors that are missing, left over or of another
+            shape.
     """
     variant, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
@@ -100,13 +101,13 @@ def read_weights(name: str, path: Path) -> ResNetWeights:
 
 
 def shape_of_model(name: str, path: Path) -> ResNetShape:
-    """Its stages by the shapes of its tensors, which are not read where the format allows it.
+    """Its stages by the shapes of its tensors, whose values are not read if the format allows it.
 
     Args:
         name, path: see `read_weights`.
 
     Raises:
-        ModelError: see `read_weights`; the values of tensors are not looked at.
+        ModelError: see `read_weights`; the values of tensors are not checked.
     """
     _, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
@@ -116,7 +117,7 @@ def shape_of_model(name: str, path: Path) -> ResNetShape:
 
 @lru_cache(REMEMBERED)
 def _remembered_shape(name: str, path: Path, states: tuple[tuple[str, int, int], ...]) -> ResNetShape:
-    """``states`` of the files are there for what is remembered alone: one that changes is read again."""
+    """``states`` of the files are only the key of the cache: a changed file is read again."""
     variant, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
         state = {key: tensor for file in files for key, tensor in _outlined(file).items()}
@@ -126,7 +127,7 @@ def _remembered_shape(name: str, path: Path, states: tuple[tuple[str, int, int],
 
 
 def weights_files(name: str, path: Path) -> list[Path]:
-    """The files that hold the weights; none is read.
+    """The weights files; none is read.
 
     Args:
         name, path: see `read_weights`.
@@ -152,15 +153,14 @@ def _variant(content: Mapping[str, Any], name: str) -> Variant:
     if "architecture" in content and "model_type" not in content:
         if timm_network(content) is None:
             raise ModelError(
-                f"model '{name}' is of timm's architecture '{content['architecture']!s:.60}', which is not supported; "
+                f"model '{name}' has timm's architecture '{content['architecture']!s:.60}', which is not supported; "
                 f"use one of {', '.join(PUBLISHED)}"
             )
         return Variant()
     model_type = content.get("model_type")
     if model_type != MODEL_TYPE:
         raise ModelError(
-            f"model '{name}' is of type '{model_type!s:.60}', not '{MODEL_TYPE}'; choose another model, or another "
-            "family"
+            f"model '{name}' has type '{model_type!s:.60}', not '{MODEL_TYPE}'; choose another model, or another family"
         )
     if content.get("hidden_act", "relu") != "relu":
         raise ModelError(
@@ -171,13 +171,13 @@ def _variant(content: Mapping[str, Any], name: str) -> Variant:
     if not all(isinstance(flag, bool) for flag in flags):
         raise ModelError(
             f"the config.json of model '{name}' is not usable (downsample_in_bottleneck or downsample_in_first_stage "
-            "is neither true nor false); mend it, or download the model again"
+            "is neither true nor false); fix it, or download the model again"
         )
     return Variant(strided_first=flags[0], first_stride=2 if flags[1] else 1)
 
 
 def _check_config(shape: ResNetShape, name: str, path: Path) -> None:
-    """Compare a folder's description with its weights, by which the network is built."""
+    """Compare a folder's description with its weights, which define the network."""
     if not path.is_dir():
         return
     content = config_content(name, path)
@@ -194,22 +194,22 @@ def _check_config(shape: ResNetShape, name: str, path: Path) -> None:
         for key, found in told.items():
             if key in content and content[key] != found:
                 raise ModelError(
-                    f"the config.json of model '{name}' says {key} {content[key]!s:.60}, but its weights are of "
+                    f"the config.json of model '{name}' states {key} {content[key]!s:.60}, but its weights have "
                     f"{found}; correct it, or download the model again"
                 )
 
 
 def _check_timm(network: str, shape: ResNetShape, name: str, path: Path) -> None:
-    """Refuse other weights than of the architecture that is named, and pixels that are normalised in another way."""
+    """Reject weights of another architecture than the named one, and other normalisations of pixels."""
     if shape != PUBLISHED[network]:
         raise ModelError(
-            f"the config.json of model '{name}' says architecture {network}, of which its weights are not; correct it, "
-            "or download the model again"
+            f"the config.json of model '{name}' states architecture {network}, which does not match its weights; "
+            "correct it, or download the model again"
         )
     stated = stated_normalisation(name, path)
     if stated is not None and stated.normalisation != (IMAGENET_MEAN, IMAGENET_STD):
         raise ModelError(
-            f"the {stated.source} of model '{name}' says that pixels are normalised otherwise than ImageNet's are, "
+            f"the {stated.source} of model '{name}' states another normalisation of pixels than that of ImageNet, "
             "which is not supported for ResNets; choose another model"
         )
 
@@ -219,9 +219,9 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _outlined(file: Path) -> dict[str, torch.Tensor]:
-    """Tensors without values."""
+    """Read tensors without values."""
     if file.suffix != ".safetensors":
-        return read_pth(file)  # mapped into memory, if it is of the present format
+        return read_pth(file)  # memory-mapped if it has the current format
     with safe_open(file, "pt") as weights:
         return {
             key: torch.empty(weights.get_slice(key).get_shape(), device="meta")
@@ -232,11 +232,11 @@ def _outlined(file: Path) -> dict[str, torch.Tensor]:
 def _fitting(
     state: Mapping[str, torch.Tensor], variant: Variant, name: str
 ) -> tuple[ResNetShape, dict[str, torch.Tensor]]:
-    """The network that the tensors are of, and those of them that it has."""
+    """The network that the tensors belong to, and its tensors."""
     weights = OriginalWeights({_torchvision_name(key): tensor for key, tensor in state.items()}, name)
     if not all(mark in weights for mark in MARKS):
         raise ModelError(
-            f"the weights of model '{name}' are not those of a ResNet (their first tensor is '{next(iter(state), '')}')"
+            f"the weights of model '{name}' are not of a ResNet (their first tensor is '{next(iter(state), '')}')"
             "; use a .pth file of torchvision's, a transformers folder, or another family"
         )
     shape = _shape(weights, variant)
@@ -244,7 +244,7 @@ def _fitting(
         expected = ResNet(shape).state_dict()
     weights.drop(DROPPED)
     own = {
-        # The files of the first years have no counters; a network wants them, and inference has no use for them.
+        # Old files have no counters; a network requires them, but inference does not use them.
         key: torch.zeros(()) if key.endswith("num_batches_tracked") else weights.take(key, *tensor.shape)
         for key, tensor in expected.items()
     }
@@ -289,6 +289,6 @@ def _usable(key: str, tensor: torch.Tensor, name: str) -> torch.Tensor:
     tensor = tensor.float()
     if not tensor.isfinite().all() or (key.endswith("running_var") and tensor.min() < 0):
         raise ModelError(
-            f"the weights of model '{name}' are damaged ('{key}' has values that no network has); download them again"
+            f"the weights of model '{name}' are damaged ('{key}' has impossible values); download them again"
         )
     return tensor

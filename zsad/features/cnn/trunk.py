@@ -1,4 +1,4 @@
-"""What a convolutional network is to the extractor: maps of chosen layers, and what their values are in training."""
+"""The interface of a convolutional network for the extractor: maps of chosen layers, and their training statistics."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zsad.features.cnn.places import MapLayer
 
-Padding = Literal["zeros", "replicate"]  # what maps are continued by beyond their border
+Padding = Literal["zeros", "replicate"]  # the padding of maps beyond their border
 
 
 class Moments(NamedTuple):
-    """Of the channels of a map in training: mean and standard deviation, float32 ``[channel]``."""
+    """Statistics of a map's channels in training: mean and standard deviation, float32 ``[channel]``."""
 
     mean: Tensor
     deviation: Tensor
 
 
 class Trunk(NamedTuple):
-    """A network that is ready: batch norms fused, and without what is behind the last kept layer.
+    """A network ready for inference: batch norms fused, and without layers after the last kept one.
 
     Attributes:
-        network: normalised images ``[image, 3, height, width]``, both sides multiples of ``multiple``, to the maps of
-            the kept layers, ``[image, channel, row, column]`` each.
+        network: maps normalised images ``[image, 3, height, width]``, with sides that are multiples of ``multiple``, to
+            the maps of the kept layers, ``[image, channel, row, column]`` each.
         layers: the kept layers, in the order of the maps.
-        moments: of each of them.
-        multiple: the largest stride of what is computed, pixels.
-        pixel_mean, pixel_scale: of uint8 values, for each of the colours: the mean is taken off, the rest divided.
+        moments: of each kept layer.
+        multiple: the largest computed stride, pixels.
+        pixel_mean, pixel_scale: of uint8 values, per colour: the mean is subtracted, then values are divided by the
+            scale.
     """
 
     network: nn.Module
@@ -50,7 +51,7 @@ class Trunk(NamedTuple):
 
 
 def fused(owner: nn.Module, convolution: str, norm: str) -> None:
-    """Make a batch norm part of the convolution before it, in place.
+    """Fuse a batch norm into the convolution before it, in place.
 
     Args:
         convolution, norm: names of the attributes of ``owner``.

@@ -1,4 +1,4 @@
-"""What a conversion results in, and the check that it is whole."""
+"""The result of a conversion, and the check that it is complete."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Converted(NamedTuple):
-    """A checkpoint in the terms of ``transformers``.
+    """A checkpoint in the form of ``transformers``.
 
     Attributes:
-        config: of the architecture, which says by itself which model to build.
+        config: of the architecture, which determines the model.
         state: every tensor of that model, by its name there; parts of fused tensors share their memory.
-        normalisation: of pixels, where the checkpoint says so; None for that of its family.
+        normalisation: of pixels, if the checkpoint states it; None for that of its family.
     """
 
     config: PretrainedConfig
@@ -30,10 +30,10 @@ class Converted(NamedTuple):
 
 
 def checked(config: PretrainedConfig, state: dict[str, torch.Tensor], weights: OriginalWeights) -> Converted:
-    """The conversion, once nothing is left over, nothing is missing and every shape is the model's.
+    """Return the conversion, if all tensors are used, none is missing and every shape is the model's.
 
     Raises:
-        ModelError: one of these does not hold.
+        ModelError: this is not the case.
     """
     weights.check_all_used()
     with torch.device("meta"):
@@ -41,13 +41,13 @@ def checked(config: PretrainedConfig, state: dict[str, torch.Tensor], weights: O
     differing = sorted(expected.keys() ^ state.keys())
     if differing:
         raise ModelError(
-            f"the weights of model '{weights.name}' do not make a whole {config.model_type} (its '{differing[0]}' is "
-            "present in some blocks but not in all); download them again"
+            f"the weights of model '{weights.name}' do not make a complete {config.model_type} (its '{differing[0]}' "
+            "is present in some blocks but not in all); download them again"
         )
     for key, tensor in state.items():
         if tensor.shape != expected[key].shape:
             raise ModelError(
-                f"a tensor of model '{weights.name}' ('{key}' in transformers) is of shape {list(tensor.shape)} where "
-                f"{list(expected[key].shape)} is expected; use the weights as their authors published them"
+                f"a tensor of model '{weights.name}' ('{key}' in transformers) has shape {list(tensor.shape)} instead "
+                f"of {list(expected[key].shape)}; use the weights as their authors published them"
             )
     return Converted(config, state)

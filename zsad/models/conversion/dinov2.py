@@ -1,7 +1,7 @@
 """Vision transformers of DINOv2 (Oquab et al., 2024), with registers (Darcet et al., 2024) and without.
 
 Source: https://github.com/facebookresearch/dinov2, ``dinov2/models/vision_transformer.py``, ``dinov2/layers`` and the
-settings of the releases in ``dinov2/hub/backbones.py``. Unlike DINO's, these transformers hold a mask token.
+settings of the releases in ``dinov2/hub/backbones.py``. Unlike DINO's, these transformers have a mask token.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zsad.models.conversion.patches import PATCH_EMBEDDING, PatchEmbedding, head
 from zsad.models.conversion.weights import OriginalWeights
 
 MARKS = ("cls_token", "pos_embed", "mask_token")
-DROPPED = (r"(dino|ibot)_head\..*",)  # the losses of training, beside the backbone in a training checkpoint
+DROPPED = (r"(dino|ibot)_head\..*",)  # the losses of training, in addition to the backbone in a training checkpoint
 REGISTERS = "register_tokens"
 GATED = "mlp.w12"  # gate and up projection in one, of the giant (``SwiGLUFFNFused``)
-# What no shape tells, the same in all releases.
+# Facts that no shape gives, equal in all releases.
 NORM_EPSILON = 1e-6
 HEAD_WIDTH = 64
 LARGEST_MLP_RATIO = 16
@@ -30,11 +30,11 @@ LARGEST_MLP_RATIO = 16
 def from_torch_hub(weights: OriginalWeights) -> Converted:
     """Convert a release of the authors.
 
-    The table of positions (37 x 37 in the releases, 518 pixels) is kept as it is, the position of the class token
-    before it.
+    The table of positions (37 x 37 in the releases, 518 pixels) is kept unchanged, after the position of the class
+    token.
 
     Raises:
-        ModelError: something is missing, left over, or of another shape.
+        ModelError: a tensor is missing, unused, or of another shape.
     """
     weights.drop(DROPPED)
     patches = PatchEmbedding.of(weights)
@@ -91,8 +91,8 @@ def _gated_mlp_ratio(weights: OriginalWeights, width: int) -> int:
 
 def _unknown_hidden_width(weights: OriginalWeights, hidden: int, width: int) -> ModelError:
     return ModelError(
-        f"the blocks of model '{weights.name}' have a hidden width of {hidden}, which no whole multiple of their width "
-        f"{width} leads to; use one of the published models"
+        f"the blocks of model '{weights.name}' have a hidden width of {hidden}, which does not follow from a whole "
+        f"multiple of their width {width}; use one of the published models"
     )
 
 

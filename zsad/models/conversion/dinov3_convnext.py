@@ -1,7 +1,7 @@
 """ConvNeXts of DINOv3 (Siméoni et al., 2025).
 
-Source: https://github.com/facebookresearch/dinov3, ``dinov3/models/convnext.py``. Its downsampling layers, the stem
-among them, stand in a list of their own beside the stages.
+Source: https://github.com/facebookresearch/dinov3, ``dinov3/models/convnext.py``. Its downsampling layers, including
+the stem, are in a separate list besides the stages.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from zsad.models.conversion.weights import OriginalWeights
 MARKS = ("downsample_layers.0.0.weight", "stages.0.0.dwconv.weight")
 DROPPED = (
     r"norms\.3\.(weight|bias)",  # the final norm under a second name
-    r"(dino|ibot)_head\..*",  # the losses of training, beside the backbone in a training checkpoint
+    r"(dino|ibot)_head\..*",  # the losses of training, in addition to the backbone in a training checkpoint
 )
-NORM_EPSILON = 1e-6  # of every norm; no shape tells
+NORM_EPSILON = 1e-6  # of every norm; not given by a shape
 
 
 class Names(NamedTuple):
-    """What the tensors are called that the authors and timm call differently.
+    """The names of tensors that differ between the authors and timm.
 
     Attributes:
         downsampling: from the number of a stage to the norm and convolution before it (for stage 0, the stem).
-        blocks: from the number of a stage to what stands before the number of a block.
+        blocks: from the number of a stage to the prefix before the number of a block.
         depthwise: the depthwise convolution of a block.
         pointwise: the two linear layers of a block.
         final_norm: the norm after the last stage.
@@ -54,7 +54,7 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
     """Convert a release of the authors.
 
     Raises:
-        ModelError: something is missing, left over, or of another shape.
+        ModelError: a tensor is missing, unused, or of another shape.
     """
     weights.drop(DROPPED)
     return convert(weights, TORCH_HUB)
@@ -64,7 +64,7 @@ def convert(weights: OriginalWeights, names: Names) -> Converted:
     """Convert weights that use ``names``.
 
     Raises:
-        ModelError: something is missing, left over, or of another shape.
+        ModelError: a tensor is missing, unused, or of another shape.
     """
     stages = range(max(weights.count("stages."), 1))
     kernels = [weights.shape(f"{names.downsampling(stage)}.{_convolution(stage)}.weight", 4) for stage in stages]
@@ -87,7 +87,7 @@ def convert(weights: OriginalWeights, names: Names) -> Converted:
 
 
 def _convolution(stage: int) -> int:
-    """Place of the convolution in a downsampling layer: the stem norms what comes out, the others what goes in."""
+    """Index of the convolution in a downsampling layer: the stem normalises its output, the others their input."""
     return 0 if stage == 0 else 1
 
 

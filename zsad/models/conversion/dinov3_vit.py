@@ -1,7 +1,7 @@
 """Vision transformers of DINOv3 (Siméoni et al., 2025).
 
 Source: https://github.com/facebookresearch/dinov3, ``dinov3/models/vision_transformer.py``, ``dinov3/layers`` and the
-settings of the releases in ``dinov3/hub/backbones.py``. Only these transformers hold the periods of rotary positions.
+settings of the releases in ``dinov3/hub/backbones.py``. Only these transformers have the periods of rotary positions.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PERIODS = "rope_embed.periods"
 MARKS = ("cls_token", PERIODS)
 DROPPED = (
     r"local_cls_norm\..*",  # for the class tokens of small crops in training (7B, and the L of satellite images)
-    r"(dino|ibot)_head\..*",  # the losses of training, beside the backbone in a training checkpoint
+    r"(dino|ibot)_head\..*",  # the losses of training, in addition to the backbone in a training checkpoint
 )
-# What no shape tells, the same in all releases: `norm_layer="layernormbf16"`, and `pos_embed_rope_base=100` with
+# Facts that no shape gives, equal in all releases: `norm_layer="layernormbf16"`, and `pos_embed_rope_base=100` with
 # `pos_embed_rope_normalize_coords="separate"`, which is the normalisation that transformers has built in.
 NORM_EPSILON = 1e-5
 ROPE_BASE = 100.0
-PERIODS_TOLERANCE = 0.01  # relative; the released periods went through bfloat16, which rounds by up to 0.4 %
+PERIODS_TOLERANCE = 0.01  # relative; the released periods were rounded to bfloat16, by up to 0.4 %
 
 
 class QkvBias(NamedTuple):
@@ -39,7 +39,7 @@ class QkvBias(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What the tensors are called that the authors and timm call differently.
+    """The names of tensors that differ between the authors and timm.
 
     Attributes:
         registers: the register tokens.
@@ -58,7 +58,7 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
     """Convert a release of the authors.
 
     Raises:
-        ModelError: something is missing, left over, of another shape, or the rotary positions are other ones.
+        ModelError: a tensor is missing, unused, of another shape, or the rotary positions differ.
     """
     (count,) = weights.shape(PERIODS, 1)
     periods = weights.take(PERIODS)
@@ -80,7 +80,7 @@ def convert(weights: OriginalWeights, names: Names, head_width: int) -> Converte
         head_width: channels of a head of attention.
 
     Raises:
-        ModelError: something is missing, left over, or of another shape.
+        ModelError: a tensor is missing, unused, or of another shape.
     """
     patches = PatchEmbedding.of(weights)
     depth = weights.count("blocks.")
@@ -112,7 +112,7 @@ def convert(weights: OriginalWeights, names: Names, head_width: int) -> Converte
         **weights.module("norm", "norm"),
     }
     for block, bias in enumerate(biases):
-        # A bias of keys that is zero everywhere is what transformers leaves out.
+        # transformers omits a bias of keys that is zero everywhere.
         bias = bias if key_bias else bias._replace(key=None)
         state |= _block(weights, names, f"blocks.{block}", f"model.layer.{block}", config, bias)
     return checked(config, state, weights)
@@ -160,13 +160,13 @@ def _block(
 
 
 def _fused_bias(weights: OriginalWeights, attention: str) -> QkvBias:
-    """The authors' single bias, times the mask that takes out the part of the keys (``LinearKMaskedBias``)."""
+    """The authors' single bias, times the mask that removes the keys' part (``LinearKMaskedBias``)."""
     key = f"{attention}.qkv.bias"
     if key not in weights:
         return QkvBias(None, None, None)
     parts = weights.parts(key, 3)
     if f"{key}_mask" in weights:
         masks = weights.take(f"{key}_mask", *weights.shape(key, 1)).chunk(3)
-        # Not a product alone: what is masked was never trained, and need not be finite.
+        # Not only a product: masked values were never trained, and need not be finite.
         parts = tuple(torch.where(mask == 0, 0.0, part * mask) for part, mask in zip(parts, masks, strict=True))
     return QkvBias(*parts)

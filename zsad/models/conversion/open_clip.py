@@ -1,10 +1,10 @@
 """CLIP as OpenAI publishes it (Radford et al., ICML 2021), and as open_clip does (Cherti et al., CVPR 2023).
 
 Source: https://github.com/openai/CLIP, ``clip/model.py``, and https://github.com/mlfoundations/open_clip,
-``open_clip/model.py`` and ``open_clip/transformer.py``, whose tensors have the same names. They say neither how many
-heads there are nor which activation: open_clip's folders say so in ``open_clip_config.json``, and of single files those
-do that OpenAI or open_clip's authors released, by what is in them or by their names. For any other file, an
-``open_clip_config.json`` must lie beside it.
+``open_clip/model.py`` and ``open_clip/transformer.py``, whose tensors have the same names. The tensors give neither the
+number of heads nor the activation: open_clip's folders state them in ``open_clip_config.json``, and single files
+released by OpenAI or open_clip's authors are recognised by their content or name. Any other file needs an
+``open_clip_config.json`` beside it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ DROPPED = (
     r"logit_bias",  # of SigLIP's loss
     r"input_resolution|context_length|vocab_size",  # OPENAI_NUMBERS
 )
-OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # besides the weights, in OpenAI's files alone
-OPENAI_RELEASE = re.compile(r"ViT-(B-32|B-16|L-14|L-14-336px)\.pt")  # in half precision, as are all
-# What is released by itself has heads of 64 channels, CLIP's pixels, and QuickGELU where its name says so:
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # besides the weights, only in OpenAI's files
+OPENAI_RELEASE = re.compile(r"ViT-(B-32|B-16|L-14|L-14-336px)\.pt")  # in half precision, like all of them
+# Separately released files have heads of 64 channels, CLIP's normalisation, and QuickGELU if their name says so:
 # https://github.com/mlfoundations/open_clip/releases/tag/v0.2-weights and ``open_clip/pretrained.py``.
 RELEASE = re.compile(r"vit_[bl]_\d+(_plus)?(_\d+)?(?P<quick>-quickgelu)?-laion(400m|2b)_e\d+-[0-9a-f]{8}\.pth?")
 HEAD_WIDTH = 64
 NORM_EPSILON = 1e-5  # torch's own, of every norm
-POSITIONS: Positions = "antialiased"  # open_clip's way to another grid: bicubic, ``resize_pos_embed`` in ``model.py``
-OPENAI_POSITIONS: Positions = "bicubic"  # OpenAI's code knows none; it is that of its models in ``transformers``
+POSITIONS: Positions = (
+    "antialiased"  # open_clip's interpolation to another grid: bicubic, ``resize_pos_embed`` in ``model.py``
+)
+OPENAI_POSITIONS: Positions = "bicubic"  # OpenAI's code has none; this is that of its models in ``transformers``
 ACTIVATIONS = {False: "gelu", True: "quick_gelu"}
 
 
 class Part(NamedTuple):
-    """Where a tower's blocks are, in the file and in ``transformers``."""
+    """The prefixes of a tower's blocks, in the file and in ``transformers``."""
 
     source: str
     target: str
@@ -54,10 +56,10 @@ TEXT = Part("transformer.resblocks.", "text_model.encoder.layers.")
 
 
 def from_file(weights: OriginalWeights) -> Converted:
-    """Convert a single file, as training and the releases write it.
+    """Convert a single file from training or a release.
 
     Raises:
-        ModelError: it does not say which activation it has; or something is missing, left over, or of another shape.
+        ModelError: its activation is unknown; or a tensor is missing, unused, or of another shape.
     """
     file = weights.source
     if file is not None and (beside := config_beside(file)) is not None:
@@ -69,9 +71,9 @@ def from_file(weights: OriginalWeights) -> Converted:
     release = None if file is None else RELEASE.fullmatch(file.name)
     if release is None:
         raise ModelError(
-            f"the weights of model '{weights.name}' are open_clip's, which do not say whether their activation is GELU "
-            f"or QuickGELU; put the model's {OPEN_CLIP_CONFIG} beside the file (with model_cfg.quick_gelu), or give a "
-            "released file its name back"
+            f"the weights of model '{weights.name}' are of open_clip, which do not state whether their activation is "
+            f"GELU or QuickGELU; put the model's {OPEN_CLIP_CONFIG} beside the file (with model_cfg.quick_gelu), or "
+            "give a released file its name back"
         )
     return _converted(weights, sizes_of(weights, *heads), quick_gelu=release["quick"] is not None, normalisation=None)
 
@@ -79,8 +81,8 @@ def from_file(weights: OriginalWeights) -> Converted:
 def _is_openai(weights: OriginalWeights) -> bool:
     """Whether weights are OpenAI's.
 
-    Their archives hold three numbers besides. A file of the state dict alone is known by half precision and the name of
-    a release.
+    Their archives contain three numbers besides. A file with only the state dict is recognised by half precision and
+    the name of a release.
     """
     if all(key in weights for key in OPENAI_NUMBERS):
         return True
@@ -93,27 +95,27 @@ def convert(weights: OriginalWeights, described: Described) -> Converted:
 
     Args:
         weights: of the folder.
-        described: what its ``open_clip_config.json`` says of them.
+        described: the content of its ``open_clip_config.json``.
 
     Raises:
-        ModelError: the configuration is of another model; or something is missing, left over, or of another shape.
+        ModelError: the configuration is of another model; or a tensor is missing, unused, or of another shape.
     """
     expected = described.sizes
     found = sizes_of(weights, expected.image_heads, expected.text_heads)
     for field, value in expected._asdict().items():
         if (actual := getattr(found, field)) != value:
             raise ModelError(
-                f"the {OPEN_CLIP_CONFIG} of model '{weights.name}' is of another model than its weights "
-                f"({field.replace('_', ' ')} {value}, where they have {actual}); download both again"
+                f"the {OPEN_CLIP_CONFIG} of model '{weights.name}' describes another model than its weights "
+                f"({field.replace('_', ' ')} {value}, but they have {actual}); download both again"
             )
     return _converted(weights, found, quick_gelu=described.quick_gelu, normalisation=described.normalisation)
 
 
 def sizes_of(weights: OriginalWeights, image_heads: int, text_heads: int) -> Sizes:
-    """The sizes that tensors have.
+    """The sizes of the model by its tensors.
 
     Raises:
-        ModelError: one is missing, or of a shape that fits none.
+        ModelError: a tensor is missing, or has an impossible shape.
     """
     image_width, _, patch, columns = weights.shape("visual.conv1.weight", 4)
     if patch != columns:
@@ -161,7 +163,7 @@ def config_of(sizes: Sizes, *, quick_gelu: bool, positions: Positions = POSITION
             "vocab_size": sizes.vocabulary,
             "max_position_embeddings": sizes.longest,
             "projection_dim": sizes.projected,
-            # A text ends at its token of the highest number; the tokenizer must agree that this is the last of all.
+            # A text ends at its token with the highest number; it must also be the tokenizer's last one.
             "bos_token_id": sizes.vocabulary - 2,
             "eos_token_id": sizes.vocabulary - 1,
             "pad_token_id": sizes.vocabulary - 1,

@@ -1,7 +1,7 @@
-"""What ``open_clip_config.json`` says of a model, as far as it is a plain CLIP of two transformers.
+"""Read ``open_clip_config.json`` of a plain CLIP with two transformers.
 
 Source: the classes ``CLIPVisionCfg`` and ``CLIPTextCfg`` of https://github.com/mlfoundations/open_clip,
-``open_clip/model.py``, whose defaults stand here; and ``open_clip/push_to_hf_hub.py``, which writes the file.
+``open_clip/model.py``, whose defaults are here; and ``open_clip/push_to_hf_hub.py``, which writes the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMAGE_DEFAULTS = {"layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0
 TEXT_DEFAULTS = {
     "layers": 12, "width": 512, "heads": 8, "mlp_ratio": 4.0, "context_length": 77, "vocab_size": 49408
 }  # fmt: skip
-# What makes no difference to a plain CLIP in use: it is for training, for other kinds of tower, or said by the weights.
+# Keys without effect on a plain CLIP in use: for training, for other kinds of tower, or given by the weights.
 UNREAD = frozenset(
     {
         *("embed_dim", "quick_gelu", "vision_cfg", "text_cfg"),  # read by name
@@ -31,7 +31,7 @@ UNREAD = frozenset(
         *("hf_tokenizer_name", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "pad_id", "eos_id"),
     }
 )
-USUAL = {  # of what else is set, the values of a plain CLIP besides null, false and nothing
+USUAL = {  # further keys with the values of a plain CLIP besides null, false and empty
     "pool_type": ("tok", "argmax"),
     "proj_type": ("linear",),
     "block_type": ("default",),
@@ -39,16 +39,16 @@ USUAL = {  # of what else is set, the values of a plain CLIP besides null, false
 
 
 class Sizes(NamedTuple):
-    """The numbers that make a plain CLIP.
+    """The sizes of a plain CLIP.
 
     Attributes:
         image_width, image_blocks, image_heads, image_hidden: of the image tower: channels of a token, blocks, heads of
             attention, channels inside the perceptrons.
         patch: side of a patch, pixels.
         grid: side of the square grid of positions, patches.
-        text_width, text_blocks, text_heads, text_hidden: the same of the text tower.
-        vocabulary: tokens that there are.
-        longest: tokens that a text may have.
+        text_width, text_blocks, text_heads, text_hidden: the same for the text tower.
+        vocabulary: number of tokens.
+        longest: most tokens of a text.
         projected: channels of the space of images and texts.
     """
 
@@ -68,7 +68,7 @@ class Sizes(NamedTuple):
 
 
 class Described(NamedTuple):
-    """What the file says.
+    """The content of the file.
 
     Attributes:
         sizes: of the model.
@@ -89,7 +89,7 @@ def read_config(name: str, path: Path) -> Described:
         path: of the file.
 
     Raises:
-        ModelError: it is absent, damaged, or of another kind of model.
+        ModelError: it does not exist, is damaged, or is of another kind of model.
     """
     try:
         content = read_foreign_json(path)
@@ -135,28 +135,28 @@ def _sizes(file: _File, model: Mapping[str, Any], image: Mapping[str, Any], text
 
 
 class _File:
-    """The file, for messages: all that is wrong with it is said in one way."""
+    """The file; all its errors have one form."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def unusable(self, reason: str) -> ModelError:
         return ModelError(
-            f"the {OPEN_CLIP_CONFIG} of model '{self._name}' is not usable ({reason}); mend it, or download the model "
+            f"the {OPEN_CLIP_CONFIG} of model '{self._name}' is not usable ({reason}); fix it, or download the model "
             "again"
         )
 
     def section(self, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         section = content.get(key)
         if not isinstance(section, dict):
-            raise self.unusable(f"it has no {key}" if key else "it is no object")
+            raise self.unusable(f"it has no {key}" if key else "it is not an object")
         return section
 
     def check_plain(self, section: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         for key, value in section.items():
             if key not in known and key not in UNREAD and value and value not in USUAL.get(key, ()):
                 raise ModelError(
-                    f"model '{self._name}' is no plain CLIP of two transformers ({key} is {value!r:.60} in its "
+                    f"model '{self._name}' is not a plain CLIP of two transformers ({key} is {value!r:.60} in its "
                     f"{OPEN_CLIP_CONFIG}), which is not supported; choose one such as clip-vitb16-plus-240"
                 )
 
@@ -182,7 +182,7 @@ class _File:
         if section is None:
             return None
         if not isinstance(section, dict):
-            raise self.unusable("its preprocess_cfg is no object")
+            raise self.unusable("its preprocess_cfg is not an object")
         mean, std = section.get("mean"), section.get("std")
         normalisation = Normalisation.of(mean, std)
         if normalisation is None and (mean is not None or std is not None):

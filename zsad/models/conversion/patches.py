@@ -1,4 +1,4 @@
-"""The patch embedding, which all vision transformers here have alike."""
+"""The patch embedding, which is the same in all vision transformers here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATCH_EMBEDDING = "patch_embed.proj"
 
 
 class PatchEmbedding(NamedTuple):
-    """What its kernel says of a model.
+    """The sizes of a model that its kernel gives.
 
     Attributes:
         width: channels of a token.
@@ -25,7 +25,7 @@ class PatchEmbedding(NamedTuple):
 
     @classmethod
     def of(cls, weights: OriginalWeights) -> PatchEmbedding:
-        """Read off the shape ``[width, channel, side, side]``.
+        """Read it from the shape ``[width, channel, side, side]``.
 
         Raises:
             ModelError: there is no such kernel, or it is not square.
@@ -41,11 +41,11 @@ def head_count(width: int, head_width: int, weights: OriginalWeights) -> int:
     """Heads of attention.
 
     Raises:
-        ModelError: the width is no multiple of that of a head.
+        ModelError: the width is not a multiple of that of a head.
     """
     if width % head_width:
         raise ModelError(
-            f"the tokens of model '{weights.name}' have {width} channels, which cannot be shared out among heads of "
+            f"the tokens of model '{weights.name}' have {width} channels, which cannot be divided among heads of "
             f"{head_width}; use one of the published models"
         )
     return width // head_width

@@ -17,7 +17,7 @@ from zsad.models.conversion import dinov3_convnext, dinov3_vit
 from zsad.models.conversion.converted import Converted
 from zsad.models.conversion.weights import OriginalWeights
 
-# timm does not store the periods of the rotary positions, from which the width of a head could be told.
+# timm does not store the periods of the rotary positions, which would give the width of a head.
 HEAD_WIDTH = 64
 HEAD_WIDTH_OF_WIDTH = {4096: 128}  # the 7B
 DROPPED = (r"head\.(weight|bias)",)  # a classifier after the last norm
@@ -32,15 +32,15 @@ def from_timm(state: Mapping[str, torch.Tensor], architecture: str, name: str) -
         name: of the model, for messages.
 
     Raises:
-        ModelError: another architecture; or something is missing, left over, or of another shape.
+        ModelError: it is another architecture; or a tensor is missing, unused, or of another shape.
     """
-    bare = str(architecture).partition(".")[0]  # what follows the dot tells how it was trained
+    bare = str(architecture).partition(".")[0]  # the part after the dot describes its training
     for pattern, convert in ARCHITECTURES.items():
         if re.fullmatch(pattern, bare):
             return convert(OriginalWeights(state, name))
     elsewhere = ", or `family: resnet` for a ResNet" if re.fullmatch(r"(wide_)?resnet\d+(_2)?", bare) else ""
     raise ModelError(
-        f"model '{name}' is of timm's architecture '{architecture}', which is not supported; "
+        f"model '{name}' has timm's architecture '{architecture}', which is not supported; "
         "use a DINOv3 model of timm (vit_..._dinov3, or convnext_....dinov3_lvd1689m), or one of transformers"
         f"{elsewhere}"
     )

@@ -1,4 +1,4 @@
-"""Single files of weights, as their authors release them, each recognised by tensors that no other holds together."""
+"""Single files of weights, as their authors release them, each recognised by a unique set of tensors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zsad.models.conversion.weights import OriginalWeights
 
 
 class Layout(NamedTuple):
-    """A way in which weights are published.
+    """A form in which weights are published.
 
     Attributes:
-        marks: the tensors that it is recognised by.
-        convert: from its weights.
-        release_name: from the name of a tensor in any checkpoint of this layout to that in its releases.
+        marks: the tensors by which it is recognised.
+        convert: converts its weights.
+        release_name: maps the name of a tensor in any checkpoint of this layout to that in its releases.
     """
 
     marks: tuple[str, ...]
@@ -43,12 +43,12 @@ def from_torch_hub(state: Mapping[str, torch.Tensor], name: str, source: Path | 
     """Convert a state dict in the names of DINOv3's and DINOv2's authors, of OpenAI's CLIP, or of open_clip.
 
     Args:
-        state: as `zsad.models.pth.read_pth` returns it.
+        state: from `zsad.models.pth.read_pth`.
         name: of the model, for messages.
-        source: the file that it is from; what is beside it may tell what tensors do not.
+        source: the file that it is from; files beside it may give facts that tensors do not.
 
     Raises:
-        ModelError: it is of no known layout; or something is missing, left over, or of another shape.
+        ModelError: its layout is unknown; or a tensor is missing, unused, or of another shape.
     """
     for layout in LAYOUTS.values():
         if all(mark in state for mark in layout.marks):

@@ -1,4 +1,4 @@
-"""The tensors of an original checkpoint, of which each must be used or be known to be of no use."""
+"""The tensors of an original checkpoint, each of which must be used or be known to be unused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zsad.errors import ModelError
 
 
 class OriginalWeights:
-    """Tensors by their original names, with account of which were taken.
+    """Tensors by their original names, with a record of which were used.
 
     Args:
         tensors: the state dict.
@@ -31,10 +31,10 @@ class OriginalWeights:
         return key in self._tensors
 
     def take(self, key: str, *shape: int) -> torch.Tensor:
-        """The tensor ``key``, which counts as used from now on.
+        """Return the tensor ``key``, which counts as used from now on.
 
         Args:
-            shape: what its shape must be; nothing for any.
+            shape: required shape; empty for any.
 
         Raises:
             ModelError: there is no such tensor, or it is of another shape.
@@ -49,7 +49,7 @@ class OriginalWeights:
         """The shape of the tensor ``key``, without counting it as used.
 
         Raises:
-            ModelError: there is no such tensor, or it has not that many axes.
+            ModelError: there is no such tensor, or it has another number of axes.
         """
         tensor = self._tensor(key)
         if tensor.ndim != axes:
@@ -57,14 +57,14 @@ class OriginalWeights:
         return tuple(tensor.shape)
 
     def wrong_shape(self, key: str, expected: str) -> ModelError:
-        """The error of a tensor whose shape does not fit.
+        """The error for a tensor with a wrong shape.
 
         Args:
-            expected: in words, what would fit.
+            expected: the expected shape, in words.
         """
         shape = " x ".join(map(str, self._tensors[key].shape)) or "a single number"
         return ModelError(
-            f"the tensor '{key}' of model '{self.name}' is {shape} where {expected} is expected; "
+            f"the tensor '{key}' of model '{self.name}' is {shape}, but {expected} is expected; "
             "use the weights as their authors published them"
         )
 
@@ -77,13 +77,13 @@ class OriginalWeights:
         return {f"{target}.{part}": self.take(f"{source}.{part}") for part in ("weight", "bias")}
 
     def linear(self, source: str, target: str) -> dict[str, torch.Tensor]:
-        """As `module`, for one whose bias may be absent."""
+        """As `module`, but the bias may be missing."""
         if f"{source}.bias" in self:
             return self.module(source, target)
         return {f"{target}.weight": self.take(f"{source}.weight")}
 
     def parts(self, key: str, count: int) -> tuple[torch.Tensor, ...]:
-        """The tensor ``key``, which counts as used, in that many equal parts along its first axis.
+        """The tensor ``key``, which counts as used, in ``count`` equal parts along its first axis.
 
         Raises:
             ModelError: there is no such tensor, or it cannot be divided so.
@@ -94,7 +94,7 @@ class OriginalWeights:
         return tensor.chunk(count)
 
     def fused(self, source: str, targets: Sequence[str]) -> dict[str, torch.Tensor]:
-        """As `linear`, for one that computes the outputs of all ``targets`` at once, in this order.
+        """As `linear`, for a module that computes the outputs of all ``targets`` at once, in this order.
 
         Raises:
             ModelError: the weight is missing, or cannot be divided among them.
@@ -106,7 +106,7 @@ class OriginalWeights:
         return split
 
     def grid_side(self, key: str, axis: int) -> int:
-        """Side of the square grid that the tensor ``key`` has positions of along ``axis``, behind the class token's.
+        """Side of the square grid of positions in the tensor ``key`` along ``axis``, after the class token's position.
 
         Raises:
             ModelError: there is no such tensor, or the grid is not square.
@@ -118,17 +118,17 @@ class OriginalWeights:
         return side
 
     def count(self, prefix: str) -> int:
-        """How many modules are numbered after ``prefix``, such as ``"blocks."``; one more than the largest number."""
+        """Number of modules with numbers after ``prefix``, such as ``"blocks."``; one more than the largest number."""
         numbered = re.compile(re.escape(prefix) + r"(\d+)\.")
         return 1 + max((int(match[1]) for match in map(numbered.match, self._tensors) if match), default=-1)
 
     def drop(self, patterns: Iterable[str]) -> None:
-        """Count as used what is known to be of no use: all tensors whose whole name matches one of ``patterns``."""
+        """Count known unused tensors as used: all whose full name matches one of ``patterns``."""
         for pattern in patterns:
             self._taken.update(key for key in self._tensors if re.fullmatch(pattern, key))
 
     def check_all_used(self) -> None:
-        """Refuse weights of which something would be left out unawares.
+        """Reject weights with unexpectedly unused tensors.
 
         Raises:
             ModelError: a tensor was neither taken nor dropped.
@@ -136,8 +136,8 @@ class OriginalWeights:
         left = [key for key in self._tensors if key not in self._taken]
         if left:
             raise ModelError(
-                f"the weights of model '{self.name}' hold {len(left)} tensors that are unknown here (the first is "
-                f"'{left[0]}'), so it is another model than it seems; use one of the published models"
+                f"the weights of model '{self.name}' contain {len(left)} unknown tensors (the first is "
+                f"'{left[0]}'), so that it is another model than it seems; use one of the published models"
             )
 
     def _tensor(self, key: str) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """The file of dino.txt: vision head and text encoder in one state dict.
 
-Source for the names and for what no tensor tells: https://github.com/facebookresearch/dinov3, ``dinov3/hub/dinotxt.py``
-and ``dinov3/eval/text``. The published file has two blocks of width 1024 for images, and for texts 24 blocks of width
-1280 with 20 heads over 77 of 49,408 tokens, projected to 2048.
+Source for the names and for facts that no tensor gives: https://github.com/facebookresearch/dinov3,
+``dinov3/hub/dinotxt.py`` and ``dinov3/eval/text``. The published file has two blocks of width 1024 for images, and for
+texts 24 blocks of width 1280 with 20 heads over 77 of 49,408 tokens, projected to 2048.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from zsad.models.dinotxt.networks import TextNetwork, VisionHead
 from zsad.models.pth import read_pth
 
 VISION, TEXT = "visual_model.head", "text_model"
-MARK = f"{VISION}.ln_final.weight"  # what tells such a file from any other
+MARK = f"{VISION}.ln_final.weight"  # identifies such a file
 TEXT_HEAD_WIDTH = 64  # channels of a head of attention: 20 heads of 1280
 DROPPED = (r"logit_scale",)  # the temperature of training; cosines are compared without it
-# The names there of the parts here that are called otherwise.
+# The names in the file of modules that have other names here.
 VISION_NAMES = {
     "attention": "attn",
     "scale1": "ls1",
@@ -58,9 +58,9 @@ class VisionPart(NamedTuple):
     """The head of the images.
 
     Attributes:
-        width: channels of the tokens that it takes and gives.
+        width: channels of its input and output tokens.
         hidden: width inside its perceptrons.
-        blocks: how many.
+        blocks: their number.
         state: its tensors by their names in `VisionHead`.
     """
 
@@ -78,7 +78,7 @@ class VisionPart(NamedTuple):
         """The network, for inference on the CPU.
 
         Args:
-            heads: of attention, as many as the backbone has.
+            heads: of attention, as in the backbone.
         """
         return _filled(self.unfilled(heads), self.state)
 
@@ -92,11 +92,11 @@ class TextPart(NamedTuple):
     """The encoder of the texts.
 
     Attributes:
-        vocabulary: how many tokens it knows.
-        longest: most tokens that a text may have, its start and end included.
+        vocabulary: number of tokens.
+        longest: most tokens of a text, including its start and end.
         width: channels of a token.
         hidden: width inside its perceptrons.
-        blocks: how many.
+        blocks: their number.
         projected: channels of an embedding.
         state: its tensors by their names in `TextNetwork`.
     """
@@ -128,25 +128,24 @@ class TextPart(NamedTuple):
 
 
 class HeadFile(NamedTuple):
-    """Both networks of dino.txt; their weights are mapped into memory, and read when they are used."""
+    """Both networks of dino.txt; their weights are memory-mapped, and read when they are used."""
 
     vision: VisionPart
     text: TextPart
 
 
 def read_head_file(path: Path) -> HeadFile:
-    """Read the names and shapes of a file of dino.txt, each tensor of which is a part of one of the networks.
+    """Read the names and shapes of a file of dino.txt, each tensor of which must belong to one of the networks.
 
     Raises:
-        ModelError: the file is absent, damaged, holds more than tensors, or is of another network.
+        ModelError: the file does not exist, is damaged, contains more than tensors, or is of another network.
     """
     name = str(path)
     with sense_of_weights(name, path):
         tensors = read_pth(path)
         if MARK not in tensors:
             raise ModelError(
-                f"the file {path} is no head of dino.txt (it has no tensor '{MARK}'); give {PUBLISHED}, which "
-                f"is to be had from {PAGE}"
+                f"the file {path} is not a head of dino.txt (it has no tensor '{MARK}'); give {PUBLISHED} from {PAGE}"
             )
         weights = OriginalWeights(tensors, name)
         vision = _vision_part(weights)
@@ -157,7 +156,7 @@ def read_head_file(path: Path) -> HeadFile:
 
 
 def check_width(file: HeadFile, path: Path, width: int, name: str) -> None:
-    """Refuse a head for tokens of another width.
+    """Reject a head for tokens of another width.
 
     Args:
         path: of the file.
@@ -203,7 +202,7 @@ def _text_part(weights: OriginalWeights, projected: int) -> TextPart:
 
 
 def _block_count(weights: OriginalWeights, prefix: str, part: str) -> int:
-    """How many blocks there are, each of which has a certain part, so that no number in a name has many built."""
+    """Number of blocks, each checked to have a required tensor, so that a large number in a name builds no blocks."""
     count = weights.count(f"{prefix}.")
     for block in range(count):
         weights.shape(f"{prefix}.{block}.{part}", 1)
@@ -218,8 +217,8 @@ def _state(network: nn.Module, weights: OriginalWeights, prefix: str, names: Map
         tensor = state[own] = weights.take(key, *expected.shape)
         if not tensor.is_floating_point():
             raise ModelError(
-                f"the tensor '{key}' of model '{weights.name}' holds {str(tensor.dtype).removeprefix('torch.')} where "
-                "floating-point numbers are expected; use the weights as their authors published them"
+                f"the tensor '{key}' of model '{weights.name}' contains {str(tensor.dtype).removeprefix('torch.')} "
+                "instead of floating-point numbers; use the weights as their authors published them"
             )
     return state
 

@@ -70,8 +70,8 @@ class Block(nn.Module):
     """A block that normalises before attention and before the perceptron.
 
     Args:
-        causal: whether a token sees those before it alone.
-        scaled: whether either branch is scaled before it is added.
+        causal: whether a token only attends to earlier ones.
+        scaled: whether both branches are scaled before they are added.
     """
 
     def __init__(self, width: int, heads: int, perceptron: nn.Module, *, causal: bool, scaled: bool) -> None:
@@ -90,7 +90,7 @@ class Block(nn.Module):
 
 
 class VisionHead(nn.Module):
-    """What all normed tokens of a network's last block go through, class token and registers included."""
+    """The head for all normalised tokens of a network's last block, including class token and registers."""
 
     def __init__(self, *, width: int, hidden: int, blocks: int, heads: int) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class TextNetwork(nn.Module):
         """Embeddings ``[text, channel]`` of texts.
 
         Args:
-            tokens: ``[text, token]``; whatever comes after the end of a text changes nothing.
-            ends: ``[text]``, places of the tokens that end the texts.
+            tokens: ``[text, token]``; tokens after the end of a text have no effect.
+            ends: ``[text]``, positions of the tokens that end the texts.
         """
         return self.projection(self.states(tokens)[torch.arange(len(ends), device=ends.device), ends])  # type: ignore[no-any-return]

@@ -15,19 +15,19 @@ from zsad.models.image_text.vectors import image_vectors, padded
 
 
 class DinoTxtReader(TokenReader):
-    """Patch tokens, and the vector of the whole image beside them.
+    """Patch tokens, and the vector of the whole image.
 
-    The vector of an image is the class token behind the head, and the mean of the patches behind it. Patches are
-    compared with the second half of a text, so that those of the head have zeros in the place of the first.
+    The vector of an image is the head's class token, followed by the mean of its patches. Patches are compared with the
+    second half of a text, so that the head's patch tokens have zeros in the first half.
 
     Args:
         network: takes pixels ``[image, 3, height, width]``.
         blocks: of that network.
         norm: its final LayerNorm.
         head: takes the normed tokens of the last block.
-        chosen: places of the blocks whose outputs are patch tokens.
-        normed: whether they go through ``norm``; not used of those of the head, which always do.
-        projected: whether the patch tokens are those of the head, the only ``chosen`` one being the last.
+        chosen: indices of the blocks whose outputs are patch tokens.
+        normed: whether ``norm`` is applied to them; the head always uses normalised tokens.
+        projected: whether the patch tokens are those of the head; then only the last block is ``chosen``.
         width: channels of a token of the network.
     """
 

@@ -1,4 +1,4 @@
-"""Families of networks: for each architecture, how to load it and how to read its tokens."""
+"""Families of networks: for each architecture, its loading and the reading of its tokens."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from zsad.models.families.siglip import Siglip
 from zsad.models.families.siglip2 import Siglip2
 from zsad.models.families.tipsv2 import Tipsv2
 
-# By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
-# decides what must run again after a change, goes by imports.
+# By the `model_type` of config.json. The modules are imported instead of named, since the tracing of code, which
+# decides what runs again after a change, follows imports.
 FAMILIES: dict[str, Family[Any]] = {
     "vit": Dino(),
     "dinov2": Dinov2(),
@@ -35,7 +35,7 @@ FAMILIES: dict[str, Family[Any]] = {
     "tipsv2_vision_model": Tipsv2(),
 }
 
-# Of the published models, ConvNeXts apart: their `ModelFacts.family`, and the type of their checkpoints.
+# For published models without ConvNeXts: their `ModelFacts.family`, and the type of their checkpoints.
 PUBLISHED_FAMILIES: dict[str, str] = {
     DINO: "vit",
     DINOV2: "dinov2",
@@ -63,7 +63,7 @@ def family_of(model_type: object, name: str) -> Family[Any]:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         elsewhere = ", or `family: resnet` for a local folder" if model_type == "resnet" else ""
         raise ModelError(
-            f"model '{name}' is of type '{model_type!s:.60}', which is not supported; use one of {', '.join(FAMILIES)}"
+            f"model '{name}' has type '{model_type!s:.60}', which is not supported; use one of {', '.join(FAMILIES)}"
             f"{elsewhere}"
         )
     return FAMILIES[model_type]

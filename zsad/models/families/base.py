@@ -1,4 +1,4 @@
-"""What every family of networks offers: how to load one of its kind, and how to read tokens from it."""
+"""Interface of the families of networks: loading a network, and reading tokens from it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound="PreTrainedModel")
 
-SPECIAL_OPTIONS = ("class_norm", "head")  # of `ImageTextOptions`, that mean something to some families
+SPECIAL_OPTIONS = ("class_norm", "head")  # of `ImageTextOptions`, used only by some families
 
 
 class TokenReader(ABC):
-    """A network that turns pixels into the tokens of chosen layers; made by `Family.reader`.
+    """A network that computes the tokens of chosen layers from pixels; made by `Family.reader`.
 
     Attributes:
-        patch: what the sides of an input must be multiples of, pixels.
+        patch: the sides of an input must be multiples of this, pixels.
         stride: pixels of the input per token along each side.
-        prefix_tokens: class and register tokens before the patch tokens; they never come out as patch tokens.
+        prefix_tokens: class and register tokens before the patch tokens; they are never returned as patch tokens.
         layers: names of the layers, in the order of the tokens.
         channels: width of a token.
         cls_source: ``"class token"`` or ``"mean of patch tokens"``.
@@ -48,12 +48,12 @@ class TokenReader(ABC):
         """Read the tokens of a batch of images.
 
         Args:
-            pixels: ``[image, 3, height, width]``, normalised with the family's mean and deviation; both sides
+            pixels: ``[image, 3, height, width]``, normalised with the family's mean and standard deviation; both sides
                 multiples of ``patch``.
 
         Returns:
             Patch tokens ``[image, layer, row, column, channel]`` and class tokens ``[image, layer, channel]``, in the
-            number format that the network computes them in.
+            number format of the network's computation.
         """
 
     @abstractmethod
@@ -69,15 +69,15 @@ class Family(ABC, Generic[Network]):
     """Networks of one architecture, a class of ``transformers``, and one way of training; it has no state.
 
     Class attributes:
-        model_type: what ``config.json`` calls the architecture.
+        model_type: name of the architecture in ``config.json``.
         mean, std: of the colour channels, in [0, 1], as in training.
-        layer_noun: what a layer is called in messages.
-        shares_space_with_text: whether its tokens can be projected into a space where texts lie as well.
-        has_attention: whether it has layers of attention, for which an implementation can be chosen.
+        layer_noun: the word for a layer in messages.
+        shares_space_with_text: whether its tokens can be projected into a space shared with texts.
+        has_attention: whether it has attention layers, for which an implementation can be chosen.
         load_arguments: keyword arguments of ``from_pretrained`` besides those that every family takes.
-        text_paths: the paths of `zsad.features.image_text.ImageText` that it can be read by; none of what has no texts.
-        text_options: which of its parameters ``class_norm`` and ``head`` mean something to it.
-        position_ways: the ways in which its positions can be brought to another grid.
+        text_paths: the paths of `zsad.features.image_text.ImageText` that it supports; empty without texts.
+        text_options: which of the parameters ``class_norm`` and ``head`` it uses.
+        position_ways: the supported interpolations of its positions to another grid.
     """
 
     model_type: ClassVar[str]
@@ -96,12 +96,12 @@ class Family(ABC, Generic[Network]):
         """The class of ``transformers`` whose ``from_pretrained`` loads the network."""
 
     def config_for(self, config: PretrainedConfig) -> PretrainedConfig:
-        """What of a checkpoint's configuration describes the network that is loaded."""
+        """The part of a checkpoint's configuration that describes the loaded network."""
         return config
 
     @abstractmethod
     def patch(self, config: PretrainedConfig) -> int:
-        """What the sides of an input must be multiples of, pixels.
+        """The sides of an input must be multiples of this, pixels.
 
         Raises:
             ModelError: the patches are not square.
@@ -109,58 +109,56 @@ class Family(ABC, Generic[Network]):
 
     @abstractmethod
     def layer_count(self, config: PretrainedConfig) -> int:
-        """How many layers there are to choose from."""
+        """Number of layers to choose from."""
 
     def optional_weights(self, *, projected: bool) -> tuple[str, ...]:
-        """Names of the weights that a checkpoint may lack, as the tokens do not depend on them."""
+        """Names of the weights that a checkpoint may lack, since the tokens do not depend on them."""
         return ()
 
     def chosen_layers(
         self, config: PretrainedConfig, layers: Sequence[int], *, projected: bool, name: str
     ) -> list[int]:
-        """The layers asked for, counted from 0, in the order asked for; needs no weights.
+        """The requested layers, counted from 0, in the requested order; needs no weights.
 
         Args:
             config: of the checkpoint, or the part of it from `config_for`.
             layers: counted from 0, or with negative numbers from the last.
-            projected: whether the tokens are to lie in a space shared with text.
+            projected: whether the tokens must be in a space shared with texts.
             name: of the model, for messages.
 
         Raises:
             ConfigError: a layer does not exist or is named twice, or there is no such space.
         """
         if projected and not self.shares_space_with_text:
-            raise ConfigError(
-                f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
-            )
+            raise ConfigError(f"model '{name}' shares no space with texts; remove 'projected', or choose a CLIP model")
         return chosen_layers(layers, self.layer_count(config), noun=self.layer_noun, name=name)
 
     def check_positions(self, asked: Positions, name: str) -> None:
-        """Refuse a way to bring positions to another grid that means nothing to this family.
+        """Reject an interpolation of positions that this family does not support.
 
         Args:
             name: of the model, for the message.
 
         Raises:
-            ConfigError: it does.
+            ConfigError: it is not supported.
         """
         if asked not in self.position_ways:
-            raise ConfigError(f"positions {asked} means nothing to model '{name}'; leave it out")
+            raise ConfigError(f"positions {asked} is not supported by model '{name}'; remove it")
 
     def authors_positions(self, config: PretrainedConfig, normalisation: Normalisation) -> Positions:
-        """How a model's authors bring its positions to another grid; as ``transformers`` does unless they differ.
+        """The authors' interpolation of positions to another grid; that of ``transformers`` unless they differ.
 
         Args:
             config: of the checkpoint, or the part of it from `config_for`.
             normalisation: of its pixels.
 
         Raises:
-            ValueError: the configuration names a way that is not known.
+            ValueError: the configuration names an unknown interpolation.
         """
         return "transformers"
 
     def place_positions(self, network: Network, config: PretrainedConfig, how: Positions) -> None:
-        """Have a network bring its positions to other grids in a way of `position_ways`, ``authors`` apart."""
+        """Set a network's interpolation of positions to one of `position_ways`, except ``authors``."""
 
     @abstractmethod
     def reader(
@@ -173,16 +171,16 @@ class Family(ABC, Generic[Network]):
         projected: bool,
         name: str,
     ) -> TokenReader:
-        """Make a reader of a loaded network, which belongs to the reader from then on.
+        """Make a reader of a loaded network, which the reader takes over.
 
-        The layers after the last one that is asked for are removed from the network, as they would only cost time.
+        The layers after the last requested one are removed from the network to save time.
 
         Args:
             network: of `model_class`, in evaluation mode.
             config: of the checkpoint, or the part of it from `config_for`.
             layers: counted from 0, or with negative numbers from the last.
             normed: whether the network's final LayerNorm is applied to the tokens.
-            projected: whether the tokens are mapped into the space shared with text; final LayerNorm included.
+            projected: whether the tokens are mapped into the space shared with texts, including the final LayerNorm.
             name: of the model, for messages.
 
         Raises:
@@ -191,29 +189,29 @@ class Family(ABC, Generic[Network]):
         """
 
     def check_texts(self, options: ImageTextOptions, name: str) -> None:
-        """Refuse what this family cannot do beside texts; needs neither configuration nor weights.
+        """Reject options that this family does not support for texts; needs neither configuration nor weights.
 
         Args:
             name: of the model, for the message.
 
         Raises:
-            ConfigError: it has no texts, cannot be read by that path, or knows nothing of a parameter.
+            ConfigError: it has no texts, or does not support the path or a parameter.
         """
         if not self.text_paths:
             raise ConfigError(
-                f"model '{name}' has no texts; use it by `family: transformers`, or choose a model of images and texts "
-                "such as clip-vitl14-336"
+                f"model '{name}' has no texts; use it with `family: transformers`, or choose a model of images and "
+                "texts such as clip-vitl14-336"
             )
         if options.path not in self.text_paths:
             raise ConfigError(
-                f"model '{name}' cannot be read by path {options.path}, which is for CLIP models; choose one, or path "
+                f"model '{name}' does not support path {options.path}, which is for CLIP models; choose one, or path "
                 f"{' or '.join(self.text_paths)}"
             )
         self.check_positions(options.positions, name)
         for option in SPECIAL_OPTIONS:
             value = getattr(options, option)
             if option not in self.text_options and value != ImageTextOptions._field_defaults[option]:
-                raise ConfigError(f"{option} {value} means nothing to model '{name}'; leave it out")
+                raise ConfigError(f"{option} {value} is not supported by model '{name}'; remove it")
 
     def text_layers(self, count: int, options: ImageTextOptions, name: str) -> tuple[str, ...]:
         """The names of the layers that `text_reader` reads; needs neither configuration nor weights.
@@ -239,8 +237,8 @@ class Family(ABC, Generic[Network]):
     ) -> TokenReader:
         """Make a reader whose class tokens are the vectors of whole images in the space of texts.
 
-        They are not brought to length 1, and the same for all layers. What the reader adds to the network becomes a
-        part of it, so that it is moved along with it.
+        They are not normalised, and equal for all layers. Modules added by the reader become a part of the network, so
+        that they are moved with it.
 
         Args:
             network, config: see `reader`.
@@ -254,7 +252,7 @@ class Family(ABC, Generic[Network]):
 
 
 class KeptOutputs:
-    """The outputs of chosen modules of a network; they are held only while one call of `of` runs."""
+    """The outputs of chosen modules of a network; they are kept only during one call of `of`."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._outputs: dict[int, Tensor] = {}
@@ -263,7 +261,7 @@ class KeptOutputs:
             module.register_forward_hook(partial(self._keep, place))
 
     def of(self, forward: Callable[[], Any]) -> list[Tensor]:
-        """Run ``forward`` and return what the modules put out, in their order."""
+        """Run ``forward`` and return the outputs of the modules, in their order."""
         try:
             forward()
             return [self._outputs[place] for place in range(self._count)]

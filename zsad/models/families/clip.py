@@ -29,12 +29,12 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     """CLIP's image tower, from a checkpoint of both towers or of this one alone.
 
-    Of a checkpoint of both, the text tower is left on the disk. ``projected`` tokens have gone through the final
-    LayerNorm and the projection, as the class token does in training; their cosines to text embeddings are meaningful,
-    those of raw tokens are not.
+    Of a checkpoint of both, the text tower is not loaded. ``projected`` tokens pass the final LayerNorm and the
+    projection, like the class token in training; their cosines to text embeddings are meaningful, those of raw tokens
+    are not.
 
-    OpenAI's code knows no other grid of positions than that of training. They are brought to another as by
-    ``transformers`` and by MuSc's code (``bicubic``), and those of open_clip's files as by open_clip (``antialiased``).
+    OpenAI's code only supports the grid of positions of training. Positions are interpolated to another grid like in
+    ``transformers`` and MuSc's code (``bicubic``), and those of open_clip's files like in open_clip (``antialiased``).
     """
 
     model_type: ClassVar[str] = "clip"
@@ -57,11 +57,11 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         if not hasattr(config, "vision_config"):
             return config
         vision: CLIPVisionConfig = copy.deepcopy(config.vision_config)
-        vision.projection_dim = config.projection_dim  # the one that a model of both towers goes by
+        vision.projection_dim = config.projection_dim  # the one that a model of both towers uses
         return vision
 
     def optional_weights(self, *, projected: bool) -> tuple[str, ...]:
-        """The projection, unless it is asked for: a tower that was saved alone may be without."""
+        """The projection, unless it is requested: a separately saved tower may lack it."""
         return () if projected else ("visual_projection.weight",)
 
     def blocks(self, network: CLIPVisionModelWithProjection) -> nn.ModuleList:
@@ -105,7 +105,7 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
             for layer in map(int, layers):
                 if layer < first:
                     raise ConfigError(
-                        f"layer {layer} of model '{name}' comes before the second path, which begins with block "
+                        f"layer {layer} of model '{name}' is before the second path, which begins with block "
                         f"{first}; choose a later layer, or an earlier first_value_block"
                     )
         return layers
@@ -139,19 +139,18 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
 
 
 def own_positions(config: PretrainedConfig) -> Positions:
-    """How the library that a checkpoint is from brings positions to another grid.
+    """The interpolation of positions in the library that a checkpoint is from.
 
     Args:
-        config: of the image tower; one that was converted from another library than ``transformers`` says it.
+        config: of the image tower; one converted from another library than ``transformers`` names it.
 
     Raises:
-        ValueError: it says a way that is not known.
+        ValueError: the named interpolation is unknown.
     """
     way: Positions = getattr(config, "position_interpolation", "bicubic")
     if way not in Clip.position_ways - {"authors"}:
         raise ValueError(
-            f"it names a way to interpolate positions that is not known here ({way!s:.40}); use one of bicubic, "
-            "bilinear, antialiased"
+            f"it names an unknown interpolation of positions ({way!s:.40}); use one of bicubic, bilinear, antialiased"
         )
     return way
 

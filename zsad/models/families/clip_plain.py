@@ -1,4 +1,4 @@
-"""CLIP's own patch tokens: the outputs of its blocks, as they are or in the space of texts."""
+"""CLIP's own patch tokens: the outputs of its blocks, raw or in the space of texts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class PlainReader(ClipReader):
     """Reads the outputs of chosen blocks.
 
-    APRIL-GAN (Chen et al., 2023) reads them neither normed nor projected; projected ones have gone through the final
-    LayerNorm and the projection, as only the class token of the last block does in training.
+    APRIL-GAN (Chen et al., 2023) reads them neither normalised nor projected; projected ones pass the final LayerNorm
+    and the projection, like only the last block's class token in training.
 
     Args:
         chosen: the blocks, counted from 0.
         normed: whether the final LayerNorm is applied to tokens that are not projected.
-        projected: whether tokens are mapped to the space of texts.
+        projected: whether tokens are mapped into the space of texts.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""CLIP's image tower in parts (Radford et al., ICML 2021), for readers that go other ways through it than its own."""
+"""CLIP's image tower in parts (Radford et al., ICML 2021), for readers with other paths through it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ClipTower(NamedTuple):
     Attributes:
         network: the tower, with its projection.
         patch: side of a patch, pixels.
-        positions: how its positions are brought to another grid.
-        class_norm: whether the class token goes through the final LayerNorm before it is projected.
+        positions: the interpolation of its positions to another grid.
+        class_norm: whether the final LayerNorm is applied to the class token before its projection.
     """
 
     network: CLIPVisionModelWithProjection
@@ -39,12 +39,12 @@ class ClipTower(NamedTuple):
 
     @property
     def heads(self) -> int:
-        """Of each block's attention."""
+        """Number of heads of each block's attention."""
         heads: int = self.network.config.num_attention_heads
         return heads
 
     def embedded(self, pixels: Tensor) -> Tensor:
-        """What the first block takes: class token and patches with their positions, after the first LayerNorm.
+        """The input of the first block: class token and patches with their positions, after the first LayerNorm.
 
         Args:
             pixels: ``[image, 3, height, width]``.
@@ -64,17 +64,17 @@ class ClipTower(NamedTuple):
         return normed
 
     def normed(self, tokens: Tensor) -> Tensor:
-        """The final LayerNorm."""
+        """Apply the final LayerNorm."""
         normed: Tensor = self.network.vision_model.post_layernorm(tokens)
         return normed
 
     def projected(self, tokens: Tensor) -> Tensor:
-        """The final LayerNorm and the projection to the space of texts."""
+        """Apply the final LayerNorm and the projection into the space of texts."""
         projected: Tensor = self.network.visual_projection(self.normed(tokens))
         return projected
 
     def vectors(self, class_tokens: Tensor) -> Tensor:
-        """The vectors of whole images ``[image, channel]``, of the last block's class tokens."""
+        """The vectors of whole images ``[image, channel]``, from the last block's class tokens."""
         if self.class_norm:
             return self.projected(class_tokens)
         vectors: Tensor = self.network.visual_projection(class_tokens)

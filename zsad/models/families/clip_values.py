@@ -1,8 +1,8 @@
 """Patch tokens by a second path through CLIP, in which patches attend to patches with the same content.
 
-MaskCLIP (Zhou et al., ECCV 2022) leaves out the last block's queries and keys; CLIP Surgery (Li et al., 2023) and
-AnomalyCLIP (Zhou et al., ICLR 2024, "DPAM") put the values in their place, in several blocks and beside the original
-path, which stays untouched.
+MaskCLIP (Zhou et al., ECCV 2022) omits the last block's queries and keys; CLIP Surgery (Li et al., 2023) and
+AnomalyCLIP (Zhou et al., ICLR 2024, "DPAM") replace them by the values, in several blocks and parallel to the original
+path, which is unchanged.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ValuesReader(ClipReader):
     """Reads the second path after chosen blocks, in the space of texts.
 
-    At its first block the second path is ``y = x + A(LN(x))``, and from then on ``y += A(LN(x))``, where ``x`` is what
-    the original path brings into that block, and ``A`` the block's attention with its values for queries and keys as
-    well, and its output projection. There are no perceptrons. So the path after the last block is the sum of what all
-    its blocks add, and earlier ones are the beginnings of that sum.
+    At its first block the second path is ``y = x + A(LN(x))``, and from then on ``y += A(LN(x))``, where ``x`` is the
+    original path's input to that block, and ``A`` the block's attention with its values also as queries and keys, and
+    its output projection. There are no perceptrons. So the path after the last block is the sum of all its blocks'
+    outputs, and earlier layers are partial sums.
 
     Args:
         chosen: the blocks, counted from 0; none before ``first``.
@@ -49,7 +49,7 @@ class ValuesReader(ClipReader):
 
 
 def value_attention(attention: Any, tokens: Tensor) -> Tensor:
-    """A block's attention in which values stand for queries and keys too, class token included.
+    """A block's attention with values also as queries and keys, including the class token.
 
     Args:
         attention: of ``transformers``, ``CLIPAttention``.

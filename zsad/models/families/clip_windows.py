@@ -1,7 +1,7 @@
-"""The vectors of all windows of an image, as WinCLIP reads them (Jeong et al., CVPR 2023, section 4.2).
+"""The vectors of all windows of an image, as in WinCLIP (Jeong et al., CVPR 2023, section 4.2).
 
-A window is a square of neighbouring patches. Its vector is that of an image which has these patches alone: the class
-token and they go through the network, at the positions that they have in the whole image.
+A window is a square of neighbouring patches. Its vector is that of an image with only these patches: the class token
+and these patches pass the network, with their positions in the whole image.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from zsad.models.image_text.vectors import padded
 if TYPE_CHECKING:
     from torch import Tensor
 
-# That go through the network at a time: enough for large matrix products, on a CPU no more than its caches like.
+# Tokens computed at a time: enough for large matrix products, but on a CPU few enough for its caches.
 TOKENS_AT_A_TIME = {"cpu": 2048, "mps": 16384, "cuda": 65536}
 
 
 class WindowsReader(ClipReader):
     """Reads the windows of several sizes, one layer each, and the last block's patches as the last layer.
 
-    Windows of one size make one batch of short sequences, so that the matrix products are large. Two things are done
-    once that a loop over windows repeats: what the first block's attention makes of a token by itself is the same in
-    all windows, and of the last block only the class token counts.
+    Windows of one size make one batch of short sequences, so that the matrix products are large. Two steps are done
+    once instead of per window: the first block's projections of a token are equal in all windows, and only the class
+    token of the last block is needed.
 
     Args:
         windows: their sides, patches.
@@ -53,10 +53,10 @@ class WindowsReader(ClipReader):
         return [*layers, state[:, 1:]], self._tower.vectors(state[:, 0])
 
     def _window_layer(self, embedded: Tensor, alone: Sequence[Tensor], rows: int, columns: int, side: int) -> Tensor:
-        """``[image, patch, channel]``: each window at its top left patch, zeros where none begins.
+        """``[image, patch, channel]``: each window at its top left patch, zeros elsewhere.
 
         Args:
-            alone: what the first block makes of each token by itself: queries, keys and values.
+            alone: the first block's projections of each token: queries, keys and values.
         """
         vectors = self._window_vectors(embedded, alone, windows_of(rows, columns, side).to(embedded.device))
         layer = embedded.new_zeros(len(embedded), rows, columns, self.channels)
@@ -65,7 +65,7 @@ class WindowsReader(ClipReader):
         return layer.flatten(1, 2)
 
     def _window_vectors(self, embedded: Tensor, alone: Sequence[Tensor], windows: Tensor) -> Tensor:
-        """``[image, window, channel]``, of the windows ``[window, token]`` of all images."""
+        """``[image, window, channel]``, for the windows ``[window, token]`` of all images."""
         at_a_time = max(1, TOKENS_AT_A_TIME[embedded.device.type] // (len(embedded) * windows.shape[1]))
         classes = [self._class_tokens(embedded, alone, part) for part in windows.split(at_a_time)]
         return self._tower.projected(torch.cat(classes, dim=1))
@@ -89,10 +89,10 @@ class WindowsReader(ClipReader):
 
 
 def windows_of(rows: int, columns: int, side: int) -> Tensor:
-    """Which tokens each window has, int64 ``[window, 1 + side ** 2]``: the class token and the patches, row by row.
+    """The tokens of each window, int64 ``[window, 1 + side ** 2]``: the class token and the patches, row by row.
 
     Args:
-        rows, columns: of the grid of patches, of which token ``1 + row * columns + column`` is one.
+        rows, columns: of the patch grid; a patch is token ``1 + row * columns + column``.
         side: of a window, patches.
     """
     places = 1 + torch.arange(rows * columns).reshape(rows, columns)
@@ -101,14 +101,14 @@ def windows_of(rows: int, columns: int, side: int) -> Tensor:
 
 
 def window_tokens(rows: int, columns: int, side: int) -> int:
-    """How many tokens the windows of one size have together."""
+    """Total number of tokens of the windows of one size."""
     return (rows - side + 1) * (columns - side + 1) * (1 + side**2)
 
 
 def short_attention(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     """Softmax attention within many short sequences, ``[sequence, token, channel]`` each.
 
-    PyTorch's fused attention is made for long sequences; the plain formula is faster for those of ten tokens.
+    PyTorch's fused attention is optimised for long sequences; the plain formula is faster for those of ten tokens.
     """
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (queries, keys, values))
     scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Dino(VisionTransformer["ViTModel"]):
-    """DINO v1; other plain vision transformers, which are called ``vit`` as well, load too.
+    """DINO v1; other plain vision transformers with the type ``vit`` load, too.
 
-    **Departures.** Positions are brought to the grid of the input as the authors do it, who aim at 0.1 patches more
-    (``offset``); ``transformers`` leaves that out. Between the two, tokens differ by 1 to 3 % of their spread over the
+    **Departures.** Positions are interpolated to the grid of the input as by the authors, with 0.1 more patches
+    (``offset``), which ``transformers`` omits. Between the two, tokens differ by 1 to 3 % of their spread over the
     image if positions are smooth over one to four patches, and by 5 % if neighbours have nothing in common (ViT-S/16 of
     random weights, 28 x 28 patches; on the 14 x 14 of training, positions are the learned ones either way).
 
-    By default a model goes DINO's way if its pixels are normalised as DINO's, by ImageNet's mean and deviation. Those
-    of other plain transformers are not: Google's ``preprocessor_config.json`` has 0.5 for both, and such a model goes
-    the way of ``transformers``.
+    By default a model uses DINO's interpolation if its pixels are normalised like DINO's, by ImageNet's mean and
+    standard deviation. Other plain transformers differ: Google's ``preprocessor_config.json`` has 0.5 for both, and
+    such a model uses the interpolation of ``transformers``.
     """
 
     model_type: ClassVar[str] = "vit"
@@ -48,7 +48,7 @@ class Dino(VisionTransformer["ViTModel"]):
         return norm
 
     def authors_positions(self, config: PretrainedConfig, normalisation: Normalisation) -> Positions:
-        """With their offset, if it is DINO's: a model whose pixels are normalised otherwise is another's."""
+        """With their offset for DINO; a model with another normalisation of pixels is not DINO."""
         return "offset" if normalisation == Normalisation(self.mean, self.std) else "transformers"
 
     def place_positions(self, network: ViTModel, config: PretrainedConfig, how: Positions) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Dinov2(VisionTransformer["Dinov2Model"]):
     """DINOv2 without registers.
 
-    **Departures.** Positions are brought to the grid of the input as the authors do it, who aim at 0.1 patches more
-    (``offset``); ``transformers`` leaves that out. Between the two, tokens differ by 1 to 6 % of their spread over the
+    **Departures.** Positions are interpolated to the grid of the input as by the authors, with 0.1 more patches
+    (``offset``), which ``transformers`` omits. Between the two, tokens differ by 1 to 6 % of their spread over the
     image if positions are smooth over one to four patches, and by 9 to 14 % if neighbours have nothing in common
     (ViT-S/14 of random weights, 32 x 32 and 48 x 48 patches; on the 37 x 37 of training, positions are the learned ones
     either way).

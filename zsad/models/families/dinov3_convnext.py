@@ -27,7 +27,7 @@ class Dinov3ConvNext(Family["DINOv3ConvNextModel"]):
         return transformers.DINOv3ConvNextModel
 
     def patch(self, config: PretrainedConfig) -> int:
-        """Stride of the last stage, pixels: with multiples of it, no stage loses a border."""
+        """Stride of the last stage, pixels: with multiples of it, no stage crops a border."""
         return stage_stride(self.layer_count(config) - 1)
 
     def layer_count(self, config: PretrainedConfig) -> int:
@@ -45,7 +45,7 @@ class Dinov3ConvNext(Family["DINOv3ConvNextModel"]):
         projected: bool,
         name: str,
     ) -> StageReader:
-        """See `Family.reader`; only the last stage has a final LayerNorm, so that ``normed`` concerns it alone."""
+        """See `Family.reader`; only the last stage has a final LayerNorm, so that ``normed`` only affects it."""
         chosen = self.chosen_layers(config, layers, projected=projected, name=name)
         return StageReader(network, chosen, widths=config.hidden_sizes, patch=self.patch(config), normed=normed)
 
@@ -53,14 +53,14 @@ class Dinov3ConvNext(Family["DINOv3ConvNextModel"]):
 class StageReader(TokenReader):
     """Reads the outputs of chosen stages of a ConvNeXt, all on the grid of the finest of them.
 
-    Coarser stages are interpolated bilinearly to that grid, then normed, as in the authors'
-    ``get_intermediate_layers``. Narrower stages are filled up with channels of zeros, which change neither dot
-    products nor distances. The class token of a stage is the mean of its output before both, normed where the patches
-    are. Most of the time goes into depthwise convolutions, for which ``torch.channels_last`` pays.
+    Coarser stages are interpolated bilinearly to that grid, then normalised, as in the authors'
+    ``get_intermediate_layers``. Narrower stages are padded with channels of zeros, which change neither dot products
+    nor distances. The class token of a stage is the mean of its output before both, normalised like the patches. Most
+    of the time is spent in depthwise convolutions, which are faster with ``torch.channels_last``.
 
     Args:
         network: the stages after the last chosen one are removed from it.
-        chosen: places of the chosen stages.
+        chosen: indices of the chosen stages.
         widths: channels of every stage.
     """
 
@@ -96,7 +96,7 @@ class StageReader(TokenReader):
         self._stages.compile(**options)
 
     def _finished(self, tokens: Tensor, norm: nn.Module | None) -> Tensor:
-        """Tokens ``[..., channel]``, normed and filled up to the common width."""
+        """Tokens ``[..., channel]``, normalised and padded to the common width."""
         tokens = tokens if norm is None else norm(tokens)
         return torch.nn.functional.pad(tokens, (0, self.channels - tokens.shape[-1]))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Dinov3Vit(VisionTransformer["DINOv3ViTModel"]):
-    """DINOv3 with rotary positions, so that any grid of patches is at home; with dino.txt's head it has texts."""
+    """DINOv3 with rotary positions, which support any grid of patches; with dino.txt's head it has texts."""
 
     model_type: ClassVar[str] = "dinov3_vit"
     text_paths: ClassVar[tuple[str, ...]] = ("plain",)
@@ -59,13 +59,13 @@ class Dinov3Vit(VisionTransformer["DINOv3ViTModel"]):
         layers = super().text_layers(count, options, name)
         if options.projected and layers != (str(count - 1),):
             raise ConfigError(
-                f"the head of dino.txt takes the last block of model '{name}' alone; leave 'layers' out, or set "
+                f"the head of dino.txt only uses the last block of model '{name}'; remove 'layers', or set "
                 "'projected' to false for the patch tokens of other blocks"
             )
         return layers
 
     def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
-        """See `Family.text_channels`: class token and mean of the patches behind the head; 0 without one."""
+        """See `Family.text_channels`: the head's class token and mean of the patches; 0 without a head."""
         width: int = config.hidden_size
         return 0 if options.head is None else 2 * width
 
@@ -82,7 +82,7 @@ class Dinov3Vit(VisionTransformer["DINOv3ViTModel"]):
         file = read_head_file(path)
         check_width(file, path, config.hidden_size, name)
         head = file.vision.network(heads=config.num_attention_heads)
-        network.add_module("dinotxt_head", head)  # so that it goes where the network goes
+        network.add_module("dinotxt_head", head)  # so that it moves with the network
         return DinoTxtReader(
             network,
             self.blocks(network),

@@ -8,7 +8,7 @@ import torch
 
 
 class PatchHead(torch.nn.Module):
-    """A head of attention pooling for patches alone; it shares its weights with the head.
+    """A head of attention pooling for single patches; it shares its weights with the image head.
 
     Args:
         head: of SigLIP, with ``attention`` (``torch.nn.MultiheadAttention``), ``layernorm`` and ``mlp``.

@@ -1,4 +1,4 @@
-"""SigLIP's head of attention pooling, for a whole image and for a patch alone."""
+"""SigLIP's head of attention pooling, for a whole image and for a single patch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def head_of(network: nn.Module) -> nn.Module:
     """The head of a SigLIP tower.
 
     Raises:
-        ModelError: the tower was saved without.
+        ModelError: the tower was saved without it.
     """
     head: nn.Module | None = getattr(network, "head", None)
     if head is None:
@@ -32,17 +32,16 @@ def head_of(network: nn.Module) -> nn.Module:
 
 
 def patch_head(network: nn.Module) -> nn.Module:
-    """A module that brings patch tokens ``[..., channel]`` into the space of texts.
+    """A module that maps patch tokens ``[..., channel]`` into the space of texts.
 
-    It is the network's head for an image that consists of the one patch. Attention over a single token is 1 whatever
-    the query, so that there remain the projections of values and of the heads' output, and the perceptron with its
-    LayerNorm and residual. This is this project's own choice: SigLIP was trained on whole images, and no paper says how
-    well it does.
+    It is the network's head for an image with only this patch. Attention over a single token is 1 for any query, so
+    that only the projections of values and of the heads' output remain, and the perceptron with its LayerNorm and
+    residual. This is this project's own choice: SigLIP was trained on whole images, and no paper evaluates it.
 
     Raises:
         ModelError: see `head_of`.
     """
-    # It imports torch, which listing the families must not.
+    # It imports torch, which the list of families must not.
     from zsad.models.families.patch_head import PatchHead
 
     return PatchHead(head_of(network))

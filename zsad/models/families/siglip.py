@@ -22,11 +22,11 @@ Tower = TypeVar("Tower", bound="PreTrainedModel")
 
 
 class SiglipTower(VisionTransformer[Tower]):
-    """What SigLIP and SigLIP 2 with variable sizes share.
+    """Base class of SigLIP and of SigLIP 2 with variable sizes.
 
-    Of a checkpoint of both towers, the text tower is left on the disk. There is no class token: the vector of an image
-    comes from a head of attention pooling, whose only query is learned. Patch tokens do not lie in the space of texts;
-    ``projected`` ones are the head's output for an image of that patch alone, which is this project's own choice (see
+    Of a checkpoint of both towers, the text tower is not loaded. There is no class token: the vector of an image comes
+    from a head of attention pooling, whose only query is learned. Patch tokens are not in the space of texts;
+    ``projected`` ones are the head's output for an image with only that patch, which is this project's own choice (see
     `patch_head`).
     """
 
@@ -41,7 +41,7 @@ class SiglipTower(VisionTransformer[Tower]):
         return vision
 
     def optional_weights(self, *, projected: bool) -> tuple[str, ...]:
-        """The head, unless vectors in the space of texts are asked for."""
+        """The head, unless vectors in the space of texts are requested."""
         return () if projected else HEAD_WEIGHTS
 
     def prefix_tokens(self, config: PretrainedConfig) -> int:
@@ -64,7 +64,7 @@ class SiglipTower(VisionTransformer[Tower]):
         """See `VisionTransformer.finish`.
 
         Raises:
-            ModelError: tokens in the space of texts are asked for, and the tower has no head.
+            ModelError: tokens in the space of texts are requested, but the tower has no head.
         """
         if projected:
             return [self.final_norm(network), patch_head(network)]
@@ -103,8 +103,8 @@ class SiglipTower(VisionTransformer[Tower]):
 class Siglip(SiglipTower["SiglipVisionModel"]):
     """SigLIP's image tower.
 
-    **Departures.** Positions are brought to the grid of the input as ``transformers`` does it, bicubically. The authors
-    have a checkpoint for each resolution, and do it for training alone: linearly, with outer patches on outer patches
+    **Departures.** Positions are interpolated to the grid of the input as by ``transformers``, bicubically. The authors
+    have a checkpoint for each resolution, and interpolate only for training: linearly, with aligned outer patches
     (``resample_posemb`` in big_vision's ``models/vit.py``). From 16 x 16 to 28 x 28 patches that moves the outermost by
     0.21 of a learned patch. At a checkpoint's own resolution, positions are the learned ones either way.
     """

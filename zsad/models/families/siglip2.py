@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Siglip2(SiglipTower["Siglip2VisionModel"]):
-    """SigLIP 2 with variable sizes; its checkpoints at fixed resolutions are of the kind of `Siglip`.
+    """SigLIP 2 with variable sizes; its checkpoints at fixed resolutions belong to `Siglip`.
 
-    The network takes packed patches and their grid, here those of the resized image, never padded. The positions are
-    interpolated to that grid with antialiasing (bilinear), as by the authors.
+    The network's input is packed patches and their grid, here those of the resized image, never padded. The positions
+    are interpolated to that grid with antialiasing (bilinear), as by the authors.
     """
 
     model_type: ClassVar[str] = "siglip2"
@@ -36,13 +36,13 @@ class Siglip2(SiglipTower["Siglip2VisionModel"]):
         """The configuration of the image tower.
 
         Raises:
-            ModelError: its positions are not those of a square.
+            ModelError: its positions are not a square grid.
         """
         own = super().config_for(config)
         count = own.num_patches
         if not isinstance(count, int) or count < 1 or math.isqrt(count) ** 2 != count:
             raise ModelError(
-                f"a model of type '{own.model_type}' has {count} positions (num_patches), which make no square grid; "
+                f"a model of type '{own.model_type}' has {count} positions (num_patches), which is not a square grid; "
                 "correct its config.json"
             )
         return own
@@ -75,7 +75,7 @@ class Siglip2(SiglipTower["Siglip2VisionModel"]):
 
 
 def taking_pixels(network: Siglip2VisionModel, patch: int) -> Siglip2VisionModel:
-    """The network itself, which from now on takes pixels ``[image, 3, height, width]`` and packs them."""
+    """Let the network accept pixels ``[image, 3, height, width]``, which it packs; return the network."""
 
     def pack(module: nn.Module, inputs: tuple[Tensor], keywords: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
         (pixels,) = inputs

@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 class Tipsv2(VisionTransformer["Tipsv2VisionModel"]):
     """TIPSv2's image tower, from a checkpoint of both towers or of this one alone.
 
-    It is a DINOv2 with one register, which here is a second class token: the first learned from captions of the web,
-    the second from synthetic ones. Pixels are taken in [0, 1] as they are. The positions are interpolated with
-    antialiasing (bilinear), as by the authors. Tokens after the final LayerNorm lie in the space of texts; there is no
-    projection.
+    It is a DINOv2 with one register, which here is a second class token: the first learned from web captions, the
+    second from synthetic ones. Pixels in [0, 1] are not normalised. The positions are interpolated with antialiasing
+    (bilinear), as by the authors. Tokens after the final LayerNorm are in the space of texts; there is no projection.
 
-    Beside texts it is read by its own tokens (``plain``), or by ``values`` of its last block: for patches alone, the
-    attention of that block is left out and its values take the place of what is attended to, with all else of the block
-    as it is. That is how the authors segment images by words (their notebook ``TIPS_zeroshot_segmentation``, after
-    MaskCLIP, Zhou et al., ECCV 2022); it is not the second path of CLIP.
+    For texts it is read by its own tokens (``plain``), or by ``values`` of its last block: for patches, the attention
+    of that block is omitted and its values replace the attended ones, with the rest of the block unchanged. The authors
+    segment images by words in this way (their notebook ``TIPS_zeroshot_segmentation``, after MaskCLIP, Zhou et al.,
+    ECCV 2022); it is not the second path of CLIP.
     """
 
     model_type: ClassVar[str] = "tipsv2"
@@ -79,14 +78,14 @@ class Tipsv2(VisionTransformer["Tipsv2VisionModel"]):
         """See `Family.text_layers`.
 
         Raises:
-            ConfigError: values of another block than the last are asked for.
+            ConfigError: values of another block than the last are requested.
         """
         layers = super().text_layers(count, options, name)
         if options.path == "values" and options.first_value_block is not None:
-            raise ConfigError(f"first_value_block means nothing to model '{name}', a TIPSv2 model; leave it out")
+            raise ConfigError(f"first_value_block is not supported by model '{name}', a TIPSv2 model; remove it")
         if options.path == "values" and layers != (str(count - 1),):
             raise ConfigError(
-                f"path values of model '{name}', a TIPSv2 model, is of its last block alone; set layers to [-1], or "
+                f"path values of model '{name}', a TIPSv2 model, only supports its last block; set layers to [-1], or "
                 "choose path plain"
             )
         return layers
@@ -132,7 +131,7 @@ def _embeddings(network: Tipsv2VisionModel) -> nn.Module:
 
 
 def _finish_by_values(block: Any, norm: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What turns the input of a block into its output without attention, after the final LayerNorm."""
+    """A function from the input of a block to its output without attention, after the final LayerNorm."""
 
     def finish(tokens: Tensor) -> Tensor:
         attended = block.attention.o_proj(block.attention.v_proj(block.norm1(tokens)))

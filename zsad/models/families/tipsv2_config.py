@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tower(NamedTuple):
-    """An image tower by the authors' name: blocks, heads, and how many times wider the perceptron is than a token."""
+    """An image tower by the authors' name: blocks, heads, and the perceptron's width relative to a token."""
 
     blocks: int
     heads: int
@@ -33,23 +33,23 @@ TOWERS: Mapping[str, Tower] = MappingProxyType(
 
 
 def tipsv2_config(config: PretrainedConfig) -> PretrainedConfig:
-    """A configuration of both towers, or of one, as ``transformers`` has it.
+    """A configuration of both towers, or of one, in the form of ``transformers``.
 
-    The authors' ``config.json`` is flat: ``vision_fn`` names the image tower, and the rest stands beside it.
-    ``transformers`` takes no notice of its keys, and would build the base size whatever they say.
+    The authors' ``config.json`` is flat: ``vision_fn`` names the image tower, and the other keys are beside it.
+    ``transformers`` ignores these keys, and would always build the base size.
 
     Args:
-        config: as ``transformers`` reads it.
+        config: as read by ``transformers``.
 
     Raises:
-        ModelError: the authors' form, with a tower that is not known.
+        ModelError: it has the authors' form with an unknown tower.
     """
     if not hasattr(config, "vision_fn"):
         return config
     if config.vision_fn not in TOWERS:
         raise ModelError(
             f"the config.json of a TIPSv2 model names the image tower '{config.vision_fn!s:.40}' (vision_fn), which is "
-            f"none of {', '.join(TOWERS)}; correct it"
+            f"not one of {', '.join(TOWERS)}; correct it"
         )
     tower = TOWERS[config.vision_fn]
     vision = {

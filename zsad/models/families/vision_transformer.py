@@ -1,4 +1,4 @@
-"""What the families of vision transformers share: tokens are the outputs of blocks."""
+"""Base class of the families of vision transformers: tokens are the outputs of blocks."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class VisionTransformer(Family[Network]):
 
     @abstractmethod
     def blocks(self, network: Network) -> nn.ModuleList:
-        """The blocks, in order; what is deleted from the list is not run."""
+        """The blocks, in order; blocks deleted from the list do not run."""
 
     @abstractmethod
     def final_norm(self, network: Network) -> nn.Module:
         """The LayerNorm after the last block."""
 
     def finish(self, network: Network, *, normed: bool, projected: bool) -> list[nn.Module]:
-        """What is applied to the outputs of the chosen blocks, in order."""
+        """The modules applied to the outputs of the chosen blocks, in order."""
         return [self.final_norm(network)] if normed else []
 
     def channels(self, config: PretrainedConfig, *, projected: bool) -> int:
@@ -41,7 +41,7 @@ class VisionTransformer(Family[Network]):
         return width
 
     def prefix_tokens(self, config: PretrainedConfig) -> int:
-        """How many class and register tokens come before the patch tokens."""
+        """Number of class and register tokens before the patch tokens."""
         return 1
 
     def patch(self, config: PretrainedConfig) -> int:
@@ -88,10 +88,10 @@ class BlockReader(TokenReader):
     Args:
         network: takes pixels ``[image, 3, height, width]``.
         blocks: of that network; those after the last chosen one are removed.
-        chosen: places of the chosen blocks.
+        chosen: indices of the chosen blocks.
         finish: applied to the outputs ``[image, layer, token, channel]`` of all chosen blocks.
         channels: width of a token after ``finish``.
-        forward_arguments: what the network takes besides the pixels.
+        forward_arguments: the network's arguments besides the pixels.
     """
 
     def __init__(

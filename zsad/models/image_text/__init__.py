@@ -1,1 +1,1 @@
-"""The vision side of models of images and texts: whole images, windows and patches in the space where sentences lie."""
+"""The vision side of models of images and texts: whole images, windows and patches in the space of sentences."""

@@ -1,4 +1,4 @@
-"""What is read of a model of images and texts; see `zsad.features.image_text.ImageText`, whose parameters these are."""
+"""Options for reading a model of images and texts: parameters of `zsad.features.image_text.ImageText`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from zsad.grids import PATCHES, WINDOW
 from zsad.models.positions import Positions
 
 Path = Literal["plain", "values", "windows"]
-ANOMALY_CLIP_BLOCKS, CLIP_SURGERY_BLOCKS = 19, 6  # last ones that have a second path in the authors' code
+ANOMALY_CLIP_BLOCKS, CLIP_SURGERY_BLOCKS = 19, 6  # number of last blocks with a second path in the authors' code
 
 
 class ImageTextOptions(NamedTuple):
-    """Where patch tokens come from, and what is done to them.
+    """The source of patch tokens, and their processing.
 
     Attributes:
-        path: see `zsad.features.image_text.ImageText`, as all others.
+        path: see `zsad.features.image_text.ImageText`, like all others.
         layers: blocks, counted from 0, or with negative numbers from the last.
         normed: whether the final LayerNorm is applied to patch tokens that are not projected.
-        projected: whether patch tokens are mapped to the space of texts.
-        first_value_block: of the path ``values``; None for what suits the number of blocks, see `first_value_block`.
+        projected: whether patch tokens are mapped into the space of texts.
+        first_value_block: for path ``values``; None for the default by number of blocks, see `first_value_block`.
         windows: sides of the windows, patches.
-        positions: how positions are brought to another grid, see `zsad.features.network_options.NetworkOptions`.
-        class_norm: whether the image's vector goes through the final LayerNorm before its projection.
+        positions: interpolation of positions to another grid, see `zsad.features.network_options.NetworkOptions`.
+        class_norm: whether the final LayerNorm is applied to the image's vector before its projection.
         head: the file of dino.txt.
     """
 
@@ -49,11 +49,11 @@ class ImageTextOptions(NamedTuple):
 
 
 def first_value_block(asked: int | None, count: int) -> int:
-    """The first block of the second path, counted from 0 or with a negative number from the last, as it is asked for.
+    """The first block of the second path, counted from 0, or with a negative number from the last, as configured.
 
     Args:
-        asked: by the configuration; None for AnomalyCLIP's choice in models that are as deep as its own, else for CLIP
-            Surgery's, in all blocks of a model that has fewer.
+        asked: by the configuration; None for AnomalyCLIP's choice in models at least as deep as its own, else for CLIP
+            Surgery's, or all blocks of a model with fewer.
         count: of the model's blocks.
     """
     if asked is not None:
@@ -62,7 +62,7 @@ def first_value_block(asked: int | None, count: int) -> int:
 
 
 def window_layers(windows: Sequence[int]) -> tuple[str, ...]:
-    """The names of the layers of the path ``windows``, of which the last holds the patches themselves.
+    """The names of the layers of the path ``windows``; the last has the patches themselves.
 
     Args:
         windows: their sides, patches.

@@ -1,4 +1,4 @@
-"""Patch tokens and the vector of the whole image from one pass of a network that does nothing else: SigLIP, TIPSv2."""
+"""Patch tokens and the vector of the whole image from one plain pass of a network: SigLIP, TIPSv2."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class OwnTokens(NamedTuple):
-    """What is read of the modules of a network.
+    """The modules of a network to read.
 
     Attributes:
         layers: names of the layers.
         modules: one for each layer, whose outputs are ``[image, token, channel]``.
         finish: applied to the patch tokens ``[image, layer, token, channel]`` of all of them.
-        last: the module whose output the vector of an image is made of.
-        vector: makes it, ``[image, channel]``.
+        last: the module whose output gives the vector of an image.
+        vector: computes it, ``[image, channel]``.
         prefix_tokens: class and register tokens before the patch tokens.
         patch: its side, pixels.
-        channels: width of a token, once it is filled up.
-        forward_arguments: what the network takes besides the pixels.
+        channels: width of a padded token.
+        forward_arguments: the network's arguments besides the pixels.
     """
 
     layers: Sequence[str]
@@ -44,7 +44,7 @@ class OwnBlocksReader(TokenReader):
 
     Args:
         network: takes pixels ``[image, 3, height, width]``.
-        wanted: what is read of it.
+        wanted: the modules to read.
     """
 
     cls_source = "class token"

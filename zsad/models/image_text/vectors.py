@@ -1,4 +1,4 @@
-"""Vectors of several widths in one array: the shorter ones end in zeros, which changes neither lengths nor cosines."""
+"""Vectors of several widths in one array: zero padding of shorter ones changes neither lengths nor cosines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def padded(vectors: Tensor, channels: int) -> Tensor:
-    """``[..., channel]`` with zeros at the end of each vector, up to ``channels`` of them."""
+    """Pad each vector ``[..., channel]`` with zeros to ``channels`` channels."""
     return torch.nn.functional.pad(vectors, (0, channels - vectors.shape[-1]))
 
 
 def image_vectors(vectors: Tensor, layers: int, channels: int) -> Tensor:
-    """The vectors of whole images ``[image, channel]`` for each of so many layers, ``[image, layer, channel]``."""
+    """Repeat the vectors of whole images ``[image, channel]`` for each layer, ``[image, layer, channel]``."""
     return padded(vectors, channels)[:, None].expand(-1, layers, -1)

@@ -1,6 +1,6 @@
 """CLIP by name: OpenAI's models, and OpenCLIP's.
 
-Their texts have the same tokenizer, and their pixels are normalised alike.
+They have the same tokenizer and the same normalisation of pixels.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from zsad.models.published.facts import MIT, ModelFacts
 CLIP = "CLIP (Radford et al., ICML 2021)"
 OPEN_CLIP = "OpenCLIP (Cherti et al., CVPR 2023)"
 REFERENCES = {CLIP: "https://arxiv.org/abs/2103.00020", OPEN_CLIP: "https://arxiv.org/abs/2212.07143"}
-CLIP_RESOLUTION = 336  # pixels; a multiple of 14 and 16, and the largest that CLIP was trained at
-PLUS_RESOLUTION = 240  # the one that this model was trained at, and WinCLIP is defined at
+CLIP_RESOLUTION = 336  # pixels; a multiple of 14 and 16, and the largest of CLIP's training
+PLUS_RESOLUTION = 240  # the resolution of this model's training, and of WinCLIP
 
 
 def published() -> Iterator[ModelFacts]:

@@ -1,4 +1,4 @@
-"""What is known of a published model, and words that several kinds share."""
+"""The facts about a published model, and shared constants."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ FLOAT32_BYTES = 4
 
 
 class ModelFacts(NamedTuple):
-    """What is known of a published model.
+    """The facts about a published model.
 
     Attributes:
-        name: what the configuration may call it.
-        hub_id: where it lies on the Hugging Face hub.
+        name: its name in the configuration.
+        hub_id: its place on the Hugging Face hub.
         family: method and paper.
         licence: of the weights.
         reference: address of the paper.
-        parameters: in the whole checkpoint, a text tower included.
-        patch: what sides of the image must be a multiple of, pixels.
+        parameters: in the whole checkpoint, including a text tower.
+        patch: sides of the image must be multiples of this, pixels.
         prefix_tokens: class and register tokens before the patch tokens.
-        gated: whether the hub asks for an account that has accepted the licence.
-        layers: blocks (of a ConvNeXt: stages; of a ResNet: stages counted from 1) whose output is used unless the
-            configuration says otherwise.
-        resolution: short side of the resized image unless the configuration says otherwise, pixels.
-        normalisation: whose mean and standard deviation the pixels are normalised with.
-        texts: by what its texts are read: ``"own"`` for a text tower of its own, ``"head"`` for one in another file,
-            which must be named; empty where it has none.
+        gated: whether the hub requires an account that has accepted the licence.
+        layers: default blocks (of a ConvNeXt: stages; of a ResNet: stages counted from 1) whose output is used.
+        resolution: default short side of the resized image, pixels.
+        normalisation: the source of mean and standard deviation for pixels.
+        texts: how its texts are encoded: ``"own"`` for its own text tower, ``"head"`` for one in another file, which
+            must be given; empty without texts.
     """
 
     name: str
@@ -47,7 +46,7 @@ class ModelFacts(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where its weights are."""
+        """The place of its weights."""
         return self.hub_id
 
     @property

@@ -1,7 +1,7 @@
-"""ResNets and Wide ResNets by name: torchvision's weights of ImageNet, as timm keeps them on the hub.
+"""ResNets and Wide ResNets by name: torchvision's weights of ImageNet, from timm on the hub.
 
-They are torchvision's ``IMAGENET1K_V1``, which papers on the subject take: timm's ``resnet.py`` names torchvision's
-files as the source of its ``tv_in1k``. torchvision has stored some of them anew since, under the names below (timm's
+They are torchvision's ``IMAGENET1K_V1``, which papers on the subject use: timm's ``resnet.py`` names torchvision's
+files as the source of its ``tv_in1k``. torchvision has since saved some of them again, under the names below (timm's
 pull request 2346).
 """
 

@@ -1,4 +1,4 @@
-"""SigLIP 2 by name: at the fixed resolutions that it was trained at, and for images of any size (NaFlex)."""
+"""SigLIP 2 by name: at the fixed resolutions of its training, and for images of any size (NaFlex)."""
 
 from __future__ import annotations
 

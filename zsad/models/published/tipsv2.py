@@ -8,8 +8,8 @@ from zsad.models.published.facts import ModelFacts
 
 TIPSV2 = "TIPSv2 (Cao et al., CVPR 2026)"
 REFERENCE = "https://arxiv.org/abs/2604.12012"
-# The authors' repository has software under Apache-2.0 and all else under CC-BY-4.0; of the weights, lists of models
-# name the one or the other.
+# The authors' repository has software under Apache-2.0 and all else under CC-BY-4.0; for the weights, model lists name
+# one or the other.
 LICENCE = "see its page"
 
 

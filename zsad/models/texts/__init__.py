@@ -1,1 +1,1 @@
-"""Text towers: sentences as vectors in the space that a model's images share."""
+"""Text towers: sentences as vectors in the space of a model's images."""

@@ -1,4 +1,4 @@
-"""What every text tower is: a frozen function from sentences to vectors in the space of a model's images."""
+"""Interface of text towers: frozen functions from sentences to vectors in the space of a model's images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 60  # characters of a text in a message
 
 
 class TextModel(NamedTuple):
-    """Which model's text tower is wanted.
+    """The requested text tower.
 
     Attributes:
         model, revision, sha256: as of a backbone, see `zsad.features.network_options.NetworkOptions`.
@@ -32,13 +32,14 @@ class TextModel(NamedTuple):
 
 
 class TextEncoder(ABC):
-    """A text tower that is loaded and ready.
+    """A loaded text tower.
 
     Attributes:
         name: of the model, for messages.
         channels: width of an embedding; that of a whole image's.
-        patch_part: the channels that patches are compared with, from the first to before the last; all but in dino.txt.
-        longest: most tokens that a text may have, its start and end included.
+        patch_part: range of the channels that patches are compared with (first, last exclusive); all except in
+            dino.txt.
+        longest: most tokens of a text, including its start and end.
         device: where it runs.
         model: id, revision and SHA-256 of the weights, for the provenance.
     """
@@ -52,7 +53,7 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeddings of texts, float32 ``[text, channel]``, of the length that the tower gives them.
+        """Embeddings of texts, float32 ``[text, channel]``, not normalised.
 
         Raises:
             ConfigError: a text has more tokens than the model reads.
@@ -61,21 +62,21 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, its start and end included."""
+        """Number of tokens of a text, including its start and end."""
 
     def encode_learned(self, learned: LearnedTokens) -> np.ndarray:
         """Embeddings of AnomalyCLIP's two sentences, normal and anomalous, float32 ``[2, channel]``.
 
         Raises:
-            ConfigError: the model takes no learned tokens, or they are of another width or depth.
+            ConfigError: the model does not support learned tokens, or they have another width or depth.
         """
         raise ConfigError(
-            f"model '{self.name}' takes no learned tokens, which are for a CLIP model; choose one, or other "
+            f"model '{self.name}' does not support learned tokens, which are for a CLIP model; choose one, or other "
             "text_prompts"
         )
 
     def check_length(self, text: str) -> None:
-        """Refuse a text that the model would not read to its end.
+        """Reject a text that the model would truncate.
 
         Raises:
             ConfigError: it is too long.
@@ -87,6 +88,6 @@ class TextEncoder(ABC):
 
 
 def shown(text: str) -> str:
-    """A text as messages quote it."""
+    """Shorten a text for messages."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Text towers that take some texts at a time, each as the numbers of its tokens."""
+"""Text towers that process batches of texts, each as its token numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BATCH = 64  # texts
 
 
 class BatchedTexts(TextEncoder):
-    """A text tower that takes some texts at a time.
+    """A text tower that processes batches of texts.
 
     Args:
         channels, longest, device, model, patch_part: see `TextEncoder`.
@@ -54,7 +54,7 @@ class BatchedTexts(TextEncoder):
 
     @abstractmethod
     def _tokens(self, text: str) -> list[int]:
-        """The tokens of a text, its start and end included; not filled up."""
+        """The tokens of a text, including its start and end; not padded."""
 
     @abstractmethod
     def _embedded(self, tokens: list[list[int]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""CLIP's text tower: sentences as vectors in the space that its images share (Radford et al., ICML 2021)."""
+"""CLIP's text tower: sentences as vectors in the space of its images (Radford et al., ICML 2021)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zsad.models.texts.learned_tokens import LearnedTokens
 
-TOWER = ("text_model.", "text_projection.")  # begin the names of its weights in a checkpoint of both towers
+TOWER = ("text_model.", "text_projection.")  # prefixes of its weights in a checkpoint of both towers
 TOKENIZER = "openai/clip-vit-base-patch16"  # hub id; all of CLIP's models have the same
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # either set is enough
 OLD_END = 2  # token
@@ -59,7 +59,7 @@ class ClipTexts(BatchedTexts):
         return torch.stack(embeddings).cpu().numpy()
 
     def _words_after(self, tokens: torch.Tensor, words: str) -> list[int]:
-        """The tokens of words, with start and end, that are short enough to stand behind learned ones."""
+        """The tokens of words, with start and end, checked to fit after the learned ones."""
         numbers = self._tokens(words)
         if (count := len(tokens) + len(numbers)) > self.longest:
             raise ConfigError(
@@ -79,10 +79,10 @@ class ClipTexts(BatchedTexts):
 
 
 def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTexts:
-    """Load the text tower of a CLIP checkpoint, and its tokenizer; the image tower is left on the disk.
+    """Load the text tower of a CLIP checkpoint, and its tokenizer; the image tower is not loaded.
 
     Args:
-        wanted: which model, with which tokenizer; it takes no ``head``.
+        wanted: the model and its tokenizer; ``head`` is not allowed.
         found: its checkpoint.
         device: of torch, such as ``"cpu"`` or ``"cuda"``.
 
@@ -95,11 +95,11 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTe
     silence_libraries()
     with sense_of_config(name, found.source):
         config = _text_config(found)
-    # A single file brings no tokenizer, but open_clip's plain models all have OpenAI's.
+    # A single file has no tokenizer, but open_clip's plain models all use OpenAI's.
     place = locate_tokenizer(wanted, found, TOKENIZER_FILES, None if found.converted is None else TOKENIZER)
     tokenizer = clip_tokenizer(place, name)
-    # The embedding is that of the end of the text, which a mismatch would leave unfound. Configurations by OpenAI say
-    # 2, for which transformers takes the highest number in the text.
+    # The embedding is that of the end token, which a mismatch would not find. Configurations by OpenAI give 2, for
+    # which transformers uses the highest number in the text.
     if len(tokenizer) > config.vocab_size or config.eos_token_id not in (tokenizer.eos_token_id, OLD_END):
         raise ModelError(
             f"the tokenizer of model '{name}' is not that of its text tower ({len(tokenizer)} tokens, the last of a "
@@ -123,7 +123,7 @@ def _text_config(found: FoundCheckpoint) -> CLIPTextConfig:
     if isinstance(config, transformers.CLIPTextConfig):
         return config
     text_config: CLIPTextConfig = copy.deepcopy(config.text_config)
-    text_config.projection_dim = config.projection_dim  # the one that a model of both towers goes by
+    text_config.projection_dim = config.projection_dim  # the one that a model of both towers uses
     return text_config
 
 

@@ -1,8 +1,8 @@
 """AnomalyCLIP's sentences through CLIP's text tower: learned tokens before their words, and again before later blocks.
 
-Zhou et al., ICLR 2024, section 3.2, as the authors' code has it: the sentence is the start, the learned tokens, the
-words and the end, with CLIP's positions; before each block from the second on, as long as there are some, the first
-tokens behind the start give way to learned ones of that block.
+Zhou et al., ICLR 2024, section 3.2, as in the authors' code: the sentence is the start, the learned tokens, the words
+and the end, with CLIP's positions; before each block from the second on that has learned tokens, these replace the
+first tokens after the start.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def check_learned(network: CLIPTextModelWithProjection, learned: LearnedTokens, name: str) -> None:
-    """Refuse tokens that were learned for another model.
+    """Reject tokens that were learned for another model.
 
     Args:
         name: of the model, for messages.
 
     Raises:
-        ConfigError: they are of another width, or for more blocks.
+        ConfigError: they have another width, or are for more blocks.
     """
     width, blocks = network.config.hidden_size, network.config.num_hidden_layers
     given, needed = learned.normal.shape[1], 1 + len(learned.deep)
@@ -50,11 +50,11 @@ def embed_learned(
 
     Args:
         words: its words as numbers of tokens, with start and end.
-        tokens: ``[token, channel]``, which stand between the start and the words.
+        tokens: ``[token, channel]``, between the start and the words.
         deep: ``[block, token, channel]``, see `LearnedTokens`.
     """
     start, *others = words
-    # Where the learned tokens go, anything is embedded and replaced but the end, by which the embedding is found.
+    # At the places of learned tokens, any token but the end, which marks the embedding, is embedded and replaced.
     numbers = torch.tensor([[start, *[start] * len(tokens), *others]], device=network.device)
     blocks = network.text_model.encoder.layers[1 : 1 + len(deep)]
     with torch.inference_mode(), ExitStack() as hooks:
@@ -67,7 +67,7 @@ def embed_learned(
 
 
 def _embedded_as(tokens: torch.Tensor) -> Callable[..., torch.Tensor]:
-    """A hook that puts tokens behind the start of what has been embedded ``[1, token, channel]``."""
+    """A hook that inserts tokens after the start of the embedded sentence ``[1, token, channel]``."""
 
     def replace(_module: torch.nn.Module, _arguments: Any, embedded: torch.Tensor) -> torch.Tensor:
         return _behind_the_start(embedded, tokens)
@@ -76,7 +76,7 @@ def _embedded_as(tokens: torch.Tensor) -> Callable[..., torch.Tensor]:
 
 
 def _given(tokens: torch.Tensor) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """A hook that puts tokens behind the start of what a block is given."""
+    """A hook that inserts tokens after the start of a block's input."""
 
     def replace(_module: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return (_behind_the_start(arguments[0], tokens), *arguments[1:])

@@ -1,4 +1,4 @@
-"""dino.txt's text encoder: sentences as vectors beside DINOv3's images and patches (Jose et al., CVPR 2025)."""
+"""dino.txt's text encoder: sentences as vectors in the space of DINOv3's images (Jose et al., CVPR 2025)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-PADDING = 0  # token; what comes after the end of a text is not seen by it
+PADDING = 0  # token; tokens after the end of a text have no effect on it
 
 
 class DinoTxtTexts(BatchedTexts):
@@ -51,7 +51,7 @@ class DinoTxtTexts(BatchedTexts):
     def _embedded(self, tokens: list[list[int]]) -> np.ndarray:
         longest = max(map(len, tokens))
         padded = torch.tensor([[*text, *[PADDING] * (longest - len(text))] for text in tokens], device=self.device)
-        # A text that spells out the end has it twice; the authors' code takes the first.
+        # A text that contains the end token literally has it twice; the authors' code uses the first.
         ends = torch.tensor([text.index(self._tokenizer.eos_token_id) for text in tokens], device=self.device)
         with torch.inference_mode():
             embeddings: np.ndarray = self._network(padded, ends).cpu().numpy()
@@ -59,16 +59,17 @@ class DinoTxtTexts(BatchedTexts):
 
 
 def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> DinoTxtTexts:
-    """Load dino.txt's text encoder, and CLIP's tokenizer; of DINOv3 itself no weights are read.
+    """Load dino.txt's text encoder, and CLIP's tokenizer; no weights of DINOv3 itself are read.
 
     Args:
-        wanted: which model, with which head and tokenizer.
+        wanted: the model, its head and its tokenizer.
         found: its checkpoint, of DINOv3.
         device: of torch, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ConfigError: there is no ``head``.
-        ModelError: the head is absent, damaged or for another backbone, or the tokenizer is absent or of another model.
+        ModelError: the head is missing, damaged or for another backbone, or the tokenizer is missing or of another
+            model.
     """
     name = found.name
     if wanted.head is None:
@@ -87,7 +88,7 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> DinoTx
 
 
 def _check_vocabulary(tokenizer: CLIPTokenizer, place: Tokenizer, part: TextPart, path: Path) -> None:
-    """Refuse a tokenizer whose numbers are not those of the embeddings, the last of which is the end of a text."""
+    """Reject a tokenizer that does not match the embeddings, the last of which is the end of a text."""
     if (len(tokenizer), tokenizer.eos_token_id) != (part.vocabulary, part.vocabulary - 1):
         raise ModelError(
             f"the tokenizer '{place.named}' is not that of {path} ({len(tokenizer)} tokens, the last of a text "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 KIND = "file of AnomalyCLIP's learned tokens"
 OUTER = "prompt_learner"
 DEEP = "compound_prompts_text.{}"
-# Beside the tokens there are maps that the authors' code makes and never uses, and what CLIP itself gives.
+# The files also contain maps that the authors' code never uses, and values of CLIP itself.
 KNOWN = (
     r"ctx_(pos|neg)|compound_prompts_text\.\d+|compound_prompt_projections\.\d+\.(weight|bias)"
     r"|token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)"
@@ -21,13 +21,13 @@ KNOWN = (
 
 
 class LearnedTokens(NamedTuple):
-    """Tokens that take the place of words.
+    """Learned tokens in place of words.
 
     Attributes:
-        normal, anomalous: float32 ``[token, channel]``, behind the start of either sentence, before its words.
-        deep: float32 ``[block, token, channel]``: before the text block ``2 + i`` (counted from 1), ``deep[i]`` takes
-            the place of the first tokens behind the start.
-        normal_words, anomalous_words: what follows the learned tokens.
+        normal, anomalous: float32 ``[token, channel]``, after the start of each sentence, before its words.
+        deep: float32 ``[block, token, channel]``: before the text block ``2 + i`` (counted from 1), ``deep[i]``
+            replaces the first tokens after the start.
+        normal_words, anomalous_words: the words after the learned tokens.
     """
 
     normal: Tensor
@@ -38,7 +38,7 @@ class LearnedTokens(NamedTuple):
 
     @property
     def descriptions(self) -> list[str]:
-        """What people read in place of the normal and of the anomalous sentence."""
+        """Descriptions of the normal and of the anomalous sentence, for users."""
         sentences = ((self.normal, self.normal_words), (self.anomalous, self.anomalous_words))
         return [f"[{len(tokens)} learned tokens] {words}" for tokens, words in sentences]
 
@@ -51,13 +51,13 @@ def read_learned_tokens(path: str | Path) -> LearnedTokens:
     does with them in each block.
 
     Raises:
-        ModelError: the file is absent, damaged, another one, or holds more than tensors.
+        ModelError: the file does not exist, is damaged, is of another kind, or contains more than tensors.
     """
     file = read_published(Path(path), KIND, OUTER, KNOWN)
     normal, anomalous = (_sentence(file, key) for key in ("ctx_pos", "ctx_neg"))
     deep = file.stacked(DEEP)
     if deep.ndim != 3:
-        raise file.refuse(f"has {size_of(deep[0])} values in '{DEEP.format(0)}', and not tokens times channels")
+        raise file.refuse(f"has {size_of(deep[0])} values in '{DEEP.format(0)}' instead of tokens times channels")
     widths = {"ctx_pos": normal.shape[1], "ctx_neg": anomalous.shape[1], DEEP.format(0): deep.shape[2]}
     for key, width in widths.items():
         if width != widths["ctx_pos"]:
@@ -66,7 +66,7 @@ def read_learned_tokens(path: str | Path) -> LearnedTokens:
             )
     rounded = deep.half().float()
     if not rounded.isfinite().all():
-        raise file.refuse(f"has values in '{DEEP.format('*')}' that half precision cannot hold; download it again")
+        raise file.refuse(f"has values in '{DEEP.format('*')}' too large for half precision; download it again")
     return LearnedTokens(normal, anomalous, rounded)
 
 
@@ -74,5 +74,7 @@ def _sentence(file: PublishedFile, key: str) -> Tensor:
     """The tokens of a state, ``[token, channel]``."""
     tokens = file.floats(key)
     if tokens.ndim != 4 or tokens.shape[:2] != (1, 1):
-        raise file.refuse(f"has {size_of(tokens)} values in '{key}', and not one sentence (1 x 1 x tokens x channels)")
+        raise file.refuse(
+            f"has {size_of(tokens)} values in '{key}' instead of one sentence (1 x 1 x tokens x channels)"
+        )
     return tokens[0, 0]

@@ -31,16 +31,18 @@ class LinearLayers(NamedTuple):
 def read_linear_layers(path: str | Path) -> LinearLayers:
     """Read linear layers from a file of APRIL-GAN's authors.
 
-    It is ``{"trainable_linearlayer": {"fc.0.weight": [out, in], "fc.0.bias": [out], "fc.1.weight": ...}}``, one pair a
-    layer, all of one size, as those of a vision transformer are.
+    It is ``{"trainable_linearlayer": {"fc.0.weight": [out, in], "fc.0.bias": [out], "fc.1.weight": ...}}``, one pair
+    per layer, all of one size, as in a vision transformer.
 
     Raises:
-        ModelError: the file is absent, damaged, another one, or holds more than tensors.
+        ModelError: the file does not exist, is damaged, is of another kind, or contains more than tensors.
     """
     file = read_published(Path(path), KIND, OUTER, KNOWN)
     weights, biases = file.stacked(WEIGHT), file.stacked(BIAS)
     if weights.ndim != 3:
-        raise file.refuse(f"has {size_of(weights[0])} values in '{WEIGHT.format(0)}', and not those of a linear layer")
+        raise file.refuse(
+            f"has {size_of(weights[0])} values in '{WEIGHT.format(0)}' instead of those of a linear layer"
+        )
     layers, width, _ = weights.shape
     if biases.shape != (layers, width):
         raise file.refuse(

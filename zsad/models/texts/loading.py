@@ -1,4 +1,4 @@
-"""The text tower of a model, by the type that its configuration names."""
+"""Load the text tower of a model, by the type in its configuration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["TOWERS", "TextModel", "load_texts"]
 REMEDY = "choose a model of images and texts, such as clip-vitl14-336"
 TextLoader = Callable[[TextModel, FoundCheckpoint, str], TextEncoder]
 
-# By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
-# decides what must run again after a change, goes by imports.
+# By the `model_type` of config.json. The modules are imported instead of named, since the tracing of code, which
+# decides what runs again after a change, follows imports.
 TOWERS: dict[str, TextLoader] = {
     "clip": clip.load_texts,
     "clip_text_model": clip.load_texts,  # the text tower, saved alone
@@ -34,17 +34,17 @@ def load_texts(wanted: TextModel, device: str) -> TextEncoder:
     """Load a text tower, and its tokenizer.
 
     Args:
-        wanted: the model; ``head`` and ``tokenizer`` where its kind takes them.
+        wanted: the model; ``head`` and ``tokenizer`` if its kind supports them.
         device: of torch, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ConfigError: the options do not fit the model.
-        ModelError: the model is absent, gated, damaged, or has no text tower or tokenizer.
+        ModelError: the model is missing, gated, damaged, or has no text tower or tokenizer.
     """
     facts = facts_of(wanted.model)
-    if facts is not None and not facts.texts and wanted.head is None:  # there is no need to download it first
+    if facts is not None and not facts.texts and wanted.head is None:  # no download is needed for this error
         raise ModelError(f"model '{wanted.model}', {facts.family}, has no texts; {REMEDY}")
     found = locate_checkpoint(wanted.model, wanted.revision)
     if not isinstance(found.model_type, str) or found.model_type not in TOWERS:
-        raise ModelError(f"model '{wanted.model}' is of type '{found.model_type!s:.60}', which has no texts; {REMEDY}")
+        raise ModelError(f"model '{wanted.model}' has type '{found.model_type!s:.60}', which has no texts; {REMEDY}")
     return TOWERS[found.model_type](wanted, found, device)

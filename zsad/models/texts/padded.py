@@ -1,4 +1,4 @@
-"""Text towers that read texts of one length, the shorter ones filled up: SigLIP's and TIPSv2's."""
+"""Text towers with padded texts of one length: SigLIP's and TIPSv2's."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SENTENCE_PIECES = ".model"  # ends the names of SentencePiece's own files
 
 
 class Words(NamedTuple):
-    """How a kind of model reads a text.
+    """The tokenisation of a kind of model.
 
     Attributes:
-        tokenizer: splits it into tokens.
-        prepare: what is done to the text before.
-        end: the token behind its last; None for none.
-        filling: the token that short texts are filled up with.
+        tokenizer: splits a text into tokens.
+        prepare: preprocesses the text.
+        end: the token after the last; None for none.
+        filling: the padding token.
     """
 
     tokenizer: tokenizers.Tokenizer
@@ -44,23 +44,23 @@ class Words(NamedTuple):
     filling: int
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text, its end included; not filled up."""
+        """The tokens of a text, including its end; not padded."""
         tokens: list[int] = self.tokenizer.encode(self.prepare(text), add_special_tokens=False).ids
         return tokens if self.end is None else [*tokens, self.end]
 
 
 class PaddedTexts(BatchedTexts):
-    """A text tower that reads texts of one length.
+    """A text tower with padded texts of one length.
 
     Attributes:
-        kind: what messages call models of this kind.
-        tokenizer_files: either is enough; the first that is there is read.
+        kind: name of this kind of models in messages.
+        tokenizer_files: one is enough; the first existing one is read.
 
     Args:
         network: in evaluation mode, on the device.
-        words: how it reads a text.
+        words: its tokenisation.
         channels: width of an embedding.
-        longest: tokens that every text is filled up to.
+        longest: length that every text is padded to, tokens.
         device, model: see `TextEncoder`.
     """
 
@@ -76,10 +76,10 @@ class PaddedTexts(BatchedTexts):
 
     @classmethod
     def load(cls, wanted: TextModel, found: FoundCheckpoint, device: str) -> Self:
-        """Load the text tower of a checkpoint, and its tokenizer; the image tower is left on the disk.
+        """Load the text tower of a checkpoint, and its tokenizer; the image tower is not loaded.
 
         Args:
-            wanted: which model, with which tokenizer; it takes no ``head``.
+            wanted: the model and its tokenizer; ``head`` is not allowed.
             found: its checkpoint.
             device: of torch, such as ``"cpu"`` or ``"cuda"``.
 

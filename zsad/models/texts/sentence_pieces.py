@@ -14,7 +14,7 @@ from typing import NamedTuple
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-BLANK = "▁"  # how pieces write a blank
+BLANK = "▁"  # the blank in pieces
 # Numbers of fields, and of kinds of pieces, in sentencepiece_model.proto.
 PIECES, TRAINER, NORMALIZER = 1, 2, 3
 TEXT, SCORE, KIND = 1, 2, 3
@@ -41,10 +41,10 @@ class SentencePieces(NamedTuple):
     Attributes:
         pieces: by the number of the token.
         model: ``UNIGRAM`` or ``PAIRS``.
-        falls_back_to_bytes: whether characters that no piece has become bytes, rather than an unknown token.
-        characters: how characters are replaced beforehand, in SentencePiece's own form; empty for not at all.
-        has_first_blank: whether a text is given a blank at its beginning.
-        drops_blanks: whether blanks at the ends, and all but one in a row, are left out.
+        falls_back_to_bytes: whether characters without a piece become bytes instead of an unknown token.
+        characters: replacements of characters beforehand, in SentencePiece's own form; empty for none.
+        has_first_blank: whether a blank is added at the beginning of a text.
+        drops_blanks: whether blanks at the ends, and repeated blanks, are removed.
     """
 
     pieces: list[Piece]
@@ -60,7 +60,7 @@ def read_sentence_pieces(path: Path) -> SentencePieces:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged, or of a kind that is not known here.
+        ValueError: it is damaged, or of an unknown kind.
     """
     content = list(_fields(path.read_bytes()))
     pieces = [_piece(_bytes(value)) for number, value in content if number == PIECES]
@@ -79,14 +79,14 @@ def read_sentence_pieces(path: Path) -> SentencePieces:
 
 
 def tokenizer_of(content: SentencePieces) -> tokenizers.Tokenizer:
-    """A tokenizer that splits texts as SentencePiece does; it adds no tokens at the ends.
+    """A tokenizer that splits texts like SentencePiece; it adds no tokens at the ends.
 
     Raises:
-        ValueError: no piece stands for what is unknown.
+        ValueError: there is no piece for unknown characters.
     """
     unknown = [place for place, piece in enumerate(content.pieces) if piece.kind == UNKNOWN]
     if not unknown:
-        raise ValueError("no piece stands for what is unknown")
+        raise ValueError("there is no piece for unknown characters")
     tokenizer = tokenizers.Tokenizer(_unigram(content, unknown[0]) if content.model == UNIGRAM else _pairs(content))
     steps: list[normalizers.Normalizer] = []
     if content.characters:
@@ -118,7 +118,7 @@ def _pairs(content: SentencePieces) -> models.BPE:
 
 
 def _merges(pieces: list[Piece]) -> list[tuple[str, str]]:
-    """The pairs that are merged, the first first: any two pieces that make a third, by the score of the third."""
+    """The merged pairs, in order: any two pieces that form a third, by the score of the third."""
     merged = {piece.text: place for place, piece in enumerate(pieces) if piece.kind in (NORMAL, USER_DEFINED)}
     merges = []
     for piece in sorted((piece for piece in pieces if piece.kind == NORMAL), key=lambda piece: -piece.score):
@@ -134,14 +134,14 @@ def _piece(content: bytes) -> Piece:
 
 
 def _last_values(content: list[tuple[int, Value]], number: int) -> dict[int, Value]:
-    """The fields of a message in a message, of which the last one of a number counts; none if it is absent."""
+    """The fields of a nested message; the last one of a number counts; empty if the message is missing."""
     messages = [_bytes(value) for own, value in content if own == number]
     return {own: value for message in messages for own, value in _fields(message)}
 
 
 def _bytes(value: Value) -> bytes:
     if not isinstance(value, bytes):
-        raise ValueError("a field is of another kind than SentencePiece's")
+        raise ValueError("a field has another kind than in SentencePiece")
     return value
 
 
@@ -159,14 +159,14 @@ def _fields(content: bytes) -> Iterator[tuple[int, Value]]:
         if wire == LENGTH:
             length, place = _varint(content, place)
         if length is None or place + length > len(content):
-            raise ValueError("it ends too early, or is no file of SentencePiece")
+            raise ValueError("it ends too early, or is not a file of SentencePiece")
         part = content[place : place + length]
         place += length
         yield number, struct.unpack("<f", part)[0] if wire == FOUR_BYTES else part
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and the place behind it."""
+    """A number in groups of seven bits, the lowest first, and the position after it."""
     value = shift = 0
     while place < len(content) and shift < 64:
         byte = content[place]
@@ -174,4 +174,4 @@ def _varint(content: bytes, place: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if byte < 0x80:
             return value, place
-    raise ValueError("it ends too early, or is no file of SentencePiece")
+    raise ValueError("it ends too early, or is not a file of SentencePiece")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
 
-# What ends a text and what fills it up, of SigLIP 2 (Gemma's tokenizer) and of SigLIP.
+# End and padding tokens of SigLIP 2 (Gemma's tokenizer) and of SigLIP.
 ENDS_OF_2, ENDS = ("<eos>", "<pad>"), ("</s>", "</s>")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -24,11 +24,9 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 class SiglipTexts(PaddedTexts):
     """SigLIP's text tower.
 
-    Texts are in small letters, as in training, whatever the tokenizer's own file does (``transformers`` leaves capitals
-    to the checkpoints of SigLIP 2 at fixed resolutions); SigLIP's are also without punctuation.
-
-    The embedding is made of the last place of the filled-up text, which attends to all others, those that only fill up
-    included: it was trained like that.
+    Texts are lower-cased, as in training, independent of the tokenizer's own file (``transformers`` keeps capitals for
+    the checkpoints of SigLIP 2 at fixed resolutions); SigLIP's are also without punctuation. The embedding is computed
+    from the last position of the padded text, which attends to all others including the padding, as in training.
     """
 
     kind: ClassVar[str] = "SigLIP"
@@ -65,5 +63,5 @@ class SiglipTexts(PaddedTexts):
 
 
 def _plain(text: str) -> str:
-    """A text in small letters, without punctuation, and with single blanks between words."""
+    """A lower-case text without punctuation, and with single blanks between words."""
     return " ".join(text.lower().translate(PUNCTUATION).split())

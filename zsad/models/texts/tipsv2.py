@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Tipsv2Texts(PaddedTexts):
     """TIPSv2's text tower. The embedding is the mean over the tokens of the text.
 
-    Texts are in small letters, and nothing begins or ends them, as by the authors.
+    Texts are lower-cased, without start and end tokens, as by the authors.
     """
 
     kind: ClassVar[str] = "TIPSv2"
@@ -58,5 +58,5 @@ class Tipsv2Texts(PaddedTexts):
 
 
 def _plain(text: str) -> str:
-    """A text in small letters, and with single blanks between words."""
+    """A lower-case text with single blanks between words."""
     return " ".join(text.lower().split())

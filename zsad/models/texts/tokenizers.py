@@ -1,4 +1,4 @@
-"""Where the tokenizer of a text tower lies: beside its weights, or where ``tokenizer`` says."""
+"""Find the tokenizer of a text tower: beside its weights, or in the place of ``tokenizer``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Tokenizer(NamedTuple):
     """A tokenizer on this machine.
 
     Attributes:
-        folder: holds its files.
-        named: hub id or folder that it was asked for by; None for the model's own.
-        commit: the hub's commit hash, where it comes from another place of the hub than the model.
+        folder: folder of its files.
+        named: its hub id or folder in the configuration; None for the model's own.
+        commit: the hub's commit hash, if it comes from another place of the hub than the model.
     """
 
     folder: Path
@@ -27,25 +27,25 @@ class Tokenizer(NamedTuple):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a result says of it beside its model; nothing for the model's own."""
+        """Its provenance in addition to the model's; empty for the model's own."""
         return {} if self.named is None else {"tokenizer": {"id": self.named, "revision": self.commit}}
 
     @property
     def remedy(self) -> str:
-        """What to do where it does not fit the model."""
-        return "download both again" if self.named is None else "correct 'tokenizer', or leave it out"
+        """The fix if it does not match the model."""
+        return "download both again" if self.named is None else "correct 'tokenizer', or remove it"
 
 
 def locate_tokenizer(
     wanted: TextModel, found: FoundCheckpoint, file_sets: Sequence[Sequence[str]], default: str | None = None
 ) -> Tokenizer:
-    """Find the files of a tokenizer, downloading them if another place of the hub is named than the model's.
+    """Find the files of a tokenizer, downloading them if they are in another place of the hub than the model.
 
     Args:
-        wanted: the model; its ``tokenizer`` goes first.
+        wanted: the model; its ``tokenizer`` takes precedence.
         found: its checkpoint, whose folder comes next.
-        file_sets: the files that a tokenizer of this kind needs; either set is enough.
-        default: hub id of a tokenizer for a checkpoint that brings none.
+        file_sets: the required files of a tokenizer of this kind; one set is enough.
+        default: hub id of a tokenizer for a checkpoint without one.
 
     Raises:
         ModelError: there is none, or the hub cannot be reached.
@@ -56,16 +56,16 @@ def locate_tokenizer(
         return own
     if default is not None:
         return _named(default, found, file_sets)
-    # Without its files, transformers makes a tokenizer that knows no word and says nothing.
+    # Without its files, transformers silently makes a tokenizer without any words.
     raise ModelError(
-        f"model '{found.name}' has no tokenizer in {found.source}; add its {_listed(file_sets)}, or name another by "
+        f"model '{found.name}' has no tokenizer in {found.source}; add its {_listed(file_sets)}, or set another with "
         "'tokenizer'"
     )
 
 
 def _own(found: FoundCheckpoint, file_sets: Sequence[Sequence[str]]) -> Tokenizer | None:
     located = locate_files(str(found.source), None, file_sets, option="model")
-    if located is None and found.commit is not None:  # another program may have fetched the weights alone
+    if located is None and found.commit is not None:  # another program may have downloaded only the weights
         located = locate_files(found.name, found.commit, file_sets, option="model")
     return None if located is None else Tokenizer(located.path, None, None)
 

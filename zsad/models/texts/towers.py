@@ -1,4 +1,4 @@
-"""Text towers of ``transformers`` out of a checkpoint of both towers."""
+"""Load text towers of ``transformers`` from a checkpoint of both towers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Network = TypeVar("Network", bound="PreTrainedModel")
 
 
 def check_no_head(wanted: TextModel, kind: str) -> None:
-    """Refuse the file of dino.txt for another kind of model.
+    """Reject the file of dino.txt for another kind of model.
 
     Raises:
-        ConfigError: one is named.
+        ConfigError: one is given.
     """
     if wanted.head is not None:
-        raise ConfigError(f"model '{wanted.model}' is a {kind} model, which takes no head; leave 'head' out")
+        raise ConfigError(f"model '{wanted.model}' is a {kind} model, which has no head; remove 'head'")
 
 
 def loaded_tower(
@@ -35,11 +35,11 @@ def loaded_tower(
     state: Mapping[str, torch.Tensor] | None = None,
     remedy: str = "choose a model with both towers, or download it again",
 ) -> Network:
-    """A text tower with its weights in float32, for inference; the image tower is left on the disk.
+    """Load a text tower with its weights in float32, for inference; the image tower is not loaded.
 
     Args:
         tower: its class in ``transformers``.
-        config: its own, not that of both towers.
+        config: of this tower, not of both.
         state: its weights, if they had to be converted; None to read them from the checkpoint.
         remedy: what to do if there are none.
 

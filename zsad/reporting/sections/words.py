@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     """The prompts of a method, from the provenance of scores.
 
     Attributes:
-        texts: see `zsad.scoring.described_texts.described_texts`.
+        texts: see `zsad.scoring.describe_texts.describe_texts`.
         trained_on: the data set that the published weights of the method were trained on; empty if there are none.
         learned_files: the SHA-256 of the weights, by the parameter that names them.
     """

@@ -1,4 +1,4 @@
-"""What a step of a training sees of the images of an auxiliary data set: class tokens, and some patches of each."""
+"""Training samples from an auxiliary data set: the class tokens of all images, and some patches of each."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from zsad.adaptation.prototypes import Drawn
+from zsad.adaptation.prototypes import TrainingSample
 from zsad.adaptation.training import generator
 from zsad.scoring.compute import Compute
 from zsad.scoring.labelled_images import LabelledImages
 from zsad.scoring.tokens import normalise
 
-KEPT_SHARE = 0.5  # of the memory, for patches that are kept; a step takes the rest
+KEPT_SHARE = 0.5  # of the memory, for patches kept in memory; a step takes the rest
 
 
 class _Patches(NamedTuple):
-    """Patches of one image.
+    """Sampled patches of one image.
 
     Attributes:
-        tokens: float16 ``[layer, patch, channel]``, as the backbone gave them.
-        shares: float32 ``[patch]``, how much of each is anomalous.
-        counts: float32 ``[patch]``, how many patches each stands for.
+        tokens: float16 ``[layer, patch, channel]``, as the output of the backbone.
+        shares: float32 ``[patch]``, anomalous share of each.
+        counts: float32 ``[patch]``, how many patches each represents.
     """
 
     tokens: np.ndarray
@@ -31,15 +31,15 @@ class _Patches(NamedTuple):
     counts: np.ndarray
 
 
-class DrawnPatches:
-    """All class tokens, and of each image all patches with an anomaly in them and some of the others.
+class SampledPatches:
+    """All class tokens, and for each image all patches with an anomaly and a random sample of the others.
 
-    What is drawn of an image depends on the seed and its name alone. Patches that do not fit the memory are read again
-    each time.
+    The sample of an image depends only on the seed and its name. Patches that do not fit the memory are read again each
+    time.
 
     Args:
-        normal: how many of the patches without an anomaly are drawn of each image, which stand for all of them; 0 for
-            class tokens alone.
+        normal: number of sampled patches without an anomaly of each image, which represent all of them; 0 for class
+            tokens alone.
     """
 
     def __init__(self, images: LabelledImages, normal: int, seed: int, compute: Compute) -> None:
@@ -50,8 +50,8 @@ class DrawnPatches:
         self._class_tokens = images.class_tokens().to(compute.device)
         self._labels = torch.tensor(images.labels, device=compute.device)
 
-    def seen(self, numbers: Sequence[int]) -> Drawn:
-        """What a step sees of the images at these positions."""
+    def sample(self, numbers: Sequence[int]) -> TrainingSample:
+        """The training sample of the images at these positions."""
         chosen = [patches for number in numbers if (patches := self._patches(number)) is not None]
         shape = len(chosen), max((len(patches.shares) for patches in chosen), default=0)
         tokens = np.zeros((shape[0], len(self._images.layers), shape[1], self._images.channels), dtype=np.float16)
@@ -61,7 +61,7 @@ class DrawnPatches:
             tokens[place, :, :size] = patches.tokens
             shares[place, :size], counts[place, :size] = patches.shares, patches.counts
         some = list(numbers)
-        return Drawn(
+        return TrainingSample(
             self._class_tokens[some],
             self._labels[some],
             normalise(torch.from_numpy(tokens).to(self._device).float()),
@@ -70,7 +70,7 @@ class DrawnPatches:
         )
 
     def _patches(self, number: int) -> _Patches | None:
-        """Some patches of one image; None of an image of which nobody knows where it is anomalous."""
+        """The sampled patches of one image; None if the anomalous pixels of the image are unknown."""
         if number in self._kept:
             return self._kept[number]
         shares = self._images.shares(number)
@@ -88,7 +88,7 @@ class DrawnPatches:
         return patches
 
     def _drawn(self, number: int, normal: np.ndarray) -> np.ndarray:
-        """Some of the patches without an anomaly, in order."""
+        """Sample patches without an anomaly, in order."""
         if len(normal) <= self._normal:
             return normal
         order = torch.randperm(len(normal), generator=generator(self._seed, f"patches of {self._images.name(number)}"))

@@ -1,4 +1,4 @@
-"""What a method asked in words, as the provenance of its scores and of its model says it."""
+"""Description of a method's text prompts for the provenance of its scores and of its model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 ASKED_KEYS = ("category", "part_name", "prompts", "model")  # of the provenance of texts
 
 
-def described_texts(texts: Texts) -> dict[str, Any]:
-    """The question word by word, and who turned it into vectors.
+def describe_texts(texts: Texts) -> dict[str, Any]:
+    """Describe sentences and the model that encoded them.
 
     Args:
         texts: sentences and their embeddings.
 
     Returns:
-        ``category``, ``part_name``, ``prompts`` and ``model`` as far as the texts say them; ``sentences``, how many
-        there are; and ``examples``, the first ``normal`` and the first ``anomalous`` one.
+        ``category``, ``part_name``, ``prompts`` and ``model`` as far as the texts record them; ``sentences``, their
+        number; and ``examples``, the first ``normal`` and the first ``anomalous`` one.
     """
     states = texts.states.tolist()
     return {

@@ -12,8 +12,8 @@ import pytest
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.files.texts import TextReader, TextWriter
-from zsad.scoring.asked import check_texts, described_asked, learned_digests
 from zsad.scoring.base import Scorer
+from zsad.scoring.extra_inputs import check_texts, describe_inputs, learned_digests
 from zsad.scoring.token_source import MemoryTokens
 
 MODEL: dict[str, Any] = {
@@ -84,7 +84,7 @@ def test_texts_of_another_model_are_refused(tmp_path: Path, model: dict[str, Any
 
 
 @pytest.mark.parametrize("digests", [None, {"head.pth": "1b"}, {"text.safetensors": "9f"}])
-def test_files_that_one_of_the_two_has_no_need_of_do_not_tell_models_apart(tmp_path: Path, digests: Any) -> None:
+def test_files_that_one_of_the_two_has_no_need_of_do_not_distinguish_models(tmp_path: Path, digests: Any) -> None:
     with texts(tmp_path, weights_sha256=digests) as read:
         check_texts(Asking(), {"test": tokens()}, read)
 
@@ -92,7 +92,7 @@ def test_files_that_one_of_the_two_has_no_need_of_do_not_tell_models_apart(tmp_p
 def test_texts_that_are_missing_or_too_many_are_a_fault_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="texts are missing"):
         check_texts(Asking(), {"test": tokens()}, None)
-    with texts(tmp_path) as read, pytest.raises(ValueError, match="nothing that the scorer reads"):
+    with texts(tmp_path) as read, pytest.raises(ValueError, match="not used by the scorer"):
         check_texts(Silent(), {"test": tokens()}, read)
 
 
@@ -102,11 +102,11 @@ def test_what_was_asked_and_read_is_described(tmp_path: Path) -> None:
     scorer, digest = Asking(weights=str(weights)), hashlib.sha256(b"trained").hexdigest()
     assert learned_digests(scorer) == {"weights": digest}
     with texts(tmp_path) as read:
-        described = described_asked(scorer, read)
+        described = describe_inputs(scorer, read)
     assert described["learned_files"] == {"weights": digest}
     assert described["texts"]["part_name"] == "ring"
     assert described["texts"]["sentences"] == 3
-    assert described_asked(Asking(), None) == {}
+    assert describe_inputs(Asking(), None) == {}
 
 
 def test_weights_that_are_gone_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a scorer reads besides features of images: sentences, and weights that others have trained."""
+"""Inputs of a scorer besides image features: sentences, and published trained weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError, DataError
 from zsad.files.known_hashes import known_sha256
-from zsad.scoring.described_texts import described_texts
+from zsad.scoring.describe_texts import describe_texts
 from zsad.scoring.same_model import model_difference
 
 if TYPE_CHECKING:
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def check_texts(scorer: Scorer, readers: Mapping[str, TokenSource], texts: Texts | None) -> None:
-    """Check that there are texts if the scorer asks in words, of the model of the features that it compares them with.
+    """Check that a scorer that needs texts has them, from the same model as its features.
 
     Args:
-        readers: the features that are read, by role.
+        readers: the features to read, by role.
 
     Raises:
-        ValueError: they are too many or missing.
+        ValueError: texts are missing, or given but not used.
         DataError: another model made the features.
     """
     source = readers.get(scorer.text_role)
     if (texts is None) != (source is None):
-        raise ValueError(f"texts are {'missing' if texts is None else 'nothing that the scorer reads here'}")
+        raise ValueError(f"texts are {'missing' if texts is None else 'not used by the scorer here'}")
     if texts is None or source is None:
         return
     if reason := model_difference(texts, source):
         raise DataError(
-            f"{texts.path} and {source.path} come from different models ({reason}), whose vectors cannot be compared; "
-            "delete both and run again"
+            f"{texts.path} and {source.path} come from different models ({reason}), so that their vectors cannot be "
+            "compared; delete both and run again"
         )
 
 
 def learned_digests(scorer: Scorer) -> dict[str, str]:
-    """The SHA-256 of each file of weights that others have trained and that the scorer reads, by its parameter.
+    """The SHA-256 of each file of published weights that the scorer reads, by its parameter.
 
     Raises:
         ConfigError: a file is absent.
@@ -47,15 +47,15 @@ def learned_digests(scorer: Scorer) -> dict[str, str]:
     return {param: _digest(path, param) for param, path in scorer.learned_files().items()}
 
 
-def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
-    """What was asked in words, and the weights that others have trained, for the provenance; empty for most scorers.
+def describe_inputs(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
+    """Text prompts and published weights of a scorer, for the provenance; empty for most scorers.
 
     Raises:
         ConfigError: a file of weights is absent.
     """
     learned = learned_digests(scorer)
     return {
-        **({} if texts is None else {"texts": described_texts(texts)}),
+        **({} if texts is None else {"texts": describe_texts(texts)}),
         **({"learned_files": learned} if learned else {}),
     }
 

@@ -1,4 +1,4 @@
-"""The ground truth of the test images: which are defective, and which of their pixels."""
+"""The ground truth of the test images: defective images and defective pixels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from zsad.evaluation.protocols import Protocol
 from zsad.files.scores import ScoreReader
 
 NAMES_IN_A_NOTE = 5
-HELD_BYTES = 50_000_000  # of true masks that are kept, an eighth of a byte a pixel
-IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."
+HELD_BYTES = 50_000_000  # of ground-truth masks that are kept, an eighth of a byte a pixel
+IMAGES_ALONE = "The method scores images and gives no maps, so it has no pixel metrics."
 
 
-def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:
-    """The test images of a manifest, truth included, in the order of a result file.
+def records_with_ground_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:
+    """The test images of a manifest with their ground truth, in the order of a result file.
 
     Args:
         image_ids: the images of the result file.
@@ -32,38 +32,39 @@ def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -
         DataError: the file has other images than the manifest.
     """
     records = {record.image_id: record for record in of_split(read_manifest(manifest), "test")}
-    odd = sorted(set(records) ^ set(image_ids))
-    if odd:
+    unmatched = sorted(set(records) ^ set(image_ids))
+    if unmatched:
         raise DataError(
-            f"{result} and {manifest} do not hold the same test images ({_listed(odd)}); delete {result} and run again"
+            f"{result} and {manifest} do not hold the same test images ({_listed(unmatched)}); delete {result} and run "
+            "again"
         )
     return [records[image_id] for image_id in image_ids]
 
 
-def has_pixel_truth(record: ImageRecord) -> bool:
-    """Whether every pixel's truth is known: the image is good, or is defective and has a mask."""
+def has_pixel_ground_truth(record: ImageRecord) -> bool:
+    """Whether the ground truth of every pixel is known: the image is normal, or is defective and has a mask."""
     return record.label == 0 or (record.label == 1 and bool(record.mask_path))
 
 
-def pixel_truth(record: ImageRecord) -> np.ndarray:
-    """bool ``[height, width]`` of an image with pixel truth; a good image has no defective pixel."""
+def pixel_ground_truth(record: ImageRecord) -> np.ndarray:
+    """The pixels of an image that are defective, bool ``[height, width]``; a normal image has none."""
     if record.label == 0:
         return np.zeros((record.height, record.width), dtype=bool)
     return read_mask(record.mask_path, record.height, record.width, record.mask_sha256)
 
 
-class MapsWithTruth:
-    """The anomaly maps of a category, each with its truth, read one at a time; masks are read once if they fit.
+class MapsWithGroundTruth:
+    """The anomaly maps of a category, each with its ground truth, read one at a time; masks are read once if they fit.
 
     Args:
         scores: an open score file.
         records: the manifest's records, in the order of the score file.
-        indices: positions of the images that have pixel truth.
+        indices: positions of the images that have pixel ground truth.
         protocol: at which resolution.
         saturation: the data set's table of saturation areas, if it has one.
 
     Attributes:
-        types: the type of defect of each image; None for a good one.
+        types: the defect type of each image; None for a normal one.
     """
 
     def __init__(
@@ -95,11 +96,11 @@ class MapsWithTruth:
         return PixelImage(anomaly_map, self._mask(index, record), self._defects(record))
 
     def _mask(self, index: int, record: ImageRecord) -> np.ndarray:
-        """The true mask; read anew only if it was not held."""
+        """The ground-truth mask; read again only if it was not kept."""
         height, width = self._protocol.size(record.height, record.width)
         if index in self._held:
             return np.unpackbits(self._held[index], count=height * width).view(bool).reshape(height, width)
-        mask = self._protocol.true_mask(pixel_truth(record))
+        mask = self._protocol.true_mask(pixel_ground_truth(record))
         packed = np.packbits(mask)
         if self._held_bytes + packed.nbytes <= HELD_BYTES:
             self._held[index] = packed
@@ -115,7 +116,7 @@ class MapsWithTruth:
 
 
 def counts(records: Sequence[ImageRecord]) -> dict[str, int]:
-    """Good, defective and unlabelled images, and the defective ones that have a mask."""
+    """Normal, defective and unlabelled images, and the defective ones that have a mask."""
     return {
         "good": sum(record.label == 0 for record in records),
         "defective": sum(record.label == 1 for record in records),
@@ -124,8 +125,8 @@ def counts(records: Sequence[ImageRecord]) -> dict[str, int]:
     }
 
 
-def truth_notes(records: Sequence[ImageRecord]) -> list[str]:
-    """What the truth lacks and what that does to the metrics, a sentence each."""
+def ground_truth_notes(records: Sequence[ImageRecord]) -> list[str]:
+    """Sentences about missing ground truth and its consequences for the metrics."""
     number = counts(records)
     if not number["good"] + number["defective"]:
         return ["No test image is labelled, so there are no metrics."]

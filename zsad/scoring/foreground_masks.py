@@ -1,4 +1,4 @@
-"""Masks of the part that belong to features: whether they are all there, and what made them."""
+"""Foreground masks of images with features: checks that none is missing, and their provenance."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from zsad.data.subsets import base_id
 from zsad.errors import DataError
 
 if TYPE_CHECKING:
-    from zsad.scoring.token_source import PartMasks, TokenSource
+    from zsad.scoring.token_source import ForegroundMasks, TokenSource
 
-FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the part
+FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the object
 
 
-def check_masks(masks: PartMasks, source: TokenSource) -> None:
+def check_masks(masks: ForegroundMasks, source: TokenSource) -> None:
     """Check that no image lacks a mask.
 
     Raises:
-        DataError: some do.
+        DataError: some masks are missing.
     """
     missing = sorted(set(map(base_id, source.image_ids)) - set(masks.image_ids))
     if missing:
@@ -27,8 +27,8 @@ def check_masks(masks: PartMasks, source: TokenSource) -> None:
         )
 
 
-def described_masks(source: TokenSource) -> dict[str, Any]:
-    """What made the masks of some images, for the provenance; empty where there are none."""
+def describe_masks(source: TokenSource) -> dict[str, Any]:
+    """The origin of the masks of some images, for the provenance; empty if there are no masks."""
     if source.foreground is None:
         return {}
     return {"foreground": {key: source.foreground.provenance.get(key) for key in FOREGROUND_KEYS}}

@@ -127,16 +127,16 @@ def test_features_that_weights_were_not_learned_from_are_refused(
 
 def test_weights_of_another_method_or_data_set_are_refused(tmp_path: Path) -> None:
     weights, _ = trained(tmp_path), under_test(tmp_path)
-    with pytest.raises(DataError, match="was trained on 'other' and not on 'visa'"):
+    with pytest.raises(DataError, match="was trained on 'other', not on 'visa'"):
         scored(tmp_path, Direction(trained_on="visa"), trained=weights)
     write_learned(weights, Learned({"way": np.ones(CHANNELS)}, {"method": "leaning"}))
-    with pytest.raises(DataError, match="holds weights of 'leaning' and not of 'direction'"):
+    with pytest.raises(DataError, match="holds weights of 'leaning', not of 'direction'"):
         scored(tmp_path, Direction(), trained=weights)
 
 
 def test_without_weights_a_trained_method_scores_nothing(tmp_path: Path) -> None:
     under_test(tmp_path)
-    with pytest.raises(DataError, match="nothing was learned yet: train the method, or give it the 'weights'"):
+    with pytest.raises(DataError, match="the method has no weights yet: train it, or give it the 'weights'"):
         scored(tmp_path, Direction())
 
 
@@ -146,7 +146,7 @@ def test_weights_for_what_reads_none_are_a_mistake_of_the_program(tmp_path: Path
         scored(tmp_path, SelfSimilarity(exclusion_radius=0), trained=tmp_path / "w.safetensors")
 
 
-def test_a_model_tells_how_it_was_trained_and_so_do_scores_by_it(tmp_path: Path) -> None:
+def test_a_model_records_how_it_was_trained_and_so_do_scores_by_it(tmp_path: Path) -> None:
     under_test(tmp_path)
     scorer = Drift(shots=4, seed=3)
     model = fit_to_file(tmp_path / "model.h5", referred(tmp_path), scorer, PLAIN)
@@ -180,7 +180,7 @@ def test_references_that_weights_were_not_learned_from_are_refused_by_a_fit(tmp_
     assert not (tmp_path / "model.h5").exists()
 
 
-def test_a_fusion_tells_of_the_members_that_were_trained(tmp_path: Path) -> None:
+def test_a_fusion_names_the_members_that_were_trained(tmp_path: Path) -> None:
     weights, _ = trained(tmp_path), under_test(tmp_path)
     paths = [
         scored(tmp_path, Direction(trained_on="other"), "a.h5", trained=weights),

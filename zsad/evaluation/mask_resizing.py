@@ -1,7 +1,7 @@
-"""How a true mask is brought to another size, by name: published figures differ in it without saying so.
+"""Resizing of ground-truth masks, by name: published figures differ in this, often without saying so.
 
 All but `NEAREST` shrink the mask, with 255 for a defective pixel and 0 for others, by Pillow's bilinear filter, as
-torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels from some level on. The
+torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels above some level. The
 filter covers about twice the pixels that a new one stands for.
 """
 
@@ -20,12 +20,12 @@ NEAREST: Final = "nearest"
 FULL = 255
 
 
-class TruthReading(NamedTuple):
-    """How a mask, bool ``[height, width]``, is brought to another height and width.
+class MaskResizing(NamedTuple):
+    """A way to resize a mask, bool ``[height, width]``, to another height and width.
 
     Attributes:
-        words: in words.
-        read: does it.
+        words: description in words.
+        read: the function that resizes.
     """
 
     words: str
@@ -40,7 +40,7 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def from_level(mask: np.ndarray, height: int, width: int, *, level: int) -> np.ndarray:
-    """Bilinear: a pixel is defective if it has ``level`` of 255 at least."""
+    """Bilinear: a pixel is defective if it is at least ``level`` of 255."""
     if (height, width) == mask.shape:
         return mask
     shades = Image.fromarray(mask.view(np.uint8) * np.uint8(FULL))
@@ -48,14 +48,14 @@ def from_level(mask: np.ndarray, height: int, width: int, *, level: int) -> np.n
     return at_least
 
 
-TRUTH_READINGS = MappingProxyType(
+MASK_RESIZINGS = MappingProxyType(
     {
-        NEAREST: TruthReading("nearest neighbour", nearest),
+        NEAREST: MaskResizing("nearest neighbour", nearest),
         # `gt > 0.5`, the most common way
-        "half": TruthReading("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
+        "half": MaskResizing("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
         # `.astype(int)` of numbers in 0..1, of MuSc on MVTec AD, and of PatchCore
-        "whole": TruthReading("bilinear, where it is wholly defective", partial(from_level, level=FULL)),
+        "whole": MaskResizing("bilinear, wholly defective pixels", partial(from_level, level=FULL)),
         # `gt > 0`, of MuSc on VisA, and of Dinomaly
-        "any": TruthReading("bilinear, where any of it is defective", partial(from_level, level=1)),
+        "any": MaskResizing("bilinear, partly defective pixels", partial(from_level, level=1)),
     }
 )

@@ -1,4 +1,4 @@
-"""What sentences say of an image and of its windows, as WinCLIP asks them."""
+"""Text-based scores of an image and of its windows for WinCLIP."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import TokenSource
 
 
-def told_by_texts(
+def score_by_texts(
     features: TokenSource, index: int, classes: torch.Tensor, scales: Sequence[int] | None, temperature: float
 ) -> tuple[float, np.ndarray]:
     """``s_0`` and ``S``, float64 ``[row, column]``, of one image; see `zsad.scoring.winclip.WinClip`.
 
     Args:
         classes: unit vectors ``[state, channel]``.
-        scales: sides of the windows; None for all that there are.
+        scales: sides of the windows; None for all.
     """
     channels = classes.shape[1]
     whole = anomaly_probability(image_vector(features, index, channels), classes, temperature)
