@@ -114,7 +114,7 @@ def _shared_images(data_sets: Sequence[Dataset]) -> list[str]:
     if not shared:
         return []
     first, copy = shared[0]
-    return [f"{first} is a test image, and {copy}, a training image, is the same image{more_of(shared)}"]
+    return [f"{first} is under test, and {copy}, which is for training, is the same image{more_of(shared)}"]
 
 
 def _images_of_weights(settings: Settings) -> list[str]:
@@ -127,7 +127,7 @@ def _images_of_weights(settings: Settings) -> list[str]:
     for path in dict.fromkeys(Path(entry.learned_files["weights"]) for entry in read):
         shared = files_learned_from(settings.data.image_paths(), learned_images(read_facts(path), path))
         if shared:
-            found.append(f"{shared[0]} is a test image, and {path} was trained on the same image{more_of(shared)}")
+            found.append(f"{shared[0]} is under test, and {path} was trained on the same image{more_of(shared)}")
     return found
 
 

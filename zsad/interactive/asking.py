@@ -117,11 +117,11 @@ def encode_texts(
 
 def _part_name(part_name: object) -> str:
     if not isinstance(part_name, str):
-        raise ConfigError(f"part_name = {part_name!r} is not usable: it must be text, such as 'printed circuit board'")
+        raise ConfigError(f"part_name = {part_name!r} is not valid: it must be text, such as 'printed circuit board'")
     try:
         return checked_name(part_name)
     except ValueError as error:
-        raise ConfigError(f"part_name = {part_name!r} is not usable: {error}") from None
+        raise ConfigError(f"part_name = {part_name!r} is not valid: {error}") from None
 
 
 def read_texts(path: str | Path) -> MemoryTexts:

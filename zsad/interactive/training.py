@@ -85,7 +85,7 @@ def train(
     """
     method = _method(scorer, params)
     if not is_data_set_name(trained_on):
-        raise ConfigError(f"trained_on = {trained_on!r} is not usable: use letters, digits, '_' and '-'")
+        raise ConfigError(f"trained_on = {trained_on!r} is not valid: use letters, digits, '_' and '-'")
     if not isinstance(categories, Mapping) or not categories:
         raise ArrayError("there are no categories to train on; give a mapping from names to zsad.Labelled")
     seen_by = backbone_named(backbone, backbone_params)
