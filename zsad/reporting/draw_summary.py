@@ -1,4 +1,4 @@
-"""The plots of a data set: all methods side by side over the categories, and against what they cost."""
+"""The plots of a data set: all methods over the categories, and quality against cost."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def draw_summary(
     quality_cost: Path,
     sweeps: Sequence[tuple[Sweep, Path]] = (),
 ) -> None:
-    """Draw the means with every category, the bars of every category, and quality against cost, as PNG.
+    """Plot the means with every category, the bars of every category, and quality against cost, as PNG.
 
     Args:
         sweeps: for each method that a sweep has split up, its entries, and where their plot goes.
 
     Raises:
-        DataError: a table is absent or unreadable.
+        DataError: a table is missing or unreadable.
     """
     draw_means(metrics_csv=metrics_csv, options=options, output=summary)
     draw_bars(metrics_csv=metrics_csv, options=options, output=bars)

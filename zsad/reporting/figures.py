@@ -1,4 +1,4 @@
-"""The common look of all plots: one style, one colour a method, and files that are the same bytes every time."""
+"""The common style of all plots: one colour for each method, and files with the same bytes in every run."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def styled() -> Any:
-    """Context in which a figure must be both made and saved."""
+    """A context with the style, in which a figure must be both made and saved."""
     style: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE}
     return matplotlib.rc_context(style)
 
 
 def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
-    """Colour and dashes of each method, by its place in `method_order`; the dashes serve print without colour."""
+    """Colour and dashes of each method, by its position in `method_order`; the dashes help in prints without colour."""
     ordered = sorted(set(keys), key=method_order)
     return {
         key: {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
@@ -77,12 +77,12 @@ def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
 
 
 def colours(count: int) -> list[str]:
-    """So many colours for lines that markers tell apart as well; they repeat after seven."""
+    """Colours for lines that also have different markers; they repeat after seven."""
     return [_COLOURS[place % len(_COLOURS)] for place in range(count)]
 
 
 def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
-    """How the bars of each method are filled: its colour in `method_lines`, and a hatch where it has dashes."""
+    """The fill of the bars of each method: its colour in `method_lines`, and a hatch if its line has dashes."""
     return {
         key: {"facecolor": line["color"], "hatch": _HATCHES[_DASHES.index(line["linestyle"])], "edgecolor": "white"}
         for key, line in method_lines(keys).items()
@@ -90,13 +90,13 @@ def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
 
 
 def in_percent(*axes: Axis) -> None:
-    """Number an axis of shares in per cent, without the sign."""
+    """Label an axis of shares in per cent, without the sign."""
     for axis in axes:
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
 
 
 def write_title(figure: Figure, text: str, protocol: str) -> None:
-    """Head a figure with what it shows, and on the right the protocol of its pixel metrics, where that is known."""
+    """Write the title of a figure, and on the right the protocol of its pixel metrics, if it is known."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold")
     if protocol:
         top = 1 - _TITLE_INSET / figure.get_figheight()
@@ -104,7 +104,7 @@ def write_title(figure: Figure, text: str, protocol: str) -> None:
 
 
 def write_sentence(axes: Axes, sentence: str) -> None:
-    """Say in the middle of empty axes why nothing is drawn."""
+    """Explain in the middle of empty axes why nothing is plotted."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])

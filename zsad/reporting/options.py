@@ -1,4 +1,4 @@
-"""How the galleries, plots and the page look."""
+"""Options of the galleries, the plots and the page."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _png_alone() -> list[Format]:
 
 
 class ReportOptions(Options):
-    """What a reader sees; changing one of these re-draws and computes nothing anew."""
+    """Options of the report; after a change, pictures are drawn again, but no result is computed again."""
 
     gallery: int = Field(
         4,
         ge=1,
         le=24,
-        description="images in each group: highest, lowest, most wrong; three times as many unlabelled or confused "
+        description="images in each group: highest, lowest, most wrong; three times as many if unlabelled or confused "
         "ones",
     )
     panel: int = Field(176, ge=64, le=512, description="side of a picture in the gallery, px")
@@ -44,10 +44,10 @@ class ReportOptions(Options):
     page_mb: float = Field(
         30.0,
         gt=0,
-        description="heaviest page; beyond, thumbnails are files in the folder report, then each category has a page "
-        "there, and report.html is an index",
+        description="largest page; a larger one has its thumbnails as files in the folder report, or a page for each "
+        "category there, with report.html as an index",
     )
-    colormap: str = Field(DEFAULT_COLORMAP, description="of the anomaly maps, a matplotlib name")
+    colormap: str = Field(DEFAULT_COLORMAP, description="colour map of the anomaly maps, a matplotlib name")
 
     def drawing(self) -> dict[str, Any]:
         """The parameters that galleries depend on."""
@@ -65,7 +65,7 @@ class ReportOptions(Options):
     @field_validator("colormap")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name == DEFAULT_COLORMAP:  # spares Snakemake the import of matplotlib at every start
+        if name == DEFAULT_COLORMAP:  # so that Snakemake need not import matplotlib at every start
             return name
         from matplotlib import colormaps
 

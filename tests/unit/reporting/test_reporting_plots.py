@@ -182,8 +182,8 @@ def test_the_decisions_are_a_dot_on_the_roc_and_their_nominal_rate_a_line(
     }
     assert not any(line.get_marker() == "o" for line in pixels.lines)
     words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
-    assert ("not lie on the curves" in words) == (dot is not None)
-    assert ("nominal rate" in words) == bool(nominal)
+    assert ("lie off the curves" in words) == (dot is not None)
+    assert ("nominal false-alarm rate" in words) == bool(nominal)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_an_evaluation_that_lacks_parts_is_refused_by_what_it_lacks(tmp_path):
 def test_a_table_that_is_no_table_of_metrics_is_refused(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="no table of metrics"):
+    with pytest.raises(DataError, match="not a table of metrics"):
         read_metrics(path)
 
 
@@ -326,7 +326,7 @@ def histogram(tmp_path, monkeypatch, scores, threshold):
     return drawn[0].axes[0]
 
 
-OWN = ", less the image's own threshold"
+OWN = " minus the image's own threshold"
 SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
 
 
@@ -347,9 +347,9 @@ SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
         ([*SPREAD[:10], *[50.0] * 10], 25.0, (0.0, 50.0), []),
         ([0.25] * 20, 30.0, (0.25, 0.25), ["label-free threshold 30"]),
         ([0.0, 90.0], 1.0, (0.0, 90.0), []),
-        (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold above everything"]),
+        (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold: infinite"]),
         ([place + 5.0 for place in SPREAD], [5.0 - place for place in SPREAD], (0.0, 3.8), []),
-        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with a threshold above everything"]),
+        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with an infinite threshold"]),
     ],
     ids=[
         *("within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"),

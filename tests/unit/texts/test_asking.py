@@ -102,9 +102,9 @@ def test_texts_that_come_with_the_tokens_do(prompts: Path) -> None:
 @pytest.mark.parametrize(
     ("scorer", "texts", "sentence"),
     [
-        ("text_similarity", None, "TextSimilarity is asked in words; give texts=zsad.encode_texts"),
-        ("self_similarity", "made", "SelfSimilarity reads no texts; leave them out"),
-        ("text_similarity", "a lid", "the texts are a str; give what zsad.encode_texts"),
+        ("text_similarity", None, "TextSimilarity needs text prompts; give texts=zsad.encode_texts"),
+        ("self_similarity", "made", "SelfSimilarity uses no texts; leave them out"),
+        ("text_similarity", "a lid", "the texts are a str; give the result of zsad.encode_texts"),
     ],
 )
 def test_texts_that_are_missing_or_wrong_are_one_sentence(scorer: str, texts: str | None, sentence: str) -> None:

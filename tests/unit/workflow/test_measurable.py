@@ -201,7 +201,7 @@ def test_columns_and_rows_to_read_that_nothing_is_known_of_are_left_out(tmp_path
     lines = "".join(line for line in run.text("markdown").splitlines() if line.startswith(("|", "##")))
     assert "image AUROC" in lines
     assert not any(words in lines for words in ("pixel", "Pixel", "AUPRO", "SegF1", "– |"))
-    measured, decided = lines.split("## Decisions: what is called")
+    measured, decided = lines.split("## Decisions: images called")
     assert "| b |" not in measured
     assert "2 of 3" in decided.split("| b |")[1]  # which is known without a label
     columns = run.rows()[0].keys()
