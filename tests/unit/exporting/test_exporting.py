@@ -311,7 +311,7 @@ def test_decisions_of_other_images_or_scores_are_one_sentence(tmp_path: Path) ->
     made, others = category(tmp_path / "a", ["a.png"]), category(tmp_path / "b", ["b.png"])
     again = category(tmp_path / "c", ["a.png"])
     for decisions, said in (
-        (others.decisions, "do not hold the same images in the same order"),
+        (others.decisions, "do not contain the same images in the same order"),
         (again.decisions, "was made from other scores"),
     ):
         made.decisions.write_bytes(decisions.read_bytes())
@@ -600,8 +600,8 @@ def test_a_configuration_says_what_is_exported(tmp_path: Path) -> None:
         ({"methods": ["mutal"]}, "exports.methods: 'mutal' is not among the methods; did you mean 'mutual'"),
         ({"refiner": "gided"}, "exports.refiner 'gided' is not among the refiners; did you mean 'guided'"),
         ({"formats": ["png"]}, "there is no format of exports 'png'"),
-        ({"methods": []}, "exports: methods = [] is not usable"),
-        ({"formats": []}, "exports: formats = [] is not usable: it must not be empty"),
+        ({"methods": []}, "exports: methods = [] is not valid"),
+        ({"formats": []}, "exports: formats = [] is not valid: it must not be empty"),
         ({"format": ["csv"]}, "formats"),
     ],
 )

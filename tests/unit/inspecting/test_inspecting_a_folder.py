@@ -368,7 +368,7 @@ def test_what_was_killed_at_its_very_beginning_is_used_again(photographs: Path) 
 @pytest.mark.parametrize(
     ("said", "cause"),
     [
-        (["Building DAG\n", "zsad: no tables of what there is were\n", "zsad: read_images: it is bad\n"], "it is bad"),
+        (["Building DAG\n", "zsad: no partial tables were\n", "zsad: read_images: it is bad\n"], "it is bad"),
         (["zsad: the folder /x does not exist; set it\n"], "the folder /x does not exist; set it"),
         (["Traceback (most recent call last):\n", "KeyError\n"], "without a reason that is known here"),
     ],

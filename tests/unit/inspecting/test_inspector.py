@@ -264,7 +264,7 @@ def test_a_model_that_is_none_is_one_sentence(made: Inspected, tmp_path: Path) -
         cut: "not a readable HDF5 file",
         tmp_path / "flipped.h5": "is damaged",
         tmp_path / "foreign.h5": "no digest of its content",
-        made.scores: "is no model file",
+        made.scores: "is not a model file",
         made.photographs[0]: "no digest of its content",
         tmp_path / "empty": "is a folder; give a file",
         made.model.parents[1]: r"is a folder; give one of its files, e.g. .*models/memory_bank\.h5",

@@ -316,7 +316,7 @@ NUMBERS, ZEROS = [0.1, 0.9, 0.5], [np.zeros((2, 2))] * 3
         ({"scores": NUMBERS, "rule": "conformel"}, ConfigError, "no threshold rule 'conformel'; did you mean"),
         ({"scores": NUMBERS, "rule": "share"}, ConfigError, "threshold rule 'share': parameter 'share' is missing"),
         ({"scores": NUMBERS, "params": {"alfa": 1}}, ConfigError, "unknown parameter 'alfa'; did you mean 'alpha'"),
-        ({"scores": NUMBERS, "params": {"alpha": 0}}, ConfigError, "alpha = 0 is not usable"),
+        ({"scores": NUMBERS, "params": {"alpha": 0}}, ConfigError, "alpha = 0 is not valid"),
         ({"scores": NUMBERS, "params": 0.1}, ConfigError, "params must be a mapping"),
         ({"scores": NUMBERS, "rule": 0.5}, ConfigError, "a threshold rule is a name or a ThresholdRule, not 0.5"),
     ],
@@ -736,7 +736,7 @@ print(json.dumps([alone, inside, torch, dir(zsad), [name for name in zsad.__all_
 
 
 def test_a_name_that_the_package_does_not_offer_is_told_with_those_that_it_does() -> None:
-    with pytest.raises(AttributeError, match=r"zsad offers no 'read_score'; it offers: .*read_scores"):
+    with pytest.raises(AttributeError, match=r"zsad has no name 'read_score'; it offers: .*read_scores"):
         _ = zsad.read_score
     assert not hasattr(zsad, "anything")
 

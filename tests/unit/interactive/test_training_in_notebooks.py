@@ -144,8 +144,8 @@ def test_only_one_kind_of_photographs_is_told(tmp_path: Path) -> None:
     [
         ({"scorer": "mutual"}, "scorer 'mutual' as it is asked for learns from no labelled images; choose from: "),
         ({"params": {"weights": "w"}}, "scorer 'direction' is to be trained; leave weights and trained_on out"),
-        ({"trained_on": "two words"}, "trained_on = 'two words' is not usable: use letters, digits, '_' and '-'"),
-        ({"trained_on": None}, "trained_on = None is not usable"),
+        ({"trained_on": "two words"}, "trained_on = 'two words' is not valid: use letters, digits, '_' and '-'"),
+        ({"trained_on": None}, "trained_on = None is not valid"),
         ({"params": {"steep": 1}}, "steep"),
     ],
 )

@@ -515,7 +515,7 @@ def test_a_damaged_or_foreign_file_of_pictures_is_one_sentence(arguments: dict[s
     with pytest.raises(DamagedFileError):
         made({**arguments, "thumbnails": {**arguments["thumbnails"], "ring": path}}, tmp_path / "made")
     assert not (tmp_path / "made/report.html").exists()
-    with pytest.raises(DamagedFileError, match="is no thumbnail file"):
+    with pytest.raises(DamagedFileError, match="is not a thumbnail file"):
         made(
             {**arguments, "thumbnails": {**arguments["thumbnails"], "ring": arguments["layers"][0]}}, tmp_path / "made"
         )

@@ -147,7 +147,7 @@ def test_pictures_show_what_stands_out_by_the_thresholds_of_each_image(tmp_path)
 
 def test_decisions_of_other_images_are_refused(tmp_path):
     files, other = write_results(tmp_path / "four"), write_results(tmp_path / "two", labels=(0, 1))
-    with pytest.raises(DataError, match="do not hold the same images in the same order; delete"):
+    with pytest.raises(DataError, match="do not contain the same images in the same order; delete"):
         draw(replace(files, decisions=other.decisions), tmp_path)
     assert not list(tmp_path.glob("gallery*"))
 

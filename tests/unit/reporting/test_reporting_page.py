@@ -731,7 +731,7 @@ def test_settings_are_explained(setting, meaning):
 def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
     arguments = build(tmp_path, ["board", "ring"], labels=(0, 1, 0, 1))
     checks = {category: tmp_path / f"{category}.json" for category in ("board", "ring")}
-    cut = [{"image_id": "<cut>.png", "reason": "it is cut off"}]
+    cut = [{"image_id": "<cut>.png", "reason": "it is truncated"}]
     write_json(checks["board"], {"warnings": ["2 images are <odd>"], "unreadable": cut})
     write_json(checks["ring"], {"warnings": [], "unreadable": []})
     build_page(**{**arguments, "checks": checks})

@@ -201,7 +201,7 @@ def test_the_same_input_gives_the_same_bytes(full_run):
 
 def test_masks_without_effects_are_no_evaluation(run):
     document = {key: value for key, value in mask_document("tile", "mutual", 0.5).items() if key != "effects"}
-    with pytest.raises(DataError, match=r"is no evaluation .*effects"):
+    with pytest.raises(DataError, match=r"is not an evaluation file .*effects"):
         run.collect([score_document("tile", "mutual", 0.8)], [document])
     assert not run.outputs["refinement_csv"].exists()
 
