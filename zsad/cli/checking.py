@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zsad.columns import aligned
 from zsad.errors import DataError
 from zsad.errors.sections import DATASET
+from zsad.files.json_values import value_in_words
 from zsad.files.tracked import check_workflow_folder
 from zsad.workflow.settings import WORKFLOW_PATH, Settings, load
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
@@ -52,6 +54,22 @@ def check(options: argparse.Namespace) -> int:
     _print_clone_hint()
     is_stopped = any(inspection.problems for inspection in (*under_test, *auxiliary))
     return int(kinds_stop or is_stopped or bool(shared))
+
+
+def sweep_lines(settings: Settings) -> list[str]:
+    """The methods of a sweep, a line each with the values of its parameters; no line without a sweep."""
+    lines = []
+    for swept in settings.swept:
+        rows = [
+            ["method", *swept.columns],
+            *(
+                [name, *(value_in_words(values[column]) if column in values else "" for column in swept.columns)]
+                for name, values in swept.entries.items()
+            ),
+        ]
+        lines.append(f"swept      {swept.method}: {len(swept.entries)} methods")
+        lines += [f"  {line}" for line in aligned(rows, swept.columns)]
+    return lines
 
 
 def _has_images(data: Dataset) -> bool:
@@ -174,6 +192,8 @@ def _print_configuration(settings: Settings) -> None:
             print(f"categories {', '.join(data.categories)}")
     print(f"backbones  {', '.join(settings.backbones)}")
     print(f"methods    {', '.join(settings.methods)}")
+    for line in sweep_lines(settings):
+        print(line)
     if settings.trained_methods:
         print(f"trained    {', '.join(settings.trained_methods)}")
     for name, reason in settings.left_out.items():

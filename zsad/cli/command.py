@@ -283,6 +283,64 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _compare_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare two finished runs method by method and category by category: the difference of the second to the "
+        "first with 95 % limits, by a paired bootstrap over the images that both have. The stored bootstrap replicates "
+        "are used if both runs measured the same images alike; otherwise the common images are measured anew from the "
+        "stored scores, which takes as long as measuring them took. Nothing in the folders is changed."
+    )
+    parser.add_argument("first", type=_path, metavar="FIRST", help="results folder of a run, e.g. results/a")
+    parser.add_argument(
+        "second", type=_path, metavar="SECOND", help="results folder of another run, or the same for its own methods"
+    )
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        metavar="NAME",
+        help="methods to compare; FIRST=SECOND if its name in the second run is another (default: all of equal name)",
+    )
+    parser.add_argument(
+        "--refiner",
+        metavar="NAME",
+        help="compare masks of this refiner, or FIRST=SECOND; none for what stands out in the maps (default: none)",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help="columns of metrics.csv, or all (default: image_auroc aupro; with --refiner: mask_f1 mask_iou)",
+    )
+    parser.add_argument("--out", type=_path, metavar="FILE.csv", help="write the table as CSV, too")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def _log_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write finished runs to a tracker of experiments, from their tables and plots: a run a method with its "
+        "parameters, its metrics with their confidence limits, and its galleries; and one with tables, plots and page "
+        "as artefacts. The tracker is an optional dependency of this project."
+    )
+    parser.add_argument("results", nargs="+", type=_path, metavar="RESULTS", help="results folders, e.g. results/musc")
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=("mlflow", "wandb"),
+        help="MLflow, or Weights & Biases (without a network: WANDB_MODE=offline)",
+    )
+    parser.add_argument(
+        "--experiment",
+        metavar="NAME",
+        help="experiment of MLflow, or project of Weights & Biases (default: MLFLOW_EXPERIMENT_NAME or WANDB_PROJECT, "
+        "or zsad)",
+    )
+    parser.add_argument(
+        "--uri",
+        help="server or store of MLflow, e.g. http://localhost:5000 or sqlite:///mlflow.db, or a folder for a store "
+        "and its files (default: MLFLOW_TRACKING_URI, or the default of MLflow)",
+    )
+
+
 # Name, description, "module:function" that runs the command, and the function that adds its options.
 COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     (
@@ -345,6 +403,18 @@ COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]],
         "write masks, heat maps and annotations of results for other programs, without a run",
         "zsad.cli.exporting:export",
         _export_options,
+    ),
+    (
+        "compare",
+        "compare two finished runs, with confidence limits",
+        "zsad.cli.comparing:compare",
+        _compare_options,
+    ),
+    (
+        "log",
+        "write finished runs to a tracker of experiments (MLflow, Weights & Biases)",
+        "zsad.cli.logging_runs:log",
+        _log_options,
     ),
     ("inspect", "find defective photographs", "zsad.cli.inspecting:inspect", _inspect_options),
 )

@@ -68,7 +68,7 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
         if handles:
             title = "Whiskers: 95 % confidence limits"
             figure.legend(handles, labels, loc="outside lower left", ncols=columns, title=title, alignment="left")
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def groups_of(rows: pd.DataFrame) -> list[str]:

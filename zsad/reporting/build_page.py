@@ -45,6 +45,7 @@ def build_page(
     cost_csv: Path | None = None,
     bars_plot: Path | None = None,
     quality_plot: Path | None = None,
+    sweep_plots: Mapping[str, Path] = MappingProxyType({}),
     folder: Path | None = None,
     heaviest: float = HEAVIEST,
     image_lists: Mapping[str, Path] = MappingProxyType({}),
@@ -80,6 +81,7 @@ def build_page(
         cost_csv: seconds and memory; without it the section of costs is left out.
         summary_plot, bars_plot, quality_plot: PNG files of all methods, of all categories side by side, and of quality
             against cost; optional.
+        sweep_plots: PNG files of swept parameters, by method.
         folder: for the pages of the categories if one page would be too large; created in any case, and its old
             content is deleted. None for one page, whatever its size.
         heaviest: the largest size of one page, in MB.
@@ -131,6 +133,7 @@ def build_page(
         curves={category: plot_of(path) for category, path in curve_plots.items()},
         histograms={category: plot_of(path) for category, path in histogram_plots.items()},
         plots={name: plot_of(path) if path else None for name, path in plots.items()},
+        sweeps={method: plot_of(path) for method, path in sweep_plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
         sheets=sheet_files(categories, image_lists, thumbnails, layers),

@@ -83,6 +83,7 @@ class Contents:
         galleries: by category and method.
         checks: by category the result of the image check.
         curves, histograms: by category; ``plots``: by name, of all methods, None if there is none.
+        sweeps: plots of swept parameters, by method.
         method_summaries: for each method its ``scorer``, ``summary`` and so on, in words.
         sheets: files behind the contact sheets, by category; missing for categories without thumbnails.
         root: folder of the images as configured; empty if a table of marks should not be put there.
@@ -109,6 +110,7 @@ class Contents:
     root: str
     classes: ClassContents = field(default_factory=ClassContents)
     against: pd.DataFrame = field(default_factory=lambda: AGAINST_PUBLISHED.frame([]))
+    sweeps: Mapping[str, Plot] = field(default_factory=dict)
 
     @cached_property
     def categories(self) -> list[str]:

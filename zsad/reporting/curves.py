@@ -91,7 +91,7 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
             axes.set_axis_off()
         place = {"transform": last.transAxes, "va": "top", "wrap": True, "in_layout": False}
         last.text(0, 1, _key(results), fontsize=8.5, color=figures.FAINT, **place)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def with_bands(results: Sequence[Evaluation], metric: str, curve: str) -> list[Evaluation]:

@@ -54,7 +54,7 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
             _draw_histogram(axes, result, names[key_of(result)])
         for axes in grid.flat[len(results) :]:
             axes.set_axis_off()
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 class _Decided(NamedTuple):

@@ -72,7 +72,7 @@ def draw_confusion(*, evaluation: Path, options: ReportOptions, output: Path) ->
         for place, (axes, (title, numbers)) in enumerate(zip(grid, texts.items(), strict=True)):
             _draw_matrix(axes, title, shares, numbers)
             _name_kinds(axes, names[:columns], lines if place == 0 or not beside else [])
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def _write_heading(figure: Figure, result: ClassEvaluation, row: dict[str, Any], width: float) -> None:

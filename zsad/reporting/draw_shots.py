@@ -71,7 +71,7 @@ def draw_shots(*, evaluations: Sequence[Path], options: ReportOptions, output: P
             figure.legend(lines, labels, loc="outside lower left", title=_legend_title(drawn), alignment="left")
         else:
             figures.write_sentence(axes, _NO_LABELS)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def points_of(result: ClassEvaluation) -> list[Point]:

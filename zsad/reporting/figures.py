@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from zsad.files.atomic import atomic_path
 from zsad.reporting.evaluations import MethodKey, method_order
+from zsad.reporting.options import PNG, VECTOR_FORMATS, ReportOptions
 
 # Okabe and Ito's palette for colour-blind readers, without its yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -49,6 +50,14 @@ STYLE: dict[str, Any] = {
     "legend.edgecolor": "none",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # TrueType, whole glyphs that can be searched and edited; many journals refuse type 3
+    "svg.hashsalt": "zsad",  # else identifiers in the file are random
+}
+# What each format would else say of the program and the time; None leaves it out.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
 }
 
 
@@ -102,7 +111,23 @@ def write_sentence(axes: Axes, sentence: str) -> None:
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=FAINT, wrap=True)
 
 
-def save(figure: Figure, output: Path, dpi: int) -> None:
-    """Write a PNG whole or not at all, without the version of the program that made it."""
+def save(figure: Figure, output: Path, options: ReportOptions) -> None:
+    """Write a PNG, and beside it the vector formats that are asked for, each whole or not at all.
+
+    They carry neither the version of the program that made them nor a date. A vector file that is not asked for is
+    removed, since it would show an earlier state.
+    """
     with atomic_path(output) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(temporary, format=PNG, dpi=options.dpi, metadata=_METADATA[PNG])
+    for ending in VECTOR_FORMATS:
+        beside = vector_path(output, ending)
+        if ending in options.vector_formats:
+            with atomic_path(beside) as temporary:
+                figure.savefig(temporary, format=ending, dpi=options.dpi, metadata=_METADATA[ending])
+        else:
+            beside.unlink(missing_ok=True)
+
+
+def vector_path(png: Path, ending: str) -> Path:
+    """Where a plot lies in a vector format, ``"pdf"`` or ``"svg"``."""
+    return png.with_suffix(f".{ending}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -10,6 +10,14 @@ from zsad.errors import nearest_hint
 from zsad.registry import Options
 
 DEFAULT_COLORMAP = "inferno"
+PNG: Final = "png"
+VECTOR_FORMATS: Final = ("pdf", "svg")
+
+Format: TypeAlias = Literal["png", "pdf", "svg"]
+
+
+def _png_alone() -> list[Format]:
+    return [PNG]
 
 
 class ReportOptions(Options):
@@ -27,6 +35,12 @@ class ReportOptions(Options):
         320, ge=64, le=1024, description="longer side of an image on the sheet of all test images, px"
     )
     dpi: int = Field(110, ge=50, le=400, description="resolution of the plots")
+    format: list[Format] = Field(
+        default_factory=_png_alone,
+        min_length=1,
+        description="of the plots: png, which the page shows and which is always made, and pdf or svg beside it for "
+        "papers",
+    )
     page_mb: float = Field(
         30.0,
         gt=0,
@@ -36,8 +50,17 @@ class ReportOptions(Options):
     colormap: str = Field(DEFAULT_COLORMAP, description="colour map of the anomaly maps, a matplotlib name")
 
     def drawing(self) -> dict[str, Any]:
-        """The parameters that galleries and plots depend on."""
-        return self.model_dump(mode="json", exclude={"page_mb", "thumbnail"})
+        """The parameters that galleries depend on."""
+        return self.model_dump(mode="json", exclude={"page_mb", "thumbnail", "format"})
+
+    def plotting(self) -> dict[str, Any]:
+        """The parameters that plots depend on."""
+        return {**self.drawing(), "format": [PNG, *self.vector_formats]}
+
+    @property
+    def vector_formats(self) -> list[str]:
+        """Those that plots are drawn in besides PNG, in a fixed order."""
+        return [name for name in VECTOR_FORMATS if name in self.format]
 
     @field_validator("colormap")
     @classmethod

@@ -39,6 +39,7 @@ from zsad.reporting.sections import (
     reading,
     refinement,
     summary,
+    sweeps,
     training,
     wins,
     words,
@@ -55,6 +56,7 @@ _ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     at_a_glance.section,
     summary.section,
+    sweeps.section,
     published.section,
     words.section,
     training.section,

@@ -82,7 +82,7 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
         figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
         for metric, axes in panels.items():
             write_names(axes, [NamedPoint(names[key], *numbers) for key, *numbers in points[metric]])
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def points_of(means: Sequence[Mapping[str, Any]], metric: str, seconds: Mapping[MethodKey, float]) -> list[Point]:

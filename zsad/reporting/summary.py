@@ -62,7 +62,7 @@ def draw_means(*, metrics_csv: Path, options: ReportOptions, output: Path) -> No
             place = grid[1, column] if side_by_side else grid[1 + column, :]
             with_lines = column == 0 or not side_by_side
             _draw_heat_table(figure.add_subplot(place), metric, rows, names, lines, with_lines=with_lines)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def _draw_means(

@@ -4,7 +4,8 @@ A ``mean`` row of metrics.csv is the macro mean over the categories with a value
 are those over textures and objects, if the data set has both; ``categories`` and ``pixel_categories`` are their numbers
 for image metrics and pixel metrics. A method with several random seeds has a row for each seed, and one under its own
 name: the mean over ``seeds``, with standard deviations in ``*_std``. The rows of method ``oracle``, one for each
-segmentation model, are an upper limit: they have masks, from boxes of the ground truth, but no scores.
+segmentation model, are an upper limit: they have masks, from boxes of the ground truth, but no scores. A
+sweep adds a column at the end for each of its parameters.
 
 images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share the
 better rank, and labels are not used. defect_types.csv has the metrics of each defect type, computed from its images and
@@ -69,6 +70,7 @@ def collect_tables(
     all_categories: Sequence[str] = (),
     missing: Mapping[Path, MissingResult] = NOTHING,
     unmade: Sequence[Path] = (),
+    swept: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     images_csv: Path,
     decisions_csv: Path | None = None,
     metrics_csv: Path | None = None,
@@ -99,6 +101,7 @@ def collect_tables(
         all_categories: those of the published data set, in the run or not.
         missing: the missing results, by their JSON file among those above, which is not read.
         unmade: files and folders that an earlier run with more labels may have left; they are removed.
+        swept: by added last column of metrics.csv, e.g. ``"memory_bank.shots"``, the value of each method that has one.
         images_csv: the list of images. The other tables are written if a path is given.
         checksums: of all written tables.
 
@@ -123,7 +126,7 @@ def collect_tables(
     notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
     known = [without_unknown(table) for table in tables if has_figures(table)]
     if metrics_csv is not None:
-        write_metrics(metrics_csv, metrics)
+        write_metrics(metrics_csv, metrics, swept)
     if defect_types_csv is not None:
         DEFECT_TYPES.write(defect_types_csv, defect_types_frame(evaluations))
     IMAGES.write(images_csv, images_frame(evaluations))

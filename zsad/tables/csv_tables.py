@@ -5,15 +5,17 @@ A row of a missing result has only its names; unknown figures of other results a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_values import number
+from zsad.files.json_values import number, value_in_words
 from zsad.names import ALL_METRICS, MASK_METRICS, MEANS, NO_REFINER, ORACLE
 from zsad.tables.frames import (
     TableFormat,
@@ -168,12 +170,25 @@ def metrics_frame(results: Iterable[Result]) -> pd.DataFrame:
     )
 
 
-def write_metrics(path: Path, frame: pd.DataFrame) -> None:
-    """Write metrics.csv; deviations are empty without several seeds, and so are limits that an oracle does not have."""
+def write_metrics(
+    path: Path, frame: pd.DataFrame, swept: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> None:
+    """Write metrics.csv; deviations are empty without several seeds, and so are limits that an oracle does not have.
+
+    Args:
+        swept: by column that is added at the end, the value of each method that has one; the other cells are empty.
+    """
     one_seed = (frame["seeds"] < 2).tolist()
     oracle = ((frame["method"] == ORACLE) & ~frame["category"].isin(MEANS)).tolist()
     no_limits = [f"{metric}_{side}" for metric in ALL_METRICS if metric not in MASK_METRICS for side in SIDES]
-    METRICS.write(path, frame, dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle))
+    own: dict[str, Callable[[Any], str]] = dict.fromkeys(swept, str)  # not `text`: numbers stay numbers in spreadsheets
+    table = replace(METRICS, columns={**METRICS.columns, **own}, names=(*METRICS.names, *swept))
+    cells = {
+        column: [value_in_words(values[method]) if method in values else "" for method in frame["method"]]
+        for column, values in swept.items()
+    }
+    blank = dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle)
+    table.write(path, frame.assign(**cells), blank)
 
 
 def defect_types_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

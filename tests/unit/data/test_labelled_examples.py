@@ -181,7 +181,7 @@ def test_unreadable_examples_stop_the_stage(shelf: Shelf, tmp_path: Path) -> Non
     with pytest.raises(DataError) as error:
         read(shelf.as_folder(), tmp_path)
     assert str(error.value).startswith(
-        ("2 images of the labelled examples for tile cannot be used: replace them or remove them from the folder: ")
+        "2 images of the labelled examples for tile cannot be used: replace them or remove them from the folder: "
     )
     assert "dataset.unreadable" not in str(error.value)
     assert not [*tmp_path.glob("*.csv")]

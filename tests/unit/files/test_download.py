@@ -322,7 +322,7 @@ def test_content_of_the_wrong_hash_is_refused_and_not_kept(
     message = sentence(get, sha256=SHA256)
     assert message.startswith(f"the file is not the expected file: the SHA-256 of what {server.endpoint}/file sent is ")
     assert message.endswith(
-        (f"not {SHA256}; run again, or get it from another source and save it as {tmp_path}/folder/file.bin")
+        f"not {SHA256}; run again, or get it from another source and save it as {tmp_path}/folder/file.bin"
     )
     assert left_in(tmp_path) == ["file.bin.lock"]
     server.files["/file"] = ServedFile(CONTENT)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reporting_files import metrics_row, write_metrics, write_results
-from zsad.errors import DataError
+from zsad.errors import ConfigError, DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import is_of_detector, setting_order
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
@@ -53,6 +53,48 @@ def test_plots_are_the_same_bytes_each_time_in_whatever_order_and_carry_no_date(
         first, second = (tmp_path / name / f"{plot}.png" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         assert set(Image.open(first).info) == {"dpi"}
+
+
+def draw_all(folder, evaluations, metrics, options):
+    draw_curves(evaluations=evaluations, options=options, output=folder / "curves.png")
+    draw_histograms(evaluations=evaluations, options=options, output=folder / "histograms.png")
+    draw_means(metrics_csv=metrics, options=options, output=folder / "summary.png")
+    draw_bars(metrics_csv=metrics, options=options, output=folder / "bars.png")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_vector_formats_lie_beside_the_png_and_are_the_same_bytes_each_time(tmp_path, evaluations, metrics):
+    options = ReportOptions(dpi=50, format=["svg", "pdf"])
+    first, second = (draw_all(tmp_path / name, evaluations, metrics, options) for name in ("first", "second"))
+    assert first == second
+    plots = ("curves", "histograms", "summary", "bars")
+    assert first.keys() == {f"{plot}.{ending}" for plot in plots for ending in ("png", "pdf", "svg")}
+    plain = draw_all(tmp_path / "plain", evaluations, metrics, OPTIONS)
+    assert plain == {name: content for name, content in first.items() if name.endswith("png")}
+    for plot in plots:
+        document = first[f"{plot}.pdf"]
+        assert document.startswith(b"%PDF-")
+        assert b"/CIDFontType2" in document  # fonts are embedded as TrueType
+        assert b"/Type3" not in document
+        assert b"Date" not in document
+        assert b"Matplotlib" not in document
+        picture = first[f"{plot}.svg"]
+        assert b"<svg" in picture
+        assert b"<dc:date>" not in picture
+
+
+def test_a_vector_file_that_is_no_longer_asked_for_is_removed(tmp_path, evaluations):
+    plot = {"evaluations": evaluations, "output": tmp_path / "plot.png"}
+    draw_histograms(**plot, options=ReportOptions(dpi=50, format=["png", "pdf", "svg"]))
+    draw_histograms(**plot, options=ReportOptions(dpi=50, format=["pdf"]))
+    assert {path.suffix for path in tmp_path.glob("plot.*")} == {".png", ".pdf"}
+    draw_histograms(**plot, options=OPTIONS)
+    assert {path.suffix for path in tmp_path.glob("plot.*")} == {".png"}
+
+
+def test_an_unknown_format_is_one_sentence():
+    with pytest.raises(ConfigError, match="item 2 of format = 'eps' is not usable; choose from: png, pdf, svg"):
+        ReportOptions.build({"format": ["png", "eps"]}, where="report")
 
 
 def test_the_options_of_the_caller_change_the_plot_and_a_changed_style_of_the_process_does_not(tmp_path, evaluations):
