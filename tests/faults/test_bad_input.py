@@ -63,7 +63,7 @@ def cut_off(image: Path) -> None:
         (nothing, {"dataset__categories": ["tiles"]}, r"category 'tiles' does not exist .*'tile'\?", "manifest.csv"),
         (nothing, {"dataset__rot": 1}, r"unknown key 'rot' in 'dataset'; did you mean 'root'\?", "manifest.csv"),
     ],
-    ids=["a job that fails", "a category that does not exist", "a key that does not exist"],
+    ids=["a failed job", "a category that does not exist", "a key that does not exist"],
 )
 def test_bad_input_ends_with_one_sentence_and_no_half_results(
     project: Project, damage: Callable[[Path], None], changes: dict[str, Any], sentence: str, absent: str
@@ -87,7 +87,7 @@ def test_a_test_set_of_one_class_is_measured_as_far_as_it_goes(project: Project)
     assert values["image_auroc"] == "NaN"
     assert 0 <= float(values["pixel_auroc"]) <= 1
     page = project.result("t/report.html").read_text()
-    assert "What each method decides" in page
+    assert "Thresholds and decisions of each method" in page
     assert "Mean image metrics" not in page
 
 

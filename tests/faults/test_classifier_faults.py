@@ -227,6 +227,6 @@ def test_a_damaged_result_is_removed_in_one_sentence_and_made_anew(
     outcome, _ = copy.again()
     assert (outcome.status, len(outcome.said)) == (1, 1)
     assert outcome.said[0].startswith(f"zsad: {step}: {path} ")
-    assert outcome.said[0].endswith("it is removed, and the next run makes it anew")
+    assert outcome.said[0].endswith("it was removed, and the next run makes it again")
     assert not path.exists()
     assert {f"lid/{damaged}", f"lid/{wanted}"} <= copy.made()

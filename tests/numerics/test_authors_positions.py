@@ -180,7 +180,7 @@ def test_a_way_that_means_nothing_to_a_published_model_is_refused_before_it_is_d
         if way in own:
             check(way)
             continue
-        with pytest.raises(ConfigError, match=f"positions {way} means nothing to model '{model}'; leave it out"):
+        with pytest.raises(ConfigError, match=f"positions {way} is not supported by model '{model}'; remove it"):
             check(way)
     check("transformers")
     check("authors")

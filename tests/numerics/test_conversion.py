@@ -590,7 +590,7 @@ def test_blocks_that_training_saved_in_chunks_are_put_in_a_row() -> None:
 def test_a_tensor_too_many_is_refused_by_its_name(case: Case) -> None:
     message = sentence(lambda: case.convert(case.state() | {"cls_norm.weight": torch.ones(WIDTH)}))
     assert "model 'tiny'" in message
-    assert "hold 1 tensors that are unknown here (the first is 'cls_norm.weight')" in message
+    assert "contain 1 unknown tensors (the first is 'cls_norm.weight')" in message
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -626,7 +626,7 @@ def test_a_tensor_of_another_shape_is_refused_whichever_it_is(case: Case) -> Non
     [
         ({"rope_embed.periods": rotary_periods(64) * 1.05}, "rotary positions of model 'tiny' (rope_embed.periods)"),
         ({"rope_embed.periods": torch.empty(0)}, "rotary positions of model 'tiny' (rope_embed.periods)"),
-        ({"rope_embed.periods": rotary_periods(192)}, "128 channels, which cannot be shared out among heads of 192"),
+        ({"rope_embed.periods": rotary_periods(192)}, "128 channels, which cannot be divided among heads of 192"),
         ({"patch_embed.proj.weight": torch.ones(WIDTH, 3, 16, 14)}, "128 x 3 x 16 x 14 where a square kernel"),
     ],
 )
@@ -638,7 +638,10 @@ def test_transformers_unlike_those_of_dinov3_are_refused(changes: State, expecte
     ("changes", "expected"),
     [
         ({"pos_embed": torch.ones(1, 16, WIDTH)}, "1 x 16 x 128 where a square grid of positions"),
-        ({"blocks.0.mlp.fc1.weight": torch.ones(500, WIDTH)}, "hidden width of 500, which no whole multiple"),
+        (
+            {"blocks.0.mlp.fc1.weight": torch.ones(500, WIDTH)},
+            "hidden width of 500, which does not follow from a whole multiple",
+        ),
     ],
 )
 def test_transformers_unlike_those_of_dinov2_are_refused(changes: State, expected: str) -> None:
@@ -647,7 +650,9 @@ def test_transformers_unlike_those_of_dinov2_are_refused(changes: State, expecte
 
 def test_a_gate_of_an_unknown_width_is_refused() -> None:
     state = dinov2_state(Random(), gated=True, hidden=341)
-    assert "hidden width of 341, which no whole multiple of their width 128" in sentence(lambda: hub(state))
+    assert "hidden width of 341, which does not follow from a whole multiple of their width 128" in sentence(
+        lambda: hub(state)
+    )
 
 
 def test_weights_of_an_unknown_layout_are_refused() -> None:
@@ -662,7 +667,7 @@ def test_weights_of_an_unknown_layout_are_refused() -> None:
 )
 def test_other_architectures_of_timm_are_refused(architecture: str) -> None:
     message = sentence(lambda: from_timm(CASES["timm dinov3"].state(), architecture, "tiny"))
-    assert f"is of timm's architecture '{architecture}', which is not supported" in message
+    assert f"has timm's architecture '{architecture}', which is not supported" in message
 
 
 def test_an_architecture_of_timm_may_name_its_training() -> None:
@@ -704,7 +709,7 @@ def test_pickled_code_is_refused_and_never_run(tmp_path: Path, modern: bool) -> 
     path = tmp_path / "weights.pth"
     torch.save({"cls_token": Malicious()}, path, _use_new_zipfile_serialization=modern)
     message = sentence(lambda: read_pth(path))
-    assert "holds more than tensors, which may be harmful code" in message
+    assert "contains more than tensors, which may be harmful code" in message
     assert str(path) in message
     assert not (tmp_path / "ran").exists()
 
@@ -737,7 +742,7 @@ def test_any_other_file_is_a_sentence(tmp_path: Path) -> None:
 )
 def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "weights.pth")
-    assert "holds no state dict (names and tensors)" in sentence(lambda: read_pth(tmp_path / "weights.pth"))
+    assert "contains no state dict (names and tensors)" in sentence(lambda: read_pth(tmp_path / "weights.pth"))
 
 
 def test_two_networks_under_one_name_are_refused(tmp_path: Path) -> None:

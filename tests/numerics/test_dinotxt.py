@@ -337,8 +337,8 @@ def test_the_head_reads_the_last_block_alone(tiny: TinyDinoTxt, layers: list[int
         with pytest.raises(ConfigError) as caught:
             refused()
         assert str(caught.value) == (
-            f"the head of dino.txt takes the last block of model '{tiny.folder}' alone; leave 'layers' out, or set "
-            "'projected' to false for the patch tokens of other blocks"
+            f"the head of dino.txt only uses the last block of model '{tiny.folder}'; remove 'layers', or "
+            "set 'projected' to false for the patch tokens of other blocks"
         )
 
 
@@ -348,9 +348,10 @@ def test_dinov3_without_a_head_is_no_model_of_images_and_texts(tiny: TinyDinoTxt
     with pytest.raises(ConfigError) as caught:
         own.check_model()
     assert str(caught.value) == (
-        f"model '{own.model}' shares no space with texts by itself; set 'head' to the file of dino.txt ({PUBLISHED}, "
-        "from https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/), or choose a model of images and "
-        "texts, such as clip-vitl14-336"
+        f"model '{own.model}' does not share a space with texts by itself; set 'head' to the file of "
+        f"dino.txt ({PUBLISHED}, from "
+        "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/), or choose a model of "
+        "images and texts, such as clip-vitl14-336"
     )
 
 
@@ -473,8 +474,9 @@ def test_a_tensor_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
     if key == "logit_scale":  # of no use
         read_head_file(path)
     elif key == "visual_model.head.ln_final.weight":
-        assert f"the file {path} is no head of dino.txt (it has no tensor '{key}'); give dinov3_vitl16" in refusal_of(
-            path
+        assert (
+            f"the file {path} is not a head of dino.txt (it has no tensor '{key}'); give dinov3_vitl16"
+            in refusal_of(path)
         )
     else:
         assert refusal_of(path) == (f"the weights of model '{path}' lack the tensor '{key}'; download them again")
@@ -509,7 +511,7 @@ def test_a_tensor_of_more_axes_is_named(tmp_path: Path, key: str) -> None:
 )
 def test_a_tensor_that_nothing_uses_is_refused(tmp_path: Path, key: str) -> None:
     path = saved_head(tmp_path / "head.pth", head_state() | {key: torch.zeros(3)})
-    assert f"hold 1 tensors that are unknown here (the first is '{key}')" in refusal_of(path)
+    assert f"contain 1 unknown tensors (the first is '{key}')" in refusal_of(path)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
@@ -517,8 +519,8 @@ def test_numbers_of_another_kind_are_refused(tmp_path: Path, dtype: torch.dtype)
     key = "text_model.backbone.ln_final.bias"
     path = saved_head(tmp_path / "head.pth", head_state() | {key: head_state()[key].to(dtype)})
     assert refusal_of(path) == (
-        f"the tensor '{key}' of model '{path}' holds {str(dtype).removeprefix('torch.')} where floating-point numbers "
-        "are expected; use the weights as their authors published them"
+        f"the tensor '{key}' of model '{path}' contains {str(dtype).removeprefix('torch.')} "
+        "instead of floating-point numbers; use the weights as their authors published them"
     )
 
 
@@ -538,7 +540,7 @@ def test_a_text_encoder_without_whole_heads_of_attention_is_refused(tmp_path: Pa
 
 def test_another_network_is_no_head(tmp_path: Path) -> None:
     path = saved_head(tmp_path / "head.pth", {"cls_token": torch.zeros(1, 1, 8)})
-    assert "is no head of dino.txt" in refusal_of(path)
+    assert "is not a head of dino.txt" in refusal_of(path)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
@@ -564,7 +566,7 @@ def test_code_in_the_file_is_never_run(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "ran",)
 
     path = saved_head(tmp_path / "head.pth", head_state() | {"logit_scale": Malicious()})
-    assert "holds more than tensors, which may be harmful code" in refusal_of(path)
+    assert "contains more than tensors, which may be harmful code" in refusal_of(path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -579,7 +581,9 @@ def test_a_head_for_another_width_is_refused(tiny: TinyDinoTxt, tmp_path: Path) 
 
 
 def test_dinov3_without_a_head_has_no_texts(tiny: TinyDinoTxt) -> None:
-    with pytest.raises(ConfigError, match=r"shares no space with texts by itself; set 'head' to the file of dino\.txt"):
+    with pytest.raises(
+        ConfigError, match=r"does not share a space with texts by itself; set 'head' to the file of dino\.txt"
+    ):
         load_texts(TextModel(str(tiny.folder)), "cpu")
 
 
@@ -610,4 +614,4 @@ def test_the_tokenizer_of_another_model_is_refused(tiny: TinyDinoTxt, tmp_path: 
         load_texts(wanted(tiny._replace(tokenizer=folder)), "cpu")
     message = str(caught.value)
     assert message.startswith(f"the tokenizer '{folder}' is not that of {tiny.head} (")
-    assert message.endswith("correct 'tokenizer', or leave it out")
+    assert message.endswith("correct 'tokenizer', or remove it")

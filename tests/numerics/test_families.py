@@ -395,7 +395,7 @@ def test_channels_last_gives_the_same_tokens(convnext: Saved) -> None:
         ("dinov3", (3,), "model 'tiny' has no layer 3; its 3 blocks are 0 to 2, or -3 to -1"),
         ("clip", (-4,), "model 'tiny' has no layer -4; its 3 blocks are 0 to 2, or -3 to -1"),
         ("convnext", (4,), "model 'tiny' has no layer 4; its 4 stages are 0 to 3, or -4 to -1"),
-        ("dino", (2, -1), "layers [2, -1] name a block of model 'tiny' twice; leave one out"),
+        ("dino", (2, -1), "layers [2, -1] contain a block of model 'tiny' twice; remove one"),
     ],
 )
 def test_layers_that_do_not_exist_are_refused(
@@ -408,7 +408,7 @@ def test_layers_that_do_not_exist_are_refused(
 
 @pytest.mark.parametrize("case", [case for case in MODELS if not case.startswith("clip")])
 def test_only_clip_projects(saved_models: dict[str, Saved], case: str) -> None:
-    with pytest.raises(ConfigError, match="'tiny' has no space that it shares with text; leave 'projected' out"):
+    with pytest.raises(ConfigError, match="'tiny' shares no space with texts; remove 'projected'"):
         reader_of(saved_models[case], projected=True)
 
 

@@ -256,7 +256,7 @@ def test_a_way_to_interpolate_positions_that_is_unknown_is_refused(shallow: Save
     model = CLIPModel.from_pretrained(shallow.folder)
     model.config.vision_config.position_interpolation = "nearest"
     model.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="a way to interpolate positions that is not known here \\(nearest\\); use"):
+    with pytest.raises(ModelError, match="an unknown interpolation of positions \\(nearest\\); use"):
         ImageText(model=str(tmp_path), resolution=20).load(Execution())
 
 
@@ -494,19 +494,19 @@ def test_the_layout_of_a_published_model_is_known() -> None:
     ("options", "sentence"),
     [
         ({"path": "windows", "windows": (2, 6)}, "a window of 6 patches is larger than the grid of model"),
-        ({"path": "windows", "windows": (2, 2)}, "name a side twice"),
+        ({"path": "windows", "windows": (2, 2)}, "contain a side twice"),
         ({"path": "windows", "layers": (0,)}, "leave layers out"),
-        ({"path": "windows", "tile": 16}, "leave tile and debias out"),
-        ({"path": "windows", "fit": "pad"}, "leave tile and debias out"),
+        ({"path": "windows", "tile": 16}, "remove tile and debias"),
+        ({"path": "windows", "fit": "pad"}, "remove tile and debias"),
         ({"path": "windows", "projected": False}, "path windows is for the space of texts"),
         ({"path": "values", "projected": False}, "path values is for the space of texts"),
         (
             {"path": "values", "first_value_block": -19},
             "has no block -19 for first_value_block; its 2 blocks are 0 to 1, or -2 to -1",
         ),
-        ({"path": "values", "first_value_block": 1, "layers": (0, 1)}, "comes before the second path"),
+        ({"path": "values", "first_value_block": 1, "layers": (0, 1)}, "is before the second path"),
         ({"layers": (2,)}, "has no layer 2"),
-        ({"head": "head.pth"}, "head head.pth means nothing to model"),
+        ({"head": "head.pth"}, "head head.pth is not supported by model"),
     ],
 )
 def test_what_does_not_fit_the_model_is_said_before_it_is_loaded(
@@ -524,7 +524,7 @@ def test_a_model_without_texts_is_refused(tmp_path: Path) -> None:
     )
     backbone = ImageText(model=str(tmp_path), resolution=28)
     for refuse in (backbone.check_model, lambda: backbone.load(Execution())):
-        with pytest.raises(ConfigError, match="has no texts; use it by `family: transformers`"):
+        with pytest.raises(ConfigError, match="has no texts; use it with `family: transformers`"):
             refuse()
 
 

@@ -180,7 +180,9 @@ def test_a_model_that_takes_no_learned_tokens_says_so(path: Path) -> None:
         def count_tokens(self, text: str) -> int:
             raise NotImplementedError
 
-    with pytest.raises(ConfigError, match=r"^model 'other' takes no learned tokens, which are for a CLIP model"):
+    with pytest.raises(
+        ConfigError, match=r"^model 'other' does not support learned tokens, which are for a CLIP model"
+    ):
         Other().encode_learned(read_learned_tokens(path))
 
 
@@ -252,7 +254,7 @@ def without(*keys: str) -> dict[str, torch.Tensor]:
         ),
         (
             changed("compound_prompts_text.2", lambda t: t * 1e6),
-            "that half precision cannot hold",
+            "too large for half precision",
         ),
         (changed("ctx_pos", lambda t: 5), "has no tensor in 'ctx_pos'"),
         ({**learned_state(), "visual.proj": torch.ones(2)}, "has 'visual.proj', which such a file has not"),
@@ -264,7 +266,7 @@ def without(*keys: str) -> dict[str, torch.Tensor]:
         ),
         (
             {**learned_state(), **dict.fromkeys(DEEP_KEYS, torch.ones(3))},
-            "has 3 values in 'compound_prompts_text.0', and not tokens times channels",
+            "has 3 values in 'compound_prompts_text.0' instead of tokens times channels",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

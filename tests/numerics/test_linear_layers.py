@@ -85,7 +85,7 @@ def without(*keys: str) -> dict[str, torch.Tensor]:
         ({**linear_state(), "fc.0.scale": torch.ones(2)}, "has 'fc.0.scale', which such a file has not"),
         (
             {f"fc.{layer}.{kind}": torch.ones(3) for layer in range(2) for kind in ("weight", "bias")},
-            "has 3 values in 'fc.0.weight', and not those of a linear layer",
+            "has 3 values in 'fc.0.weight' instead of those of a linear layer",
         ),
         (
             {"fc.0.weight": torch.ones(4, 3), "fc.0.bias": torch.ones(5)},
@@ -121,7 +121,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
     path = tmp_path / "a.pth"
     torch.save({"trainable_linearlayer": {**linear_state(), "fc.0.bias": Malicious()}}, path)
-    assert "is damaged, or holds more than tensors, which may be harmful code" in refusal(path)
+    assert "is damaged, or contains more than tensors, which may be harmful code" in refusal(path)
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)
     assert (tmp_path / "ran").exists(), "the code would have run"

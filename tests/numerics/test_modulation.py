@@ -398,7 +398,7 @@ def test_decisions_of_other_images_are_refused_and_leave_no_file(category, tmp_p
         for index, anomaly_map in enumerate(maps[order]):
             writer.write(index, anomaly_map, 1.0)
     write_decisions(tmp_path / "decisions.h5", tmp_path / "other" / "scores.h5", 3.0, THRESHOLD)
-    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not hold the same images"):
+    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not contain the same images"):
         modulated_file(scores, outlines)
     assert files_of_output(scores) == []
 

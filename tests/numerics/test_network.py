@@ -137,9 +137,9 @@ def test_a_file_of_torch_hub_is_checked_against_the_hash_in_its_name(tmp_path: P
     right = path.rename(tmp_path / f"dinov3_vits16-{digest[:8]}.pth")
     assert extractor_of(right, resolution=32).model["weights_sha256"] == {right.name: digest}
     wrong = right.rename(tmp_path / "dinov3_vits16-00000000.pth")
-    with pytest.raises(ModelError, match=r"damaged: the SHA-256 of .* begins with .*, not as its name says"):
+    with pytest.raises(ModelError, match=r"damaged: the SHA-256 of .* begins with .*, contrary to its name"):
         extractor_of(wrong, resolution=32)
-    with pytest.raises(ModelError, match="not those that the configuration asks for"):
+    with pytest.raises(ModelError, match="not those of the configuration"):
         extractor_of(wrong.rename(tmp_path / "weights.pth"), resolution=32, sha256="0" * 8)
 
 

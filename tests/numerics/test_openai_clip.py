@@ -103,9 +103,9 @@ def test_a_state_dict_alone_is_known_by_its_name_and_half_precision(tmp_path: Pa
         config = locate_checkpoint(str(tmp_path / FILE), None).config()
         assert config.vision_config.hidden_act == config.text_config.hidden_act == "quick_gelu"
     torch.save(state, tmp_path / "epoch_5.pt")
-    assert "do not say whether their activation is GELU or QuickGELU" in refusal(tmp_path / "epoch_5.pt")
+    assert "do not state whether their activation is GELU or QuickGELU" in refusal(tmp_path / "epoch_5.pt")
     torch.save({key: value.float() for key, value in state.items()}, tmp_path / FILE)
-    assert "do not say whether their activation is GELU or QuickGELU" in refusal(tmp_path / FILE)
+    assert "do not state whether their activation is GELU or QuickGELU" in refusal(tmp_path / FILE)
 
 
 def test_a_resnet_is_refused(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_no_code_of_a_pickle_is_run(released: tuple[Path, Clip], tmp_path: Path,
     argument = f"touch {tmp_path / 'ran'}".encode()
     pickled = global_call(module, name, b"X" + len(argument).to_bytes(4, "little") + argument)
     path = rewritten(released[0], tmp_path / FILE, {"data.pkl": pickled})
-    assert "holds more than tensors, which may be harmful code" in refusal(path)
+    assert "contains more than tensors, which may be harmful code" in refusal(path)
     assert not (tmp_path / "ran").exists()
 
 

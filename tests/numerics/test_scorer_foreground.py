@@ -90,7 +90,7 @@ def test_where_nothing_exceeds_the_threshold_the_whole_image_is_the_object():
 
 @pytest.mark.parametrize("wrong", [-1, "otsy", "nan", [1]])
 def test_a_rule_that_is_none_gets_one_sentence(wrong):
-    with pytest.raises(ConfigError, match=r"m: foreground = .* is not usable: it must be a number"):
+    with pytest.raises(ConfigError, match=r"m: foreground = .* is not valid: it must be a number"):
         MemoryBank.build({"foreground": wrong}, where="m")
 
 

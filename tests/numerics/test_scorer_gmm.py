@@ -191,7 +191,7 @@ def test_too_few_references_are_refused(tmp_path, components, count, fewest):
 
 
 def test_an_unknown_covariance_is_refused():
-    with pytest.raises(ConfigError, match=r"methods\.gmm: covariance = 'round' is not usable"):
+    with pytest.raises(ConfigError, match=r"methods\.gmm: covariance = 'round' is not valid"):
         GMM.build({"covariance": "round"}, where="methods.gmm")
 
 

@@ -128,5 +128,5 @@ def test_a_grid_smaller_than_a_tile_is_refused(tmp_path):
 
 
 def test_a_tile_without_a_middle_is_refused():
-    with pytest.raises(ConfigError, match=r"methods\.tile_distribution: tile = 4 is not usable: it must be odd"):
+    with pytest.raises(ConfigError, match=r"methods\.tile_distribution: tile = 4 is not valid: it must be odd"):
         TileDistribution.build({"tile": 4}, where="methods.tile_distribution")

@@ -370,10 +370,10 @@ def test_a_compiled_network_gives_the_same(saved_models: dict[str, Saved]) -> No
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"path": "windows"}, "cannot be read by path windows, which is for CLIP models"),
-        ({"path": "values"}, "cannot be read by path values, which is for CLIP models"),
-        ({"positions": "bilinear"}, "positions bilinear means nothing to model"),
-        ({"class_norm": False}, "class_norm False means nothing to model"),
+        ({"path": "windows"}, "does not support path windows, which is for CLIP models"),
+        ({"path": "values"}, "does not support path values, which is for CLIP models"),
+        ({"positions": "bilinear"}, "positions bilinear is not supported by model"),
+        ({"class_norm": False}, "class_norm False is not supported by model"),
         ({"layers": (3,)}, "has no layer 3"),
     ],
 )
@@ -540,7 +540,7 @@ def test_a_text_tower_that_was_saved_alone_loads(saved_models: dict[str, Saved],
 
 
 def test_a_head_is_refused(copy: Path) -> None:
-    with pytest.raises(ConfigError, match="is a SigLIP model, which takes no head; leave 'head' out"):
+    with pytest.raises(ConfigError, match="is a SigLIP model, which has no head; remove 'head'"):
         texts_of(copy, head="head.pth")
 
 
@@ -564,7 +564,7 @@ def test_the_tokenizer_of_another_model_is_refused(copy: Path, saved_models: dic
     other = saved_models["siglip"].folder  # of fewer tokens
     message = refusal(other, tokenizer=str(saved_models["siglip2"].folder))
     assert "is not that of its text tower" in message
-    assert message.endswith("correct 'tokenizer', or leave it out")
+    assert message.endswith("correct 'tokenizer', or remove it")
 
 
 def test_weights_without_the_text_tower_are_refused(copy: Path) -> None:

@@ -145,7 +145,7 @@ def test_an_encoder_says_what_it_is(encoder: TextEncoder, saved: tuple[Path, Wei
 
 
 def test_weights_are_those_that_were_asked_for(copy: Path) -> None:
-    with pytest.raises(ModelError, match="not those that the configuration asks for"):
+    with pytest.raises(ModelError, match="not those of the configuration"):
         texts_of(copy, sha256="0" * 64)
 
 
@@ -166,7 +166,7 @@ def test_another_tokenizer_may_be_named(copy: Path, tmp_path: Path, encoder: Tex
             "{folder}",
             "the tokenizer '{folder}' of model 'tiny' has no tokenizer.json, or its vocab.json and merges.txt",
         ),
-        ("{folder}/../copy/config.json", "/config.json' is a file; name the folder that it is in"),
+        ("{folder}/../copy/config.json", "/config.json' is a file; give its folder"),
         ("nowhere", "tokenizer 'nowhere' is neither an existing folder nor a hub id such as"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_tokenizer_that_is_not_there_is_refused(copy: Path, tmp_path: Path, to
 
 
 def test_a_head_is_refused(copy: Path) -> None:
-    with pytest.raises(ConfigError, match="is a CLIP model, which takes no head; leave 'head' out"):
+    with pytest.raises(ConfigError, match="is a CLIP model, which has no head; remove 'head'"):
         texts_of(copy, head="head.pth")
 
 
@@ -259,7 +259,7 @@ def test_a_model_without_a_text_tower_is_refused(tmp_path: Path) -> None:
 
 def test_an_image_tower_alone_is_refused(tmp_path: Path) -> None:
     CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)).save_pretrained(tmp_path)
-    assert "of type 'clip_vision_model', which has no texts" in refusal(tmp_path)
+    assert "has type 'clip_vision_model', which has no texts" in refusal(tmp_path)
 
 
 def test_a_text_tower_without_projection_is_refused(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_the_tokenizer_of_another_model_is_refused(copy: Path, change: dict[str,
     ("content", "expected"),
     [
         ("{", "model 'tiny': "),
-        ("[]", "is of type 'None'"),
+        ("[]", "has type 'None'"),
         ('{"model_type": "clip", "text_config": {"hidden_size": "many"}}', "config.json of model 'tiny' is not usable"),
     ],
 )

@@ -231,9 +231,11 @@ def test_a_network_is_assumed_as_large_as_it_is(tmp_path: Path, published: str, 
 
 def test_a_tower_that_is_not_known_is_refused(copy: Path) -> None:
     (copy / "config.json").write_text(json.dumps(FLAT))
-    with pytest.raises(ModelError, match=r"names the image tower 'vit_tiny' .*, which is none of vit_small, vit_base"):
+    with pytest.raises(
+        ModelError, match=r"names the image tower 'vit_tiny' .*, which is not one of vit_small, vit_base"
+    ):
         find_checkpoint(str(copy), None)
-    assert "which is none of vit_small" in refusal(copy)
+    assert "which is not one of vit_small" in refusal(copy)
 
 
 # Images among texts
@@ -347,11 +349,11 @@ def test_no_output_outlives_the_call(saved: Saved, path: str) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"path": "windows"}, "cannot be read by path windows, which is for CLIP models"),
-        ({"path": "values", "layers": (0, 2)}, "is of its last block alone; set layers to"),
-        ({"path": "values", "first_value_block": -1}, "first_value_block means nothing to model"),
-        ({"class_norm": False}, "class_norm False means nothing to model"),
-        ({"head": "head.pth"}, "head head.pth means nothing to model"),
+        ({"path": "windows"}, "does not support path windows, which is for CLIP models"),
+        ({"path": "values", "layers": (0, 2)}, "only supports its last block; set layers to"),
+        ({"path": "values", "first_value_block": -1}, "first_value_block is not supported by model"),
+        ({"class_norm": False}, "class_norm False is not supported by model"),
+        ({"head": "head.pth"}, "head head.pth is not supported by model"),
     ],
 )
 def test_what_tipsv2_does_not_have_is_said_before_it_is_loaded(
@@ -447,7 +449,7 @@ def refusal(folder: Path, **options: str) -> str:
 
 
 def test_a_head_is_refused(copy: Path) -> None:
-    with pytest.raises(ConfigError, match="is a TIPSv2 model, which takes no head; leave 'head' out"):
+    with pytest.raises(ConfigError, match="is a TIPSv2 model, which has no head; remove 'head'"):
         texts_of(copy, head="head.pth")
 
 

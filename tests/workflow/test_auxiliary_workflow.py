@@ -112,7 +112,7 @@ def test_weights_that_are_given_tell_of_the_images_that_they_were_learned_from(w
     write_learned(weights, Learned({}, facts))
     done = project.run(config, UNSEEN)
     assert done.status == 1
-    assert "own.safetensors does not tell which images it was learned from" in done.output
+    assert "own.safetensors does not name the images that it was trained on" in done.output
     assert done.made == set()
 
 

@@ -36,7 +36,7 @@ def test_the_second_user_takes_the_features_of_the_first(tmp_path: Path) -> None
         assert run.status == 0, run.output
     (shared,) = (root / "features").glob("*/*")
     assert "shared with others" in log_of(anna)
-    assert f"taken from the shared cache: {shared}" in log_of(bert)
+    assert f"reused from the shared cache: {shared}" in log_of(bert)
     assert bert.result(FEATURES).readlink() == shared
     assert (bert.folder / TARGET).read_bytes() == (anna.folder / TARGET).read_bytes()
     assert "Nothing to be done" in bert.run(config(root), TARGET, "--dry-run").output

@@ -17,7 +17,7 @@ from fault import Damage, Fault, restore
 
 INNOCENT = "MPDD/tile/test/good/9.png"
 UNSAFE = rf"the archive {ARCHIVE} is not safe to unpack because of "
-DAMAGED = rf"the archive {ARCHIVE} is damaged or was cut off \(.*\); replace it by a whole one"
+DAMAGED = rf"the archive {ARCHIVE} is damaged or truncated \(.*\); replace it with a complete one"
 TOO_LARGE = rf"the archive {ARCHIVE} unpacks to more than \d+ bytes; unpack it yourself, if you trust it"
 
 
@@ -180,7 +180,7 @@ BROKEN = (
     bad("tar packed with gzip with a wrong byte", with_wrong_byte(packed(gzip.compress), 0.5), DAMAGED),
     bad("tar with a wrong byte in a header", damaged_header(), DAMAGED),
     bad("zip with a password", encrypted(), rf"the archive {ARCHIVE} is encrypted; unpack it yourself"),
-    bad("zip without files", zipped(files={}), rf"the archive {ARCHIVE} has no files in it; replace it"),
+    bad("zip without files", zipped(files={}), rf"the archive {ARCHIVE} contains no files; replace it"),
     bad(
         "archive of another data set",
         zipped(files={"other/0.png": b"x"}),

@@ -58,7 +58,7 @@ OF_LABELS = {
     "manifest with another type of defect": edited(MANIFEST, ",crack,", ",scratch,"),
     "manifest without masks": edited(MANIFEST, "images/tile/ground_truth/crack/0_mask.png", ""),
     "manifest sorted the other way": with_lines(MANIFEST, lambda lines: [lines[0], *lines[:0:-1]]),
-    "manifest that is cut off": cut(MANIFEST, 0.7),
+    "manifest that is truncated": cut(MANIFEST, 0.7),
 }
 
 FAULTS: tuple[Fault, ...] = (
@@ -85,6 +85,6 @@ FAULTS: tuple[Fault, ...] = (
     afterwards("label corrected in the manifest", MANIFEST, OF_LABELS["manifest with another label"]),
     afterwards("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha")),
     afterwards("page of a web server in place of the manifest", MANIFEST, written(MANIFEST, HTML)),
-    afterwards("line taken out of the list of images", IMAGE_LIST, OF_IMAGES["list of images that lacks a line"]),
+    afterwards("line removed from the list of images", IMAGE_LIST, OF_IMAGES["list of images that lacks a line"]),
     afterwards("line added to the unreadable images", UNREADABLE, written(UNREADABLE, "path,reason,digest\na,b,c\n")),
 )

@@ -120,7 +120,7 @@ CONNECTIONS = (
         "connection cut for good",
         DOWNLOADED,
         served(cuts=[share(0.3)], always_cut=0),
-        rf"the download of .*MPDD\.zip .*broke off after {share(0.3)} bytes \(.*\); run again to continue it",
+        (rf"the download of .*MPDD\.zip .*stopped after {share(0.3)} bytes \(.*\); run again to continue " r"it"),
         fix=recover,
     ),
     Fault("server that ignores ranges", DOWNLOADED, served(honours_ranges=False, cuts=[SIZE // 2])),
@@ -157,7 +157,7 @@ CONNECTIONS = (
         "network that must not be used",
         DOWNLOADED,
         offline,
-        r"MPDD\.zip .*is not on this machine and HF_HUB_OFFLINE forbids to download it; .*`zsad download mpdd`",
+        (r"MPDD\.zip .*is not on this machine and HF_HUB_OFFLINE forbids its download; .*`zsad download " r"mpdd`"),
         fix=recover,
     ),
 )
@@ -167,14 +167,17 @@ CONTENTS = (
         "archive with one wrong byte",
         DOWNLOADED,
         served(content=OTHER),
-        r"MPDD\.zip .*is not what it should be: the SHA-256 of what http://.* sent is [0-9a-f]{64}, not [0-9a-f]{64}",
+        (
+            r"MPDD\.zip .*is not the expected file: the SHA-256 of what http://.* sent is [0-9a-f]{64}, not "
+            r"[0-9a-f]{64}"
+        ),
         fix=recover,
     ),
     Fault(
         "archive of another size",
         DOWNLOADED,
         served(content=archive() + b"more"),
-        rf"MPDD\.zip .*is not what it should be: http://.* sent {SIZE + 4} bytes, not {SIZE}",
+        rf"MPDD\.zip .*is not the expected file: http://.* sent {SIZE + 4} bytes, not {SIZE}",
         fix=recover,
     ),
     Fault(
@@ -223,7 +226,7 @@ DISKS = (
         fix=recover,
     ),
     Fault(
-        "disk with too little space for what is in the archive",
+        "disk with too little space for the contents of the archive",
         DOWNLOADED,
         disk_with(SIZE + 1000),
         r"the disk of data has no space for MPDD; free some",
@@ -359,7 +362,7 @@ FOUND = (
     ),
     Fault("server gone after a run", DOWNLOADED, silent_server, finished=True, then=asked_for()),
     Fault(
-        "catalogue that is no YAML",
+        "catalogue that is not YAML",
         DOWNLOADED,
         edited(str(CATALOGUE), "mpdd:", "mpdd: {"),
         r"the catalogue of data sets .* is no YAML \(.*\); correct or restore it",

@@ -129,7 +129,7 @@ FAULTS: tuple[Fault, ...] = (
         r"the package scipy is not installed here .*`pip install scipy`",
     ),
     amid(
-        "mistake of the program",
+        "bug in the program",
         scoring(raised(AttributeError("never thought of"))),
         r"unexpected error \(AttributeError: never thought of\); .* the traceback that is in results/log/job\.log, on ",
         then=has_traceback,
@@ -145,7 +145,7 @@ FAULTS: tuple[Fault, ...] = (
         "model of a width of gigabytes",
         IMAGES,
         model(hidden_size=2**20),
-        r"config\.json of model 'model' is of a larger network than its weights",
+        r"config\.json of model 'model' describes a larger network than its weights",
         changes=MODEL,
     ),
     Fault("model without patches", IMAGES, model(patch_size=0), r"the patch size is 0, not a whole", changes=MODEL),

@@ -84,7 +84,7 @@ CATEGORIES = (
         "category with a line break",
         IMAGES,
         renamed_to_bytes(TILE, b"ti\nle"),
-        r"the name of 'ti\\nle' in images has a line break in it; rename it",
+        r"the name 'ti\\nle' in images contains a line break; rename it",
     ),
 )
 
@@ -129,8 +129,10 @@ SLIPS = (
         "good test images called OK",
         IMAGES,
         moved(f"{TILE}/test/good", f"{TILE}/test/OK"),
-        r"tile/test/OK would be taken for defects called 'OK'; if they are good, rename it to 'good', or set "
-        r"dataset\.params\.good to \[good, OK\]",
+        (
+            r"tile/test/OK would be read as defects called 'OK'; if they are good, rename it to 'good', or "
+            r"set dataset\.params\.good to \[good, OK\]"
+        ),
     ),
     Fault(
         "good training images called normal",
@@ -181,7 +183,7 @@ SLIPS = (
         "masks among photographs without labels",
         FOLDER,
         lambda place: draw_mask("photographs/masks/a.png"),
-        r"photographs/masks holds masks, .*; set dataset\.params\.leave_out to \['masks'\]",
+        r"photographs/masks contains masks, .*; set dataset\.params\.leave_out to \['masks'\]",
     ),
 )
 
@@ -221,7 +223,7 @@ UNLABELLED = (
         "folder without images",
         FOLDER,
         emptied("photographs"),
-        r"photographs and its sub-folders have no image to inspect \(.*\); set dataset.root",
+        r"photographs and its sub-folders contain no image to inspect \(.*\); set dataset.root",
     ),
     Fault(
         "folder that does not exist",
@@ -246,13 +248,16 @@ UNLABELLED = (
         "folder of references without images",
         FOLDER,
         emptied("good"),
-        r"the folder of references good has no image \(.*\); put good images there",
+        r"the folder of references good has no image \(.*\); put normal images there",
     ),
     Fault(
         "folder of references around the images to inspect",
         FOLDER,
         nothing,
-        r"the folder of references \. holds the images to inspect in photographs too; set dataset.params.references",
+        (
+            r"the folder of references \. also contains the images to inspect in photographs; set "
+            r"dataset.params.references"
+        ),
         changes={"dataset__params": {"references": "."}},
     ),
     Fault(

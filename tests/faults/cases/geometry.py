@@ -126,7 +126,7 @@ SETTINGS = (
         },
         methods__mutual__backbone="dinov2",
     ),
-    refused("bound of no patch", r"dataset: max_patches = 0 is not usable", dataset__max_patches=0),
+    refused("bound of no patch", r"dataset: max_patches = 0 is not valid", dataset__max_patches=0),
     refused("bound below a square", r"dataset: max_aspect = -1", dataset__max_aspect=-1),
     refused("bound without end", r"dataset: max_aspect = inf", dataset__max_aspect=float("inf")),
 )

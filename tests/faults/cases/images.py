@@ -168,7 +168,7 @@ NO_IMAGES = (
         IMAGES,
         clutter,
         alters=CHECK,
-        then=lambda place: warned("files ignored for not having the ending of an image", "0.png.bak"),
+        then=lambda place: warned("files ignored because it has no image suffix", "0.png.bak"),
         fix=in_turn(restore, removed("results/t/tile/check.json")),  # no rule knows of files that are not read
     ),
 )
@@ -201,7 +201,7 @@ FORMATS = (
         "HEIC where nothing reads it",
         IMAGES,
         in_turn(photograph(HEIC, "HEIF"), without_pillow_heif),
-        rf"{HEIC} is a HEIC photograph, which is read only with pillow-heif; install it \(pip install pillow-heif\)",
+        rf"{HEIC} is a HEIC photograph, which only pillow-heif; install it \(pip install pillow-heif\)",
     ),
     Fault("HEIC", IMAGES, photograph(HEIC, "HEIF"), gains=frozenset({"test/good/2.heic"})),
     Fault("raw photograph as TIFF", IMAGES, raw, rf"{TIFF} .*camera's raw file"),
@@ -210,7 +210,7 @@ FORMATS = (
         IMAGES,
         saved(TIFF, np.full((32, 40), 4095, np.uint16)),
         gains=frozenset({TIFF_ID}),
-        then=lambda place: warned("no value above 4095", "set dataset.params.white"),
+        then=lambda place: warned("no value is above 4095", "set dataset.params.white"),
     ),
     Fault(
         "scale of deep images where all have 8 bits",
@@ -218,7 +218,7 @@ FORMATS = (
         nothing,
         changes={"dataset__params": {"white": 4095}},
         alters=ALL,
-        then=lambda place: warned("dataset.params.white is set, but goes for no image"),
+        then=lambda place: warned("dataset.params.white is set but applies to no image"),
     ),
 )
 

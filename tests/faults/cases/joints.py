@@ -62,7 +62,7 @@ FAULTS: tuple[Fault, ...] = (
     refused("joint of one backbone", r"^methods\.memory_bank: a joint needs a list of at least two", backbone=["two"]),
     refused(
         "joint with a weight too many",
-        r"^backbones\.both\.params: weights = .* is not usable: there are 2 members but 3 weights$",
+        r"^backbones\.both\.params: weights = .* is not valid: there are 2 members but 3 weights$",
         backbone="both",
         backbones__both={"family": "joint", "params": {"members": ["embedded", "two"], "weights": [1, 1, 2]}},
     ),

@@ -37,7 +37,7 @@ FROM_TESTS = (
         r"'tile' has too few labelled test images for 1 shot, 1 for calibration and 1 to classify a kind: 2 of 'crack'",
     ),
     Fault(
-        "one kind alone",
+        "only one kind",
         LABELLED,
         nothing,
         r"only the kind 'crack' is left to classify in 'tile' \(left out: good\); a classifier needs at least two "
@@ -48,7 +48,7 @@ FROM_TESTS = (
         "no shots",
         LABELLED,
         nothing,
-        r"item 1 of classifiers\.nearest\.shots = 0 is not usable: input should be 'all', or it must be at least 1",
+        r"item 1 of classifiers\.nearest\.shots = 0 is not valid: input should be 'all', or it must be at least 1",
         changes={"classifiers__nearest__shots": [0]},
     ),
     Fault(
@@ -62,7 +62,7 @@ FROM_TESTS = (
         "kinds of test images that differ by case alone",
         LABELLED,
         in_turn(*(drawn(f"{TESTS}/Crack/{index}.png", seed=40 + index) for index in range(3))),
-        r"the kinds 'Crack' \(.*\) and 'crack' \(.*\) differ by case, spaces or the form of their letters alone",
+        (r"the kinds 'Crack' \(.*\) and 'crack' \(.*\) differ only by case, spaces or the form of their " r"letters"),
     ),
     Fault(
         "a kind to be left out that there is nowhere",
@@ -88,19 +88,22 @@ BESIDE = (
         r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* remove one",
     ),
     Fault(
-        "examples of no kind", LABELLED, emptied("examples"), r"the folder examples of labelled examples is empty; give"
+        "examples of no kind", LABELLED, emptied("examples"), r"the folder examples of labelled examples is empty; add"
     ),
     Fault(
         "masks among the examples",
         LABELLED,
         lambda place: draw_mask("examples/crack/0_mask.png"),
-        r"examples/crack/0_mask\.png seem to be masks of the images beside them, and would be taken for examples; move",
+        (
+            r"examples/crack/0_mask\.png seem to be masks of the images beside them, and would be read as "
+            r"examples; move"
+        ),
     ),
     Fault(
         "an example that is cut off",
         LABELLED,
         cut(SHOWN, 0.6),
-        r"examples/crack/0\.png cannot be read as an image \(.*\); replace it or take it out of the folder$",
+        r"examples/crack/0\.png cannot be read as an image \(.*\); replace it or take it from the folder$",
     ),
 )
 

@@ -43,7 +43,7 @@ FAULTS: tuple[Fault, ...] = (
         "folder of masks with none in it",
         IMAGES,
         in_turn(removed(MASK), new_folder(UNITED)),
-        rf"the mask folder {UNITED} has no images in it",
+        rf"the mask folder {UNITED} contains no images",
     ),
     Fault(
         "mask that marks nothing",

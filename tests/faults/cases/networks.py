@@ -64,12 +64,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     refused(
         "weights with a bit flipped",
-        r"file of weights of model 'efficientnet-lite0', \S+57934424\.pth, is damaged or another one \(.*" + REINSTALL,
+        r"weights file of model 'efficientnet-lite0', \S+57934424\.pth, is damaged or another one \(.*" + REINSTALL,
         weights(flip_a_bit),
     ),
     refused(
         "weights that were cut off",
-        r"is damaged or another one .*not with 57934424\); " + REINSTALL,
+        r"is damaged or another version .*not with 57934424\); " + REINSTALL,
         weights(lambda path: path.write_bytes(path.read_bytes()[:1000])),
     ),
     refused(
@@ -93,6 +93,6 @@ FAULTS: tuple[Fault, ...] = (
         r"backbones\.net\.params: .*resolution 36 is not a multiple of the stride 8; use 32 or 40$",
         resolution=36,
     ),
-    refused("network that there is not", r"backbones\.net\.params: model = 'lite9' is not usable", model="lite9"),
-    refused("format that CPUs have not", r"dtype = 'float64' is not usable", dtype="float64"),
+    refused("network that there is not", r"backbones\.net\.params: model = 'lite9' is not valid", model="lite9"),
+    refused("format that CPUs have not", r"dtype = 'float64' is not valid", dtype="float64"),
 )

@@ -90,7 +90,10 @@ PACKAGE = (
         "package that is not installed",
         PACKAGED,
         absent,
-        r'^ELPV comes by the package elpv-dataset, which is not installed .* `pip install "zsad\[elpv\]"`, or set',
+        (
+            r"^ELPV comes as the Python package elpv-dataset, which is not installed .* `pip install "
+            r'"zsad\[elpv\]"`, or set'
+        ),
     ),
     Fault(
         "package without its images",
@@ -121,7 +124,7 @@ TABLE = (
         "table of cells with another type",
         CELLS,
         edited(LABELS, FIRST, "images/cell0001.png 0.0 mona"),
-        r"labels\.csv, line 1: there is no type of cell 'mona'; did you mean 'mono'\?; restore",
+        r"labels\.csv, line 1: there is no cell type 'mona'; did you mean 'mono'\?; restore",
     ),
     Fault(
         "table of cells with a probability that is no number",
@@ -133,13 +136,13 @@ TABLE = (
         "table of cells with another probability",
         CELLS,
         edited(LABELS, FIRST, "images/cell0001.png 0.5 mono"),
-        r"labels\.csv, line 1: the probability of a defect is 0\.5, none of 0, 1/3, 2/3, 1; restore",
+        r"labels\.csv, line 1: the defect probability is 0\.5, none of 0, 1/3, 2/3, 1; restore",
     ),
     Fault(
         "table of cells with a path out of its folder",
         CELLS,
         edited(LABELS, FIRST, "images/../../cell0001.png 0.0 mono"),
-        r"labels\.csv, line 1: the image images/../../cell0001\.png lies outside of the folder of the table; restore",
+        (r"labels\.csv, line 1: the image images/../../cell0001\.png is outside the folder of the table; " r"restore"),
     ),
     Fault(
         "table of cells with one twice",
@@ -206,7 +209,7 @@ DRAWS = (
         "textiles without a kind of defect",
         WEAVES,
         removed("weaves/global"),
-        r"^weaves/global has no images, of which the simulated textiles have some in each of nominal, local, global",
+        (r"^weaves/global has no images, but the simulated textiles have images in each of nominal, " r"local, global"),
     ),
     Fault(
         "textiles without good ones",

@@ -127,21 +127,21 @@ HOMES = (
         "root in the home folder of nobody",
         IMAGES,
         nothing,
-        r"dataset: root = '~nobody-here/images' is not usable: user 'nobody-here' has no home folder on this machine",
+        r"dataset: root = '~nobody-here/images' is not valid: user 'nobody-here' has no home folder on this machine",
         changes={"dataset__root": "~nobody-here/images"},
     ),
     Fault(
         "root in the home folder of a user without one",
         IMAGES,
         homeless,
-        r"dataset: root = '~/images' is not usable: the user of this process has no home folder on this machine",
+        r"dataset: root = '~/images' is not valid: the user of this process has no home folder on this machine",
         changes={"dataset__root": "~/images"},
     ),
     Fault(
         "references in the home folder of nobody",
         FOLDER,
         nothing,
-        r"dataset\.params: references = '~nobody-here' is not usable: user 'nobody-here' has no home folder",
+        r"dataset\.params: references = '~nobody-here' is not valid: user 'nobody-here' has no home folder",
         changes={"dataset__params": {"references": "~nobody-here"}},
     ),
     *(
@@ -149,7 +149,7 @@ HOMES = (
             f"root with the variable {variable}",
             IMAGES,
             nothing,
-            r"dataset: root = '\$.*' is not usable: it does not exist, and variables such as \$\S+ are not replaced in",
+            r"dataset: root = '\$.*' is not valid: it does not exist, and variables such as \$\S+ are not replaced in",
             changes={"dataset__root": f"{variable}/images"},
         )
         for variable in ("$HOME", "${SCRATCH}")
@@ -158,7 +158,7 @@ HOMES = (
         "folder of downloads with a variable",
         DOWNLOADED,
         nothing,
-        r"dataset: download_to = '\$SCRATCH/data' is not usable: it does not exist, and variables such as \$SCRATCH "
+        r"dataset: download_to = '\$SCRATCH/data' is not valid: it does not exist, and variables such as \$SCRATCH "
         "are not replaced",
         changes={"dataset__download_to": "$SCRATCH/data"},
     ),

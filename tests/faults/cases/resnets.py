@@ -48,7 +48,7 @@ FAULTS: tuple[Fault, ...] = (
     refused("ResNet that is not there", r"the model file or folder '.*own\.pth' does not exist; correct 'model'"),
     refused(
         "ResNet that was cut off",
-        r"the file of weights \S*own\.pth (is damaged|cannot be read \(Invalid argument\)); download it again",
+        (r"the weights file \S*own\.pth (is damaged|cannot be read \(Invalid argument\)); download it " r"again"),
         cut,
     ),
     refused(
@@ -58,7 +58,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     refused(
         "ResNet that is another network",
-        r"the weights of model '.*own\.pth' are not those of a ResNet \(their first tensor is 'cls_token'\)",
+        r"the weights of model '.*own\.pth' are not of a ResNet \(their first tensor is 'cls_token'\)",
         written(lambda state: {"cls_token": torch.zeros(1, 1, 8)}),
     ),
     refused(
@@ -67,5 +67,5 @@ FAULTS: tuple[Fault, ...] = (
         written(lambda state: state),
         layers=[2, 5],
     ),
-    refused("weight of the constant that is negative", r"constant = -1 is not usable", constant=-1),
+    refused("weight of the constant that is negative", r"constant = -1 is not valid", constant=-1),
 )

@@ -144,7 +144,7 @@ def piped(path: str) -> Damage:
 
 def full(what: str, path: str, size: int, script: str) -> Fault:
     """A disk that runs full while a result is written."""
-    said = rf"{path} cannot be written \(File too large\); raise the limit for the size of files .* and run again"
+    said = rf"{path} cannot be written \(File too large\); raise the limit on file sizes .* and run again"
     return Fault(f"disk that runs full under the {what}", IMAGES, files_up_to(size), said, fix=recover, before=script)
 
 
@@ -233,7 +233,10 @@ DAMAGED = (
         "decisions on fewer images",
         DECISIONS,
         of_fewer_images(DECISIONS),
-        rf"{DECISIONS} and {SCORES} do not hold the same images in the same order; delete {DECISIONS} and run again",
+        (
+            rf"{DECISIONS} and {SCORES} do not contain the same images in the same order; delete "
+            rf"{DECISIONS} and run again"
+        ),
     ),
     damaged("masks cut off", MASKS, cut(MASKS, 0.5), rf"{MASKS} is not a readable HDF5 file"),
     damaged("metrics cut off", METRICS, cut(METRICS, 0.5), rf"{METRICS} is not valid JSON"),
@@ -285,37 +288,35 @@ CHANGED = (
     damaged("features linked elsewhere", FEATURES, hostile(FEATURES, linked_elsewhere("cls_tokens")), "is a link"),
     damaged("model linked elsewhere", MODEL, hostile(MODEL, linked_elsewhere("fit/patch_tokens")), "is a link"),
     damaged("evidence of a model linked elsewhere", MODEL, hostile(MODEL, linked_elsewhere("evidence")), "is a link"),
-    damaged("model in a raw file", MODEL, hostile(MODEL, in_raw_file("fit/patch_tokens")), "lies in another file"),
-    damaged("model assembled", MODEL, hostile(MODEL, assembled("fit/grid_size")), "lies in another file"),
-    damaged("pickle in a model", MODEL, hostile(MODEL, pickled("fit/patch_tokens")), "is no array of numbers"),
+    damaged("model in a raw file", MODEL, hostile(MODEL, in_raw_file("fit/patch_tokens")), "is in another file"),
+    damaged("model assembled", MODEL, hostile(MODEL, assembled("fit/grid_size")), "is in another file"),
+    damaged("pickle in a model", MODEL, hostile(MODEL, pickled("fit/patch_tokens")), "is not an array of numbers"),
     damaged("model of another method", MODEL, hostile(MODEL, of_other_parameters), "is the model of another method"),
-    damaged("verdicts turned round", DECISIONS, hostile(DECISIONS, turned_round), "not those of its thresholds"),
+    damaged("verdicts turned round", DECISIONS, hostile(DECISIONS, turned_round), "not match its thresholds"),
     damaged("no number for a threshold", DECISIONS, hostile(DECISIONS, not_a_number), "thresholds are not numbers"),
     damaged("thresholds in disorder", DECISIONS, hostile(DECISIONS, above_the_region), "contradict each other"),
     damaged("decisions linked elsewhere", DECISIONS, hostile(DECISIONS, linked_elsewhere("peak")), "is a link"),
     damaged("pickle in decisions", DECISIONS, hostile(DECISIONS, pickled("region")), "is not a readable"),
-    damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "lies in another file"),
-    damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds lies in another file"),
-    wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe and no regular file"),
-    wrong("pipe in place of decisions", DECISIONS, piped(DECISIONS), rf"{DECISIONS} is a pipe and no regular file"),
+    damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "is in another file"),
+    damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds is in another file"),
+    wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe, not a regular file"),
+    wrong("pipe in place of decisions", DECISIONS, piped(DECISIONS), rf"{DECISIONS} is a pipe, not a regular file"),
     Fault(
         "device in place of scores",
         IMAGES,
         linked(SCORES, "/dev/zero"),
-        rf"{SCORES} is a device and no regular file; move it away and run again",
+        rf"{SCORES} is a device, not a regular file; move it away and run again",
         before="decide_images",
         fix=in_turn(removed(SCORES), recover),
     ),
-    wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder and no regular file"),
+    wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder, not a regular file"),
 )
 
 NAMED = tuple(
     of_kinds(fault)
     for fault in (
         damaged("classification cut off", KINDS, cut(KINDS, 0.6), rf"{KINDS} is not a readable HDF5 file"),
-        damaged(
-            "nearest examples mixed up", KINDS, hostile(KINDS, another_kind_nearest), "exemplar is of another kind"
-        ),
+        damaged("nearest examples mixed up", KINDS, hostile(KINDS, another_kind_nearest), "exemplar has another kind"),
         wrong(
             "split of another classifier",
             SPLIT,

@@ -126,7 +126,7 @@ CHANGES = (
     wrong("masks' table in place of the metrics", TABLE, copied(f"{TABLES}/refinement.csv", TABLE), CHANGED),
     wrong("table of metrics of another run", TABLE, of_another_run, CHANGED),
     wrong("table of metrics that a spreadsheet saved", TABLE, saved_by_a_spreadsheet, CHANGED),
-    wrong("page in place of checksums", SUMS, written(SUMS, HTML), rf"{SUMS} is no list of checksums; delete it"),
+    wrong("page in place of checksums", SUMS, written(SUMS, HTML), rf"{SUMS} is not a list of checksums; delete it"),
 )
 
 FAULTS: tuple[Fault, ...] = (*NAMES, *CHANGES)

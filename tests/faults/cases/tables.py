@@ -30,13 +30,13 @@ USERS_OWN = (
         "table with a misspelt column",
         TABLE,
         edited(OWN, "defect_type", "defect"),
-        r"the table table\.csv has a column 'defect' that means nothing here; did you mean 'defect_type'\?",
+        r"the table table\.csv has a column 'defect'; did you mean 'defect_type'\?",
     ),
     Fault(
         "table with a column twice",
         TABLE,
         edited(OWN, "category,split", "split,split"),
-        r"the table table\.csv has two columns 'split'; take one of them out",
+        r"the table table\.csv has two columns 'split'; remove one of them",
     ),
     Fault(
         "table with a label that means nothing",
@@ -48,7 +48,7 @@ USERS_OWN = (
         "table with a split that no method uses",
         TABLE,
         edited(OWN, "lid,train,good,,\nphotographs/train/good/1", "lid,val,good,,\nphotographs/train/good/1"),
-        r"table\.csv, line 2: the split is 'val', but no method here is tuned on validation images; set it to 'test'",
+        (r"table\.csv, line 2: the split is 'val', but no method here uses validation images; set it to " r"'test'"),
     ),
     Fault(
         "table with other words for labels and splits",
@@ -78,7 +78,7 @@ USERS_OWN = (
         "table with an image whose name would lead out of the results",
         TABLE,
         written(OWN, "path,image_id\nphotographs/test/crack/0.png,../0.png\n"),
-        r"table\.csv, line 2: an image cannot be called '\.\./0\.png', for results lie under its name",
+        (r"table\.csv, line 2: an image cannot be called '\.\./0\.png', since results are stored under " r"its name"),
     ),
     Fault(
         "table with a name of two images",
@@ -108,7 +108,10 @@ USERS_OWN = (
         "table that calls good what its mask marks",
         TABLE,
         edited(OWN, "defective,crack,", "good,,"),
-        r"table\.csv calls photographs/test/crack/0\.png good, but its mask .* marks a defect; correct the label",
+        (
+            r"table\.csv labels photographs/test/crack/0\.png as good, but its mask .* marks a defect; "
+            r"correct the label"
+        ),
     ),
     Fault(
         "table whose label and defect type differ",
@@ -132,7 +135,7 @@ USERS_OWN = (
         "table with a quote that is not closed",
         TABLE,
         appended(OWN, '"photographs/test/crack/1.png,lid\n'),
-        r"the table table\.csv is no CSV \(line \d+: .*\); correct that line",
+        r"the table table\.csv is not CSV \(line \d+: .*\); correct that line",
     ),
     Fault(
         "table with a cell too many",
@@ -176,7 +179,7 @@ PUBLISHED = (
         "Real-IAD in another size than configured",
         REAL_IAD,
         moved("iad/realiad_1024", "iad/realiad_256"),
-        r"iad has no images in realiad_1024, but in realiad_256; set dataset.params.resolution to '256'",
+        r"iad has images not in realiad_1024 but in realiad_256; set dataset.params.resolution to '256'",
     ),
     Fault(
         "MVTec LOCO without its list of defects",

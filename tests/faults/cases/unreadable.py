@@ -81,7 +81,7 @@ STOPPED = (
         "not one photograph that can be read",
         FOLDER,
         in_turn(*(written(f"photographs/{name}", b"") for name in ("a.png", "b.jpg", "line 2/c.png"))),
-        r"not one of the 3 test images of category 'photographs' can be used; the first: photographs/a\.png .*empty",
+        (r"none of the 3 test images of category 'photographs' can be used; the first: photographs/a\.png " r".*empty"),
     ),
     Fault(
         "too few references that can be read",

@@ -230,8 +230,9 @@ def test_where_all_mirrors_fail_the_sentence_names_each_and_what_can_be_done_by_
     assert sentence(facts, here, download.DownloadError) == (
         "the archive images.tar.gz of Bolts and Nuts cannot be downloaded from any of its 2 addresses: "
         f"{server.endpoint}/a/images.tar.gz (404 Not Found), {server.endpoint}/b/images.tar.gz sent "
-        f"{len(OTHER_ARCHIVE)} bytes, not {len(IMAGES_ARCHIVE)}; run again later, or get it from elsewhere, e.g. with "
-        f"a browser, and save it as {here}/archives/images.tar.gz (by hand: fill in the form at https://example.org/form)"
+        f"{len(OTHER_ARCHIVE)} bytes, not {len(IMAGES_ARCHIVE)}; run again later, or get it in "
+        f"another way, e.g. with a browser, and save it as {here}/archives/images.tar.gz (by hand: "
+        "fill in the form at https://example.org/form)"
     )
     server.files["/b/images.tar.gz"] = ServedFile(IMAGES_ARCHIVE)
     acquire("bolts", facts, here)
@@ -255,9 +256,8 @@ def test_what_was_put_there_by_hand_is_checked_and_not_fetched(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     put(here, IMAGES_ARCHIVE)
-    assert (
-        "HF_HUB_OFFLINE forbids to download it; download it ahead where there is a network (`zsad download bolts`)"
-        in (sentence(facts, here))
+    assert ("HF_HUB_OFFLINE forbids its download; download it first with network access (`zsad download bolts`)") in (
+        sentence(facts, here)
     )
     put(here, TABLES_ARCHIVE, "tables/tables.tar.gz")
     acquire("bolts", facts, here)
@@ -297,7 +297,7 @@ def test_an_archive_that_is_damaged_and_has_no_hash_is_found_when_it_is_unpacked
     facts: DatasetFacts, here: Path
 ) -> None:
     path = put(here, TABLES_ARCHIVE[:-20], "tables/tables.tar.gz")
-    assert sentence(facts, here).startswith(f"the archive {path} is damaged or was cut off (")
+    assert sentence(facts, here).startswith(f"the archive {path} is damaged or truncated (")
     put(here, TABLES_ARCHIVE, "tables/tables.tar.gz")
     acquire("bolts", facts, here)
     assert contents(here / "bolts") == WHOLE
@@ -312,10 +312,10 @@ def test_what_only_the_user_can_fetch_is_asked_for_before_anything_else(
     ]
     facts = facts.model_copy(update={"archives": (*facts.archives, *gated)})
     assert sentence(facts, here, download.DownloadError) == (
-        "Bolts and Nuts must be fetched by hand: for gated/a.zip, log in at https://example.org/gate; put what is "
-        f"missing where it is looked for: {here}/archives/gated/a.zip, {here}/archives/gated/b.zip, "
-        f"{here}/archives/gated/c.zip, and 2 more (`zsad datasets --json` lists them) (licence: CC BY 4.0: any use, "
-        "with attribution; homepage: https://example.org/bolts)"
+        "Bolts and Nuts must be fetched by hand: for gated/a.zip, log in at https://example.org/gate; "
+        f"put missing files at {here}/archives/gated/a.zip, {here}/archives/gated/b.zip, "
+        f"{here}/archives/gated/c.zip, and 2 more (`zsad datasets --json` lists them) (licence: CC BY "
+        "4.0: any use, with attribution; homepage: https://example.org/bolts)"
     )
     assert server.requests == []
 
@@ -358,7 +358,7 @@ def test_a_data_set_of_other_archives_is_not_taken_for_this_one(facts: DatasetFa
             f"{here}/bolts was unpacked from other archives than Bolts and Nuts has now (differing: "
         )
     (here / "bolts" / module.MARK).write_text("{}")
-    assert "is damaged, so that nobody can tell" in sentence(facts, here)
+    assert "is damaged, so that the contents of" in sentence(facts, here)
     assert contents(here / "bolts") == WHOLE
 
 
@@ -409,7 +409,7 @@ def test_a_full_disk_is_one_sentence_and_a_rerun_with_space_ends_well(
     with monkeypatch.context() as patch:
         patch.setattr("zsad.data.unpack._write", fails)
         assert sentence(facts, here) == (
-            f"the disk of {here} has no space for what is in {here}/archives/images.tar.gz; free some"
+            f"the disk of {here} has no space for the contents of {here}/archives/images.tar.gz; free some"
         )
     acquire("bolts", facts, here)
     assert contents(here / "bolts") == WHOLE

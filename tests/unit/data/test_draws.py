@@ -142,7 +142,7 @@ def test_support_calibration_and_queries_have_no_image_in_common_by_content(plac
         assert len(set.union(*parts)) == sum(map(len, parts)), "no content is in two parts"
         assert len(support) == len(kinds) * int(draw.shots)
         assert len(calibration) == len(kinds) * 3
-        assert len(draw.queries) == len(parts[2]), "no query is there twice"
+        assert len(draw.queries) == len(parts[2]), "no query is listed twice"
         assert all(tests[row.image_id][0] == row.kind for row in (*draw.support, *draw.calibration))
         of_kind = {tests[name][0] for name in draw.queries}
         assert of_kind >= kinds, "each kind that is shown is asked for"
@@ -406,7 +406,10 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=5, crack=5, Crack=5),
         None,
         {},
-        r"the kinds 'Crack' \(.*'tile'\) and 'crack' \(.*\) differ by case, spaces or the form of their letters alone",
+        (
+            r"the kinds 'Crack' \(.*'tile'\) and 'crack' \(.*\) differ only by case, spaces or the form of "
+            r"their letters"
+        ),
     ),
     "kinds that differ by spaces": (
         images(good=5) | images(**{"deep crack": 5, "deepcrack": 5}),
@@ -418,9 +421,9 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=5, crack=5) | images(**{"crac\uff4b": 5}),
         None,
         {},
-        "differ by case, spaces or",
+        "differ only by case, spaces or",
     ),
-    "a kind called good but for its case": (images(good=5, crack=5, Good=5), None, {}, "differ by case"),
+    "a kind called good but for its case": (images(good=5, crack=5, Good=5), None, {}, "differ only by case"),
     "a kind with the separator of sets": (
         images(good=5) | images(**{"a|b": 5}),
         None,
@@ -461,7 +464,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"shots": [0]}, r"item 1 of shots = 0 is not usable: input should be 'all', or it must be at least 1"),
+        ({"shots": [0]}, r"item 1 of shots = 0 is not valid: input should be 'all', or it must be at least 1"),
         ({"shots": []}, r"it must not be empty"),
         ({"shots": [2, 2]}, r"2 is listed twice"),
         ({"shots": ["some"]}, r"'some'"),
@@ -585,7 +588,7 @@ def test_a_split_is_read_as_it_was_written(tmp_path: Path) -> None:
         ([row for row in sound() if row.role != "query"], "has no queries"),
         ([replace(row, source="parts") for row in sound()], "has no queries among the test images"),
         ([], "fewer than two kinds"),
-        ([replace(row, kind=row.kind.replace("good", "CRACK")) for row in sound()], "differ by case"),
+        ([replace(row, kind=row.kind.replace("good", "CRACK")) for row in sound()], "differ only by case"),
     ],
 )
 def test_rows_that_are_no_split_are_refused(rows: list[SplitRow], said: str) -> None:

@@ -105,7 +105,7 @@ GOODS += (
 def test_good_test_images_under_another_name_are_no_defects(draw: Callable[[Tree], Path], name: str) -> None:
     root = draw(renamed("test/good", f"test/{name}"))
     (problem,), _ = said(OwnMvtecLayout(), root)
-    assert f"test/{name} would be taken for defects called '{name}'" in problem
+    assert f"test/{name} would be read as defects of type '{name}'" in problem
     assert f"rename it to 'good', or set dataset.params.good to [good, {name}]" in problem
     assert said(OwnMvtecLayout(good=["good", name]), root) == ([], [])
     (problem,), _ = said(MvtecLayout(), root)
@@ -144,7 +144,7 @@ STOPS: dict[str, tuple[Tree, str, dict[str, Any]]] = {
     "gt": (renamed("ground_truth", "gt"), r"the masks in .*/gt would not be read", {"ground_truth": "gt"}),
     "good and Good": (
         {**TREE, "test/Good": ("5",)},
-        r"test/Good would be taken for defects",
+        r"test/Good would be read as defects",
         {"good": ["good", "Good"]},
     ),
     "train and Train": ({**TREE, "Train/good": ("5",)}, r"both 'train' and 'Train'", {}),
@@ -188,9 +188,9 @@ def test_what_would_be_missed_or_mistaken_stops(
 WARNINGS: dict[str, tuple[Tree, str]] = {
     "a good name beside good": (
         {**TREE, "test/OK": ("5",)},
-        r"test/OK is taken for defects, though its name says good",
+        r"test/OK is read as defects, although its name means good",
     ),
-    "training OK beside good": ({**TREE, "train/OK": ("5",)}, r"train/OK are left out, though its name says good"),
+    "training OK beside good": ({**TREE, "train/OK": ("5",)}, r"train/OK are left out, although its name means good"),
     "masks without a defect": (
         {**TREE, "ground_truth/dents": ("0_mask",)},
         r"dents are not read, since .* no such folder",
@@ -198,10 +198,10 @@ WARNINGS: dict[str, tuple[Tree, str]] = {
     "masks in no folder": ({**TREE, "ground_truth": ("0_mask",)}, r"the 1 masks in .* itself are not read"),
     "no good one": ({k: v for k, v in TREE.items() if k != "test/good"}, "no test image is good"),
     "no defective one": ({k: v for k, v in TREE.items() if "crack" not in k}, "no test image is defective"),
-    "two of a kind": ({**TREE, "test/Crack": ("5",)}, r"types of defect Crack, crack differ in case"),
+    "two of a kind": ({**TREE, "test/Crack": ("5",)}, r"types Crack, crack differ only in case"),
     "validation": ({**TREE, "validation/good": ("5",)}, r"the validation images of tile \(1\) are left out"),
     "val": ({**TREE, "val": ("5",)}, r"the validation images of tile \(1\) are left out"),
-    "testing beside test": ({**TREE, "testing/good": ("5",)}, r"testing are left out, since 'test' is beside it"),
+    "testing beside test": ({**TREE, "testing/good": ("5",)}, r"testing are left out, since 'test' exists beside it"),
 }
 
 
@@ -277,7 +277,7 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
     "masks": (
         {".": ("a", "b"), "masks": ("a", "b")},
         True,
-        r"/masks holds masks.*leave_out to \['masks'\]",
+        r"/masks contains masks.*leave_out to \['masks'\]",
         {"leave_out": ["masks"]},
     ),
     "masks deeper": (
@@ -302,7 +302,7 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
     "good and bad": (
         {"OK": ("0",), "NOK": ("0",)},
         False,
-        r"OK, NOK seem to say what is good.*references to '.*/OK'",
+        r"OK, NOK seem to be labels.*references to '.*/OK'",
         {},
     ),
 }
@@ -355,7 +355,7 @@ def test_other_words_in_a_table_are_understood(
 @pytest.mark.parametrize(
     ("cells", "sentence"),
     [
-        ("val,good,", "the split is 'val', but no method here is tuned on validation images; set it to 'test'"),
+        ("val,good,", "the split is 'val', but no method here uses validation images; set it to 'test'"),
         ("tset,good,", r"the split is 'tset'; did you mean 'test'\?"),
         ("test,goood,", r"the label is 'goood'; did you mean 'good'\?"),
         ("test,perhaps,", "the label is 'perhaps'; it must be one of unknown, good"),

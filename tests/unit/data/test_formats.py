@@ -87,7 +87,7 @@ def test_the_content_tells_the_format_and_the_ending_only_that_it_is_an_image(
     assert not inspection.problems
     is_misnamed = FORMATS_BY_SUFFIX[path.suffix.lower()] != image_format
     assert [w for w in inspection.warnings if "another format" in w] == (
-        [f"1 image in another format than the name says, and read all the same: {name} ({image_format})"]
+        [f"1 image in another format than the name says, and read anyway: {name} ({image_format})"]
         if is_misnamed
         else []
     )
@@ -101,8 +101,8 @@ def test_heic_without_pillow_heif_is_named_with_the_way_to_install_it(
     read_image(tmp_path / name)
     request.getfixturevalue("without_pillow_heif")
     sentence = (
-        f"{tmp_path / name} is a HEIC photograph, which is read only with pillow-heif; install it "
-        "(pip install pillow-heif), or save the photograph as JPEG"
+        f"{tmp_path / name} is a HEIC photograph, which only pillow-heif; install it (pip install "
+        "pillow-heif), or save the photograph as JPEG"
     )
     for read in (image_size, read_image):
         with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
@@ -129,7 +129,7 @@ def test_of_a_heic_with_several_photographs_the_primary_one_is_read_and_the_chec
         assert np.median(np.abs(read_image(path) - expected)) < 6
         assert image_header(path).images == 2
     assert inspect_category(FolderLayout(), tmp_path, "in").warnings == (
-        "2 files with several photographs, of which the one that the file calls primary is read: 0.heic, 1.heic",
+        "2 files with several photographs, of which is read: 0.heic, 1.heic",
     )
 
 
@@ -137,7 +137,7 @@ def test_of_a_heic_with_several_photographs_the_primary_one_is_read_and_the_chec
 def test_moving_pictures_are_refused(tmp_path: Path, image_format: str) -> None:
     other = Image.fromarray(255 - COLOURS)
     (tmp_path / "a.png").write_bytes(encoded(image_format, save_all=True, append_images=[other]))
-    with pytest.raises(DataError, match=r"a\.png has 2 pages, and nothing says which one is meant"):
+    with pytest.raises(DataError, match=r"a\.png has 2 pages, and only one image per file is supported"):
         image_size(tmp_path / "a.png")
 
 
@@ -255,7 +255,7 @@ NAMED = {
     "array.png": (of_bytes(b"\x93NUMPY"), "it is an array of NumPy"),
     "icon.png": (of_bytes(b"\0\0\1\0\1\0"), "it is an icon"),
     "AppleDouble.png": (of_bytes(b"\0\5\x16\7"), "file of macOS"),
-    "noise.png": (of_bytes(b"\x07\x09\xf3"), "that could be understood, or its header is damaged"),
+    "noise.png": (of_bytes(b"\x07\x09\xf3"), ", or its header is damaged"),
 }
 
 
@@ -285,9 +285,12 @@ def test_pictures_of_kinds_that_are_not_read_are_no_mere_strays(tmp_path: Path) 
         (folder / name).write_bytes(b"?")
     warnings = inspect_category(MvtecLayout(), tmp_path, "tile").warnings
     assert warnings[-2:] == (
-        "4 files ignored for being of a kind that is not read; save it as PNG, TIFF or JPEG: "
-        "test/good/b.CR2 (camera raw), test/good/c.dng (camera raw), test/good/d.psd (Photoshop) and 1 more",
-        "1 file ignored for not having the ending of an image: test/good/f.txt",
+        (
+            "4 files ignored because their format is not read; save it as PNG, TIFF or JPEG: "
+            "test/good/b.CR2 (camera raw), test/good/c.dng (camera raw), test/good/d.psd (Photoshop) and 1 "
+            "more"
+        ),
+        "1 file ignored because it has no image suffix: test/good/f.txt",
     )
 
 

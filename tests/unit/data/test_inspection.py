@@ -138,12 +138,14 @@ def test_pixels_that_are_cut_off_are_found_only_by_reading_all(root: Path) -> No
 WARNINGS: dict[str, tuple[Fault, str]] = {
     "a missing mask": (
         lambda folder: (folder / "ground_truth/scratch/2_mask.png").unlink(),
-        "1 defective image without a mask, and so without a part in the pixel metrics: test/scratch/2.png",
+        "1 defective image without a mask, and so left out of the pixel metrics: test/scratch/2.png",
     ),
     "no masks at all": (
         lambda folder: shutil.rmtree(folder / "ground_truth"),
-        "4 defective images without a mask, and so without a part in the pixel metrics: "
-        "test/scratch/0.png, test/scratch/1.png, test/scratch/2.png and 1 more",
+        (
+            "4 defective images without a mask, and so left out of the pixel metrics: test/scratch/0.png, "
+            "test/scratch/1.png, test/scratch/2.png and 1 more"
+        ),
     ),
     "an empty mask": (
         lambda folder: Image.new("L", SIZE[::-1]).save(folder / "ground_truth/scratch/3_mask.png"),
@@ -160,19 +162,19 @@ WARNINGS: dict[str, tuple[Fault, str]] = {
     ),
     "a test image twice": (
         lambda folder: shutil.copy(folder / "test/good/0.png", folder / "test/good/9.png"),
-        "1 image for the second time in its split, byte for byte: test/good/9.png",
+        "1 image a byte-identical copy of another image of its split: test/good/9.png",
     ),
     "a PNG called JPEG": (
         lambda folder: (folder / "test/good/0.png").rename(folder / "test/good/0.JPG"),
-        "1 image in another format than the name says, and read all the same: test/good/0.JPG (PNG)",
+        "1 image in another format than the name says, and read anyway: test/good/0.JPG (PNG)",
     ),
     "other files": (
         lambda folder: [(folder / "test" / name).touch() for name in ("a.txt", "Thumbs.db", ".hidden", "b.csv")],
-        "2 files ignored for not having the ending of an image: test/a.txt, test/b.csv",
+        "2 files ignored because it has no image suffix: test/a.txt, test/b.csv",
     ),
     "a mask without an image": (
         lambda folder: (folder / "test/scratch/2.png").unlink(),
-        "1 mask without an image that it belongs to: ground_truth/scratch/2_mask.png",
+        "1 mask without an image of the same name: ground_truth/scratch/2_mask.png",
     ),
 }
 
@@ -253,8 +255,8 @@ def test_where_the_mask_alone_tells_it_decides_what_an_image_is(tmp_path: Path, 
     assert found.counts == {"train": {"dent": 1, "good": 1}, "test": {"dent": 1, "good": 2}}
     assert found.sizes == (SizeCount("test", 12, 16, 3), SizeCount("train", 12, 16, 1))
     assert found.warnings == (
-        "1 training image left out for being defective: train-1.png",
-        "1 file ignored for not having the ending of an image: notes.txt",
+        "1 training image left out because defective: train-1.png",
+        "1 file ignored because it has no image suffix: notes.txt",
         "half of it is left out",
     )
 

@@ -174,14 +174,14 @@ def test_unreadable_examples_stop_the_stage(shelf: Shelf, tmp_path: Path) -> Non
     cut = shelf.folder / "hole/0.png"
     cut.write_bytes(cut.read_bytes()[:-40])
     with pytest.raises(
-        DataError, match=r"hole/0\.png cannot be read as an image .*; replace it or take it out of the folder$"
+        DataError, match=r"hole/0\.png cannot be read as an image .*; replace it or take it from the folder$"
     ):
         read(shelf.as_folder(), tmp_path)
     (shelf.folder / "crack/0.png").write_bytes(b"")
     with pytest.raises(DataError) as error:
         read(shelf.as_folder(), tmp_path)
     assert str(error.value).startswith(
-        "2 images of the labelled examples for tile cannot be used: replace them or take them out of the folder: "
+        "2 images of the labelled examples for tile cannot be used: replace them or remove them from the folder: "
     )
     assert "dataset.unreadable" not in str(error.value)
     assert not [*tmp_path.glob("*.csv")]
@@ -192,7 +192,7 @@ def test_what_is_taken_for_good_is_told(shelf: Shelf, tmp_path: Path, caplog: py
     with caplog.at_level("INFO"):
         read(shelf.as_folder(), tmp_path)
     assert [record.message for record in caplog.records] == [
-        "tile: 'nominal' is taken for the kind 'good'",
+        "tile: 'nominal' is read as the kind 'good'",
         "tile: 2 labelled examples of crack",
         "tile: 1 labelled examples of good",
         "tile: 2 labelled examples of hole",
@@ -221,9 +221,9 @@ def mask(white: int = 20) -> np.ndarray:
     ("name", "said"),
     [
         ("hole/0_mask.png", r"hole/0_mask\.png seem to be masks of the images beside them, and would be taken for exa"),
-        ("hole/mask/0.png", r"hole/mask holds masks, which would be taken for examples; move them elsewhere"),
-        ("ground_truth/0.png", r"ground_truth holds masks"),
-        ("dent/4_gt.png", r"dent holds masks"),
+        ("hole/mask/0.png", r"hole/mask contains masks, which would be read as examples; move them elsewhere"),
+        ("ground_truth/0.png", r"ground_truth contains masks"),
+        ("dent/4_gt.png", r"dent contains masks"),
     ],
 )
 def test_masks_among_the_examples_are_refused(shelf: Shelf, tmp_path: Path, name: str, said: str) -> None:
@@ -301,38 +301,53 @@ def as_a_data_set(shelf: Shelf) -> None:
 FOLDERS: dict[str, tuple[Callable[[Shelf], None], str]] = {
     "absent": (absent, r"the folder .*My examples of labelled examples does not exist; correct its path under 'supp"),
     "a file": (a_file, r"My examples is a file, but a folder of labelled examples is expected"),
-    "empty": (emptied, r"My examples of labelled examples is empty; give it a folder for each kind, .* \(\.png, "),
+    "empty": (emptied, r"My examples of labelled examples is empty; add one folder per kind, .* \(\.png, "),
     "images without folders of kinds": (
         without_folders,
-        r"has 3 images in it that no folder says the kind of, e\.g\. a\.png; move the images of each kind",
+        r"has 3 images outside of the folders of kinds, e\.g\. a\.png; move the images of each kind",
     ),
     "an image beside the folders": (
         with_image("lost.png"),
-        r"has 1 image in it that no folder says .* lost\.png; move",
+        r"has 1 image outside of .* lost\.png; move",
     ),
-    "an empty kind": (with_empty_kind, r"My examples/dent has no image \(.*\); put examples of 'dent' there, or take"),
+    "an empty kind": (
+        with_empty_kind,
+        r"My examples/dent has no image \(.*\); put examples of 'dent' there, or remove",
+    ),
     "kinds that differ by case": (
         moved_to("Crack"),
         r"the kinds 'Crack' \(.*/Crack\) and 'crack' \(.*/crack\) differ by",
     ),
-    "kinds that differ by spaces": (moved_to("c rack "), r"the kinds 'c rack' \(.*\) and 'crack' \(.*\) differ by"),
-    "kinds that differ by a sign without width": (moved_to("cra\u200bck"), r"differ by case, spaces or the form of"),
+    "kinds that differ by spaces": (
+        moved_to("c rack "),
+        r"the kinds 'c rack' \(.*\) and 'crack' \(.*\) differ only by",
+    ),
+    "kinds that differ by a sign without width": (
+        moved_to("cra\u200bck"),
+        r"differ only by case, spaces or the form of",
+    ),
     "kinds that are one": (moved_to(" crack"), r"/ crack and .*/crack are both of the kind 'crack'; put their images"),
     "two words for good": (moved_to("OK"), r"/OK and .*/good are both of the kind 'good'; put their images into one"),
     "a kind with the separator of sets": (
         moved_to("a|b"),
         r"/a\|b: a kind cannot be called 'a\|b', for '\|' separates",
     ),
-    "a kind with a line break": (moved_to("a\nb"), r"the name of 'a\\nb' in .* has a line break in it; rename it"),
+    "a kind with a line break": (moved_to("a\nb"), r"the name 'a\\nb' in .* contains a line break; rename it"),
     "a kind with a control character": (moved_to("a\tb"), r"a kind cannot be called 'a\\tb', for '\\t' no table"),
     "a kind of spaces": (moved_to("  "), r"the name of the kind is empty; give it one"),
     "another category": (
         of_another_category,
-        r"has none for the category 'tile'; did you mean 'Tile'\?, and .*/Tile has no image but in folders, as categ",
+        (
+            r"has none for the category 'tile'; did you mean 'Tile'\?, and .*/Tile has images only in "
+            r"folders, as categ"
+        ),
     ),
     "another category beside kinds": (
         with_image("lid/crack/0.png"),
-        r"none for the category 'tile', and .*/lid has no image but in folders, .*; add .*/tile, or move the images",
+        (
+            r"none for the category 'tile', and .*/lid has images only in sub-folders, .*; add .*/tile, or "
+            r"move the images"
+        ),
     ),
     "a data set": (
         as_a_data_set,
@@ -367,17 +382,17 @@ def test_a_kind_whose_name_is_no_text_is_refused(shelf: Shelf) -> None:
 TABLES: dict[str, tuple[str, str]] = {
     "no bytes": (
         "",
-        r"examples\.csv of labelled examples has no column 'path'; its first line must name it, or supports",
+        r"examples\.csv of labelled examples has no column 'path'; its first line must name it, or set",
     ),
-    "a header alone": ("path,kind\n\n", r"the table .*examples\.csv lists no image; give it a line an image, with its"),
+    "a header alone": ("path,kind\n\n", r"the table .*examples\.csv lists no image; add one line per image, with its"),
     "no column of paths": ("file,kind\nhole/0.png,hole\n", r"has no column 'path'.*; its first line must name it"),
     "no column of kinds": ("path,kinds\nhole/0.png,hole\n", r"has no column 'kind'; did you mean 'kinds'\?"),
-    "two columns of kinds": ("path,kind,Kind\nhole/0.png,a,b\n", r"has two columns 'kind'; take one of them out"),
+    "two columns of kinds": ("path,kind,Kind\nhole/0.png,a,b\n", r"has two columns 'kind'; remove one of them"),
     "an empty kind": (
         TABLE + "hole/1.png,\n",
-        r"line 6: the kind of hole/1\.png is empty; give it or take the line out",
+        r"line 6: the kind of hole/1\.png is empty; add it or remove the line",
     ),
-    "an empty path": (TABLE + ",hole\n", r"line 6: the path is empty; give it or take the line out"),
+    "an empty path": (TABLE + ",hole\n", r"line 6: the path is empty; add it or remove the line"),
     "an image twice": (
         TABLE + "hole/0.png,hole\n",
         r"line 6: hole/0\.png stands in line 5 already; take one of the two",
@@ -391,16 +406,16 @@ TABLES: dict[str, tuple[str, str]] = {
     "backslashes": (TABLE + "hole\\1.png,hole\n", r"line 6: .* does not exist; separate folders by '/'"),
     "a path in no home": (TABLE + "~nobody-at-all/1.png,hole\n", r"line 6: user 'nobody-at-all' has no home folder"),
     "a separator in a kind": (TABLE + "hole/1.png,a|b\n", r"line 6: a kind cannot be called 'a\|b'"),
-    "a line break in a kind": (TABLE + 'hole/1.png,"a\nb"\n', r"the cell 'a\\nb' has a line break in it; take it out"),
+    "a line break in a kind": (TABLE + 'hole/1.png,"a\nb"\n', r"the cell 'a\\nb' contains a line break; remove it"),
     "a cell without column": (
         TABLE + "hole/1.png,hole,deep\n",
-        r"line 6: the cell 'deep' stands in no column; put what",
+        r"line 6: the cell 'deep' belongs to no column; put cells",
     ),
     "kinds that differ by case": (
         TABLE + "hole/1.png,HOLE\n",
         r"'HOLE' \(.*line 6\) and 'hole' \(.*line 5\) differ by case",
     ),
-    "an open quote": (TABLE + 'hole/1.png,"hole\n', r"is no CSV \(line 6: .*\); correct that line"),
+    "an open quote": (TABLE + 'hole/1.png,"hole\n', r"is not CSV \(line 6: .*\); correct that line"),
     "UTF-16": ("\ufeff" + TABLE, r"is not text in UTF-8; save it as 'CSV UTF-8'"),
 }
 
@@ -416,7 +431,7 @@ def test_a_table_that_cannot_be_examples_is_refused(shelf: Shelf, text: str, sai
 
 def test_a_table_without_the_category_is_refused(shelf: Shelf) -> None:
     shelf.write("path,kind,part\nhole/0.png,hole,tiles\ncrack/0.png,crack,\n")
-    with pytest.raises(DataError, match="line 3: the category is empty; give it or take the line out"):
+    with pytest.raises(DataError, match="line 3: the category is empty; add it or remove the line"):
         shelf.as_table(category="part").items("tile")
     shelf.write("path,kind,part\nhole/0.png,hole,tiles\n")
     with pytest.raises(DataError, match=r"lists no labelled example for the category 'tile'; did you mean 'tiles'\?"):
@@ -452,9 +467,9 @@ def test_a_table_that_is_not_there_is_refused(shelf: Shelf) -> None:
             r"supports\.parts\.kind names a column of a table, but supports\.parts is a fol",
         ),
         ({"folder": "a", "category": "part"}, r"supports\.parts\.category names a column of a table"),
-        ({"table": "b.csv", "kind": " "}, r"supports\.parts has a column without a name; give it the name"),
-        ({"table": "b.csv", "kind": "Path"}, r"supports\.parts takes the column 'path' for two things; name another"),
-        ({"table": "b.csv", "category": "kind"}, r"supports\.parts takes the column 'kind' for two things"),
+        ({"table": "b.csv", "kind": " "}, r"supports\.parts has a column without a name; give it a name"),
+        ({"table": "b.csv", "kind": "Path"}, r"supports\.parts uses the column 'path' twice; name another"),
+        ({"table": "b.csv", "category": "kind"}, r"supports\.parts uses the column 'kind' twice"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(params: dict[str, Any], said: str) -> None:
@@ -494,7 +509,7 @@ def test_what_does_not_mean_good_is_kept(name: str) -> None:
 def test_kinds_are_alike_by_case_spaces_and_form_alone(one: str, other: str, are_alike: bool) -> None:
     assert (alike(one) == alike(other)) == are_alike
     if are_alike:
-        with pytest.raises(DataError, match="differ by case, spaces or the form of their letters"):
+        with pytest.raises(DataError, match="differ only by case, spaces or the form of their letters"):
             check_distinct({one: "here", other: "there"})
     else:
         check_distinct({one: "here", other: "there"})

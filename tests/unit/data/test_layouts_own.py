@@ -161,12 +161,12 @@ def test_whatever_the_folder_is_called_the_workflow_takes_its_category(
         ("nothing", None, r"the folder .*nothing does not exist; set dataset\.root to the folder of the images"),
         ("parts/a.png", None, r"a\.png is a file; set dataset\.root to the folder of the images$"),
         ("list.csv", None, r"list\.csv is a file; .*, or dataset\.layout to 'csv' if it is a table of images"),
-        ("empty", None, r"empty and its sub-folders have no image to inspect \(\.png, .*\); set dataset\.root"),
+        ("empty", None, r"empty and its sub-folders contain no image to inspect \(\.png, .*\); set dataset\.root"),
         ("parts", "nothing", r"the folder .*nothing does not exist; set dataset\.params\.references"),
         ("parts", "parts/a.png", r"a\.png is a file; set dataset\.params\.references"),
         ("parts", "empty", r"the folder of references .*empty has no image .*; put good images there"),
-        ("parts", "parts", r"the folder of references .*parts holds the images to inspect in .*parts too"),
-        ("parts/more", "parts", r"the folder of references .*parts holds the images to inspect in .*more too"),
+        ("parts", "parts", r"the folder of references .*parts also contains the images to inspect in .*parts"),
+        ("parts/more", "parts", r"the folder of references .*parts also contains the images to inspect in .*more"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said_in_one_sentence(
@@ -285,7 +285,7 @@ def test_without_a_label_the_mask_decides(table: Table) -> None:
 
 def test_a_good_image_whose_mask_marks_a_defect_is_a_contradiction(table: Table) -> None:
     root = table("path,label,mask_path", "photos/a.png,good,m.png")
-    with pytest.raises(DataError, match=r"calls photos/a\.png good, but its mask .*m\.png marks a defect; correct"):
+    with pytest.raises(DataError, match=r"labels photos/a\.png as good, but its mask .*m\.png marks a defect; correct"):
         CsvLayout().records(root, "lids")
 
 
@@ -293,8 +293,10 @@ def test_defective_training_images_are_left_out_and_counted(table: Table) -> Non
     root = table("path,split,label", "photos/a.png,train,1", "photos/b.png,train,0", "photos/c.png,test,1")
     assert [record.image_id for record in CsvLayout().records(root, "lids")] == ["photos/b.png", "photos/c.png"]
     assert CsvLayout().remarks(root, "lids") == [
-        "the defective training images of lids (1) are left out, since all methods here are trained on good images "
-        "alone"
+        (
+            "the defective training images of lids (1) are left out, since all methods here are trained "
+            "only on normal images"
+        )
     ]
 
 
@@ -352,20 +354,20 @@ HEADER = "path,category,split,label,defect_type,mask_path"
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["paths"], r"a column 'paths' that means nothing here; did you mean 'path'\?"),
-        (["image_path"], r"a column 'image_path' that means nothing here; did you mean 'path'\?"),
-        (["Filename"], r"a column 'filename' that means nothing here; did you mean 'path'\?"),
-        (["file path"], r"a column 'file path' that means nothing here; did you mean 'path'\?"),
+        (["paths"], r"a column 'paths'; did you mean 'path'\?"),
+        (["image_path"], r"a column 'image_path'; did you mean 'path'\?"),
+        (["Filename"], r"a column 'filename'; did you mean 'path'\?"),
+        (["file path"], r"a column 'file path'; did you mean 'path'\?"),
         *(([name], r"did you mean 'path'\?") for name in ("file", "image", "img", "filepath")),
         (["path,mask"], r"did you mean 'mask_path'\?"),
         (["path,class"], r"did you mean 'category'\?"),
         (["path,type"], r"did you mean 'defect_type'\?"),
         (["path,set"], r"did you mean 'split'\?"),
-        (["path,lable"], r"a column 'lable' that means nothing here; did you mean 'label'\?"),
-        (["path,label,label"], r"two columns 'label'; take one of them out"),
+        (["path,lable"], r"a column 'lable'; did you mean 'label'\?"),
+        (["path,label,label"], r"two columns 'label'; remove one of them"),
         (["label", "good"], r"no column 'path'; its first line must name it"),
         ([], r"no column 'path'"),
-        (["path"], r"lists no image; give it a line an image"),
+        (["path"], r"lists no image; add one line per image"),
         (["path", "", ""], r"lists no image"),
         ([HEADER, "photos/a.png,,some,,,"], r"line 2: the split is 'some'; it must be one of test, train, or empty"),
         (
@@ -383,8 +385,8 @@ HEADER = "path,category,split,label,defect_type,mask_path"
         ([HEADER, "photos/a.png,logs,,,,"], r"line 2: a category cannot be called 'logs'"),
         ([HEADER, "photos/a.png,,,good,dent,"], r"line 2: the label is 'good' but the defect type 'dent'; correct"),
         ([HEADER, "photos/a.png,,,1,good,"], r"line 2: the label is '1' but the defect type 'good'; correct"),
-        (["path,label", "photos/a.png,1,dent"], r"line 2: the cell 'dent' stands in no column"),
-        (["path", '"photos/a.png" x'], r"is no CSV \(line 2: .*\); correct that line"),
+        (["path,label", "photos/a.png,1,dent"], r"line 2: the cell 'dent' belongs to no column"),
+        (["path", '"photos/a.png" x'], r"is not CSV \(line 2: .*\); correct that line"),
         (["path", '"photos/a.png'], r"is no CSV \(line 2: unexpected end of data\)"),
         (["path", '"photos/a\nb.png"'], r"line 3: the cell 'photos/a\\nb\.png' has a line break in it"),
         (
@@ -392,7 +394,10 @@ HEADER = "path,category,split,label,defect_type,mask_path"
             r"line 3: \./x\.png stands in line 2 already",
         ),
         (["path,image_id", "photos/a.png,../x.png"], r"line 2: an image cannot be called '\.\./x\.png'"),
-        (["path,image_id", "photos/a.png,/x.png"], r"line 2: an image cannot be called '/x\.png', for results lie"),
+        (
+            ["path,image_id", "photos/a.png,/x.png"],
+            r"line 2: an image cannot be called '/x\.png', since results are stored",
+        ),
         (["path,image_id", "photos/a.png,./"], r"line 2: an image cannot be called '\./'"),
         (["path", "a" * 300 + ".png"], r"line 2: .* cannot be reached \(File name too long\)"),
     ],

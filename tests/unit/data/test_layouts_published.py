@@ -228,7 +228,7 @@ def test_mvtec_ad_2_has_its_public_test_set_by_default(tree: Callable[[str], Pat
         "test_public/bad/001_underexposed.png": ("test", 1, "bad", f"{truth}/001_underexposed_mask.png"),
     }
     assert layout.remarks(root, "can") == [
-        "the validation images of can (2) are left out, since no method here is tuned on them",
+        "the validation images of can (2) are left out, since no method here uses them",
         "the images in test_private and test_private_mixed of can are left out; dataset.params.test chooses",
     ]
 
@@ -255,7 +255,7 @@ def test_only_the_categories_with_the_wanted_test_set_are_read(tree: Callable[[s
     root = tree(MVTEC_AD_2 + "rice/train/good/000_regular.png rice/test_public/good/000_regular.png")
     assert LAYOUTS.build("mvtec_ad_2").categories(root) == ["can", "rice"]
     assert LAYOUTS.build("mvtec_ad_2", {"test": "private"}).categories(root) == ["can"]
-    with pytest.raises(ConfigError, match="test = 'hidden' is not usable; choose from: public, private, private_mixed"):
+    with pytest.raises(ConfigError, match="test = 'hidden' is not valid; choose from: public, private, private_mixed"):
         LAYOUTS.build("mvtec_ad_2", {"test": "hidden"})
 
 
@@ -273,7 +273,7 @@ def test_mvtec_loco_has_a_folder_of_masks_an_image(loco: Path) -> None:
         },
     }
     assert layout.remarks(loco, "pushpins") == [
-        "the validation images of pushpins (1) are left out, since no method here is tuned on them"
+        "the validation images of pushpins (1) are left out, since no method here uses them"
     ]
 
 
@@ -481,14 +481,14 @@ def test_a_defect_may_fill_its_image_and_its_mask_may_be_a_file(
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (None, "the mask folder .*000 has no images in it"),
+        (None, "the mask folder .*000 contains no images"),
         (np.zeros((HEIGHT, WIDTH), np.uint8), "must mark one defect with one non-zero pixel value, not: none"),
         (
             np.maximum(marked(255, slice(0, 1), slice(0, 1)), marked(240, slice(5, 6), slice(0, 1))),
             "one non-zero pixel value, not: 240, 255; replace it",
         ),
         (marked(17, slice(0, 1), slice(0, 1)), r"has the pixel value 17, which .*json does not list .* 240, 255\)"),
-        (np.full((HEIGHT, WIDTH, 3), 255, np.uint8), "has colour, but its pixel value says which defect it is"),
+        (np.full((HEIGHT, WIDTH, 3), 255, np.uint8), "has colour, but its pixel value identifies the defect"),
         (marked(255, slice(0, 1), slice(0, 1))[1:], "is 16 x 11 pixels but its image is 16 x 12"),
     ],
 )
@@ -511,7 +511,7 @@ def changed(**change: object) -> str:
     ("text", "message"),
     [
         (None, r"defects_config\.json cannot be read \(No such file or directory\), but says what"),
-        ("", "is no list of defects with saturation thresholds: invalid JSON"),
+        ("", "is not a list of defects with saturation thresholds: invalid JSON"),
         ('{"a": 1}', "it must be a list"),
         ('[{"defect_name": "dent"}]', "entry 1 pixel_value: field required; put back the file"),
         (changed(pixel_value=0), "entry 1 pixel_value: it must be at least 1"),

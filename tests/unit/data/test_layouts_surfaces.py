@@ -118,7 +118,7 @@ def test_a_photograph_without_its_mask_stays_and_a_mask_without_its_photograph_i
     layout = LAYOUTS.build("magnetic_tile")
     assert found(layout, root, "magnetic_tile")["MT_Crack/Imgs/exp1_num_9.jpg"] == ("test", 1, "crack", "")
     assert layout.remarks(root, "magnetic_tile") == [
-        "2 images in Imgs are left out, being neither a photograph (.jpg) nor the mask (.png) of one"
+        "2 images in Imgs are left out, since they are neither a photograph (.jpg) nor its mask (.png)"
     ]
 
 
@@ -177,7 +177,7 @@ def test_the_draw_is_the_same_on_every_machine_and_grows_with_the_share() -> Non
 
 @pytest.mark.parametrize("share", [-0.1, 1, 1.5])
 def test_a_share_of_all_or_less_than_none_is_an_error(share: float) -> None:
-    with pytest.raises(ConfigError, match=r"train_share = .* is not usable"):
+    with pytest.raises(ConfigError, match=r"train_share = .* is not valid"):
         LAYOUTS.build("magnetic_tile", {"train_share": share})
 
 
@@ -213,7 +213,7 @@ def test_the_masks_of_kolektor_sdd2_tell_what_is_defective(tree: Tree) -> None:
 
 def test_what_kolektor_sdd2_leaves_out_is_said(tree: Tree) -> None:
     rule, copies = LAYOUTS.build("kolektor_sdd2").remarks(tree(KOLEKTOR_SDD2), "kolektor_sdd2")
-    assert rule.startswith("the defective training images are left out, which are those whose mask <number>_GT.png")
+    assert rule.startswith("the defective training images, whose mask <number>_GT.png")
     assert copies == (
         "'train/10301 (copy).png', 'train/10301_GT (copy).png': left out, being neither <number>.png nor its mask "
         "<number>_GT.png"
@@ -307,8 +307,11 @@ def test_the_defective_training_images_of_an_unclean_training_set_are_left_out_a
     layout = LAYOUTS.build("real_iad", {"protocol": "realiad_jsons_fuiad_0.4"})
     assert {facts[:2] for facts in found(layout, real_iad, "audiojack").values()} == {("train", 0), ("test", 0)}
     assert layout.remarks(real_iad, "audiojack") == [
-        "the defective training images of audiojack (1) are left out, since all methods here are trained on good "
-        "images alone: figures do not compare with published ones for realiad_jsons_fuiad_0.4"
+        (
+            "the defective training images of audiojack (1) are left out, since all methods here are "
+            "trained only on normal images: results are not comparable with published ones for "
+            "realiad_jsons_fuiad_0.4"
+        )
     ]
 
 
@@ -316,10 +319,10 @@ def test_a_size_of_real_iad_may_be_a_number_and_one_that_is_there_is_proposed(re
     (real_iad / "realiad_1024").rename(real_iad / "realiad_512")
     assert LAYOUTS.build("real_iad", {"resolution": 512}).categories(real_iad) == ["audiojack"]
     with pytest.raises(
-        DataError, match=r"no images in realiad_1024, but in realiad_512; set dataset\.params\.resolution to '512'$"
+        DataError, match=r"images not in realiad_1024 but in realiad_512; set dataset\.params\.resolution to '512'$"
     ):
         LAYOUTS.build("real_iad").categories(real_iad)
-    with pytest.raises(ConfigError, match="resolution = '448' is not usable; choose from: 256, 512, 1024"):
+    with pytest.raises(ConfigError, match="resolution = '448' is not valid; choose from: 256, 512, 1024"):
         LAYOUTS.build("real_iad", {"resolution": 448})
 
 

@@ -152,7 +152,7 @@ def test_fewer_training_images_than_references_is_an_error_with_both_numbers(cat
         select(records, references(4, 0), "bottle")
     with pytest.raises(DataError, match="has no train images"):
         select([record for record in records if record.split == "test"], "train", "bottle")
-    with pytest.raises(DataError, match="names no subset"):
+    with pytest.raises(DataError, match="is not a subset"):
         select(records, "validation", "bottle")
     assert select(records, support_subset("known"), "bottle") == records, "which are then those of the support"
     with pytest.raises(DataError, match="support 'known' has no images for category 'bottle'"):

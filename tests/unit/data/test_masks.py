@@ -82,7 +82,7 @@ def test_a_mask_is_turned_as_its_image_is(tmp_path: Path) -> None:
             lambda path: path.symlink_to("gone.png"),
             r"link\.png is a link to gone\.png, which does not exist",
         ),
-        ("folder", Path.mkdir, r"the mask folder .*folder has no images in it; put the masks there, or delete it"),
+        ("folder", Path.mkdir, r"the mask folder .*folder contains no images; put the masks there, or delete it"),
     ],
 )
 def test_what_is_no_mask_is_said_in_one_sentence(

@@ -133,7 +133,9 @@ def test_a_package_that_is_absent_is_asked_for_in_one_sentence(
 ) -> None:
     facts = datasets()[name]
     assert facts.package
-    told = f"{facts.title} comes by the package {facts.package.name}, which is not installed here; run `pip install"
+    told = (
+        f"{facts.title} comes as the Python package {facts.package.name}, which is not installed here; run `pip install"
+    )
     with pytest.raises(DataError, match=told):
         dataset(layout=name)
     monkeypatch.chdir(cells)
@@ -157,7 +159,9 @@ def test_a_package_without_its_files_is_to_be_installed_again(install: Callable[
 
 
 def test_what_a_package_holds_is_not_downloaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DownloadError, match=r"comes by the package elpv-dataset .* `pip install \"zsad\[elpv\]\"`"):
+    with pytest.raises(
+        DownloadError, match=r"comes as the Python package elpv-dataset .* `pip install \"zsad\[elpv\]\"`"
+    ):
         download_dataset("elpv", tmp_path / "data", tmp_path / "data/elpv.json")
     assert main(["download", "elpv", "--to", str(tmp_path / "data")]) == 0
     elpv = datasets()["elpv"]
@@ -264,7 +268,7 @@ def test_a_probability_may_have_been_rounded_if_it_can_be_told(cells: Path, prob
     if told:
         LAYOUTS.build("elpv").items(cells, "mono")
     else:
-        with pytest.raises(DataError, match=r"is 0\.33, none of"):
+        with pytest.raises(DataError, match=r"is 0\.33, not one of"):
             LAYOUTS.build("elpv").items(cells, "mono")
 
 
@@ -275,26 +279,26 @@ FIRST = "images/0.png  0.0                 mono"
     ("line", "sentence"),
     [
         *(
-            (f"images/0.png {wrong} mono", f"line 1: the probability of a defect is {wrong}, none of 0, 1/3, 2/3, 1; ")
+            (f"images/0.png {wrong} mono", f"line 1: the defect probability is {wrong}, none of 0, 1/3, 2/3, 1; ")
             for wrong in ("1.5", "-1", "0.5", "nan", "inf", "1e300")
         ),
         *(
-            (f"images/0.png {wrong} mono", f"line 1: the probability '{wrong}' is no number")
+            (f"images/0.png {wrong} mono", f"line 1: the probability '{wrong}' is not a number")
             for wrong in ("good", "0,5")
         ),
         *(
-            (f"{wrong} 0.0 mono", f"line 1: the image {wrong} lies outside of the folder of the table")
+            (f"{wrong} 0.0 mono", f"line 1: the image {wrong} is outside the folder of the table")
             for wrong in ("/etc/passwd", "../0.png", "images/../../0.png", "..")
         ),
         (". 0.0 mono", "lists ., but there is no image"),
         ("images 0.0 mono", "lists images, but there is no image"),
         (f"{'x' * 300}.png 0.0 mono", "which cannot be reached"),
         ("images\\0.png 0.0 mono", "but there is no image"),
-        ("images/1.png 0.0 mono", "line 2: images/1.png stands in an earlier line already"),
+        ("images/1.png 0.0 mono", "line 2: images/1.png is already in an earlier line"),
         ("images/0.png,0.0,mono", "line 1 has 1 columns, not the three of ELPV"),
         ("images/0.png 0.0", "line 1 has 2 columns"),
-        ("images/0.png 0.0 Mono", "there is no type of cell 'Mono'; did you mean 'mono'?"),
-        ("images/0.png 0.0 amorphous", "there is no type of cell 'amorphous'; choose from: mono, poly"),
+        ("images/0.png 0.0 Mono", "there is no cell type 'Mono'; did you mean 'mono'?"),
+        ("images/0.png 0.0 amorphous", "there is no cell type 'amorphous'; choose from: mono, poly"),
     ],
 )
 def test_a_line_that_makes_no_sense_is_named(cells: Path, line: str, sentence: str) -> None:

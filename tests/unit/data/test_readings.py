@@ -91,7 +91,7 @@ def test_an_image_that_goes_meanwhile_or_finds_no_memory_is_not_left_out(
         raise MemoryError
 
     monkeypatch.setattr(Image.Image, "load", greedy)
-    with pytest.raises(MemoryShortageError, match="needs more memory than there is"):
+    with pytest.raises(MemoryShortageError, match="needs more memory than is available"):
         read_all([folder / "a.png"])
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: 
     assert [record.image_id for record in read_image_list(listed)] == ["a.png", "c.png", "turned.jpg", "z, 1.png"]
     assert [path.name for path in read_unreadable(unreadable)] == ["b.png", "ö.png"]
     text = skipped_text({"parts": unreadable, "later": tmp_path / "none.csv"})
-    assert text == f"2 images were left out, since they cannot be used; why stands in {unreadable.as_posix()}"
+    assert text == (f"2 images were left out, since they cannot be used; for the reasons see {unreadable.as_posix()}")
 
 
 def test_training_images_are_listed_alike_whatever_the_test_images_are(tmp_path: Path, write_png: WritePng) -> None:
@@ -171,8 +171,8 @@ def test_a_folder_leaves_out_what_all_others_stop_at() -> None:
 
 def test_no_path_in_the_list_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> None:
     paths = [Path(name) for name in ("=1+1/a.png", "-x/b.png", "@SUM(A1).png", "a;=1.png", "plain.png")]
-    write_unreadable(tmp_path / "list.csv", [Reading(path, failure=f"{path} is cut off") for path in paths])
-    assert read_unreadable(tmp_path / "list.csv") == {path: f"{path} is cut off" for path in paths}
+    write_unreadable(tmp_path / "list.csv", [Reading(path, failure=f"{path} is truncated") for path in paths])
+    assert read_unreadable(tmp_path / "list.csv") == {path: f"{path} is truncated" for path in paths}
     assert [line.rpartition(",")[0] for line in (tmp_path / "list.csv").read_text().splitlines()[1:]] == [
         "'=1+1/a.png,'=1+1/a.png is cut off",
         "'-x/b.png,'-x/b.png is cut off",

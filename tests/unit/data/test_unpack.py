@@ -183,7 +183,7 @@ def test_a_path_out_of_the_folder_in_an_extended_header_is_refused(tmp_path: Pat
     info.pax_headers = {"path": "../" + 200 * "x"}
     assert "which leads out of the folder" in sentence(saved(tmp_path, tar_of(info)), into)
     info.pax_headers = {"path": "null\0character"}
-    assert "which has a null character in it" in sentence(saved(tmp_path, tar_of(info)), into)
+    assert "which contains a null character" in sentence(saved(tmp_path, tar_of(info)), into)
 
 
 NO_FILES = {
@@ -197,7 +197,7 @@ NO_FILES = {
     "device": (tar_of(special("null", tarfile.CHRTYPE)), "'null', which is a device"),
     "block device": (tar_of(special("disk", tarfile.BLKTYPE)), "'disk', which is a device"),
     "pipe": (tar_of(special("pipe", tarfile.FIFOTYPE)), "'pipe', which is a pipe"),
-    "unknown": (tar_of(special("odd", b"Z")), "'odd', which is a file of an odd kind"),
+    "unknown": (tar_of(special("odd", b"Z")), "'odd', which is a file of file"),
     "zipped link": (zip_of(zipped_link("to", b"/etc")), "'to', which is a link"),
     "zipped link, then a file below": (
         zip_of(zipped_link("to", b".."), ("to/evil.png", b"evil")),
@@ -261,7 +261,7 @@ def test_bytes_are_counted_whatever_is_announced(tmp_path: Path, into: Path, mon
 
 def test_a_directory_that_understates_sizes_gives_no_more_than_it_says(tmp_path: Path, into: Path) -> None:
     archive = saved(tmp_path, understating(zip_of(("0.png", bytes(6000)))))
-    assert "is damaged or was cut off" in sentence(archive, into)
+    assert "is damaged or truncated" in sentence(archive, into)
     assert sum(map(len, contents(into).values())) <= 10
 
 
@@ -281,7 +281,7 @@ def test_a_header_of_a_gigabyte_is_not_read(tmp_path: Path, into: Path) -> None:
         info = special("long", kind)
         info.size = 2**30
         archive = saved(tmp_path, gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(20_000)))
-        assert "is damaged or was cut off (a header of an impossible size)" in sentence(archive, into)
+        assert "is damaged or truncated (a header of an impossible size)" in sentence(archive, into)
 
 
 def test_headers_that_lead_in_circles_come_to_an_end(tmp_path: Path, into: Path) -> None:
@@ -302,8 +302,8 @@ def test_an_archive_that_was_cut_off_is_noticed_wherever_it_was(
     if kind in ("tar", "tar gnu"):  # what comes after the end mark would not be missed
         content = content.rstrip(b"\0")
     message = sentence(saved(tmp_path, content[: len(content) * tenth // 10]), into)
-    assert message.startswith("the archive ARCHIVE is damaged or was cut off (")
-    assert message.endswith("); replace it by a whole one")
+    assert message.startswith("the archive ARCHIVE is damaged or truncated (")
+    assert message.endswith("); replace it with a complete one")
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar gnu"])
@@ -312,7 +312,7 @@ def test_a_tar_that_was_cut_off_between_two_files_is_noticed(kind: str, tmp_path
     with tarfile.open(fileobj=io.BytesIO(content)) as file:
         between = [member.offset for member in file.getmembers()][1:]
     for place in between:
-        assert "(it ends without an end mark)" in sentence(saved(tmp_path, content[:place]), into)
+        assert "(it has no end mark)" in sentence(saved(tmp_path, content[:place]), into)
         shutil.rmtree(into)
         into.mkdir()
 
@@ -321,7 +321,7 @@ def test_a_tar_that_was_cut_off_between_two_files_is_noticed(kind: str, tmp_path
 def test_a_byte_that_changed_on_the_way_is_noticed(kind: str, tmp_path: Path, into: Path) -> None:
     content = bytearray(ARCHIVES[kind])
     content[len(content) // 2] ^= 0x55
-    assert "ARCHIVE is damaged or was cut off (" in sentence(saved(tmp_path, bytes(content)), into)
+    assert "ARCHIVE is damaged or truncated (" in sentence(saved(tmp_path, bytes(content)), into)
 
 
 def test_the_checksum_at_the_end_of_a_stream_is_looked_at(tmp_path: Path, into: Path) -> None:
@@ -335,9 +335,9 @@ def test_the_checksum_at_the_end_of_a_stream_is_looked_at(tmp_path: Path, into: 
     [
         (b"<!DOCTYPE html><html>log in, please</html>", "no archive (it begins with '<!DOCTYPE html><html>log')"),
         (b"", "an empty file"),
-        (b"\xff\xd8\xff\xe0", "no archive (it begins with '\ufffd\ufffd\ufffd\ufffd')"),
-        (bytes(10240), "no archive (it begins with "),
-        (b"line\nbreak", "no archive (it begins with 'line\\nbreak')"),
+        (b"\xff\xd8\xff\xe0", "not an archive (it begins with '����')"),
+        (bytes(10240), "not an archive (it begins with "),
+        (b"line\nbreak", "not an archive (it begins with 'line\\nbreak')"),
     ],
 )
 def test_what_is_no_archive_is_shown(content: bytes, what: str, tmp_path: Path, into: Path) -> None:
@@ -345,11 +345,11 @@ def test_what_is_no_archive_is_shown(content: bytes, what: str, tmp_path: Path, 
     assert not_an_archive(archive).startswith(what)
     message = sentence(archive, into)
     assert message.startswith(f"ARCHIVE is {what}")
-    assert message.endswith("; maybe the site answered with a page: replace it by the archive itself")
+    assert message.endswith("; perhaps the site answered with a web page: replace it with the archive itself")
 
 
 def test_a_packed_file_that_is_no_tar_and_an_archive_of_nothing_are_refused(tmp_path: Path, into: Path) -> None:
-    assert "what should be a header is none" in sentence(saved(tmp_path, gzip.compress(b"?" * 2000)), into)
+    assert "a header is invalid" in sentence(saved(tmp_path, gzip.compress(b"?" * 2000)), into)
     for hollow in (zip_of(), gzip.compress(tar_of()), tar_of(special("set", tarfile.DIRTYPE))):
         assert "has no files in it" in sentence(saved(tmp_path, hollow), into)
 

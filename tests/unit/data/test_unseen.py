@@ -47,8 +47,8 @@ def test_an_image_that_is_in_both_stops_with_one_sentence_that_names_both(tmp_pa
     with pytest.raises(DataError) as caught:
         check_unseen(under_test, output, {}, auxiliary=lists)
     assert str(caught.value) == (
-        f"lid/{shared}.png is under test, and cup/test_z.png, which is to be learned from, is the same image; scores "
-        "on images that were learned from measure nothing, so take one of them out of its data set"
+        f"lid/{shared}.png is under test, and cup/test_z.png, which is for training, is the same "
+        "image; scores on training images measure nothing, so take one of them from its data set"
     )
     assert not output.exists()
 
@@ -74,7 +74,7 @@ def test_weights_tell_which_images_they_were_learned_from(tmp_path: Path) -> Non
     )
     for facts in ({}, {"images_sha256": []}, {"images_sha256": "all"}):
         write_learned(weights, Learned({}, facts))
-        with pytest.raises(DataError, match=f"{weights} does not tell which images it was learned from"):
+        with pytest.raises(DataError, match=f"{weights} does not name the images that it was trained on"):
             check_unseen(under_test, tmp_path / "o", {}, weights=weights)
     weights.write_bytes(weights.read_bytes()[:-9])
     with pytest.raises(DamagedFileError, match="is damaged"):

@@ -123,7 +123,7 @@ def test_what_white_cannot_scale_is_refused(values: np.ndarray, sentence: str) -
 
 def test_floats_of_no_clear_range_are_told_what_to_set() -> None:
     with pytest.raises(
-        DataError, match=r"from 0 to 4095, which show none .*; set dataset\.params\.white to the value that"
+        DataError, match=r"from 0 to 4095, which match none .*; set dataset\.params\.white to the value that"
     ):
         eight_bit_rgb(TWELVE.astype(np.float32), "a.tif")
 
@@ -223,9 +223,9 @@ def test_a_range_that_is_hardly_used_is_noticed(
     write(tmp_path / "in/plain.png", np.full((8, 9), 200, np.uint8))
     (warning,) = inspected(tmp_path / "in", full=full).warnings
     assert warning == (
-        f"no value above {most} in the {5 if full else SAMPLED} images of more than 8 bits a channel that were read, "
-        f"where white is 65535: they become {levels} of 256 grey levels; if white is {2**bits - 1}, set "
-        "dataset.params.white to it"
+        f"no value is above {most} in the {(5 if full else SAMPLED)} images of more than 8 bits per "
+        f"channel, where white is 65535: they become {levels} of 256 grey levels; if white is "
+        f"{2**bits - 1}, set dataset.params.white to it"
     )
     assert inspected(tmp_path / "in", 2**bits - 1, full=full).warnings == ()
 
@@ -263,7 +263,7 @@ def test_a_white_that_goes_for_no_image_is_told(tmp_path: Path) -> None:
     write(tmp_path / "in/a.png", np.zeros((8, 9), np.uint8))
     (tmp_path / "in/b.jp2").write_bytes(jpeg_2000_of_12_bits(np.kron(TWELVE, np.ones((4, 4), np.uint16))))
     (warning,) = inspected(tmp_path / "in", 4095).warnings
-    assert warning.startswith("dataset.params.white is set, but goes for no image")
+    assert warning.startswith("dataset.params.white is set but applies to no image")
     assert inspected(tmp_path / "in").warnings == ()
 
 

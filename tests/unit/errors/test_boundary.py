@@ -107,7 +107,7 @@ def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
     said = sentence_of(OSError(errno.EIO, "Input/output error", b"a\xff.png"))
     assert said.encode().startswith(b"a\\udcff.png cannot be read")
     surrogate = caught(lambda: "a\udcff.png".encode())
-    assert sentence_of(surrogate) == r"the name 'a\udcff.png' is no text in UTF-8; rename the file"
+    assert sentence_of(surrogate) == r"the name 'a\udcff.png' is not text in UTF-8; rename the file"
 
 
 # ---- libraries ----
@@ -169,7 +169,7 @@ def test_content_that_a_library_cannot_read_names_the_file(
         (caught(lambda: np.empty(2**60)), "there is too little memory (array is too big"),
         (caught(lambda: torch.empty(2**58)), "there is too little memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the device has too little memory"),
-        (RuntimeError("CUDA error: an illegal memory access"), "the graphics card fails"),
+        (RuntimeError("CUDA error: an illegal memory access"), "the graphics card failed"),
         (RuntimeError("cannot cache function 'f': no locator available for file 'x.py'"), "set NUMBA_CACHE_DIR"),
         (RuntimeError("can't start new thread"), "run with fewer cores"),
         (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to one"),
@@ -188,9 +188,9 @@ def test_content_that_a_library_cannot_read_names_the_file(
             "`pip install bitsandbytes`",
         ),
         (ImportError("libGL.so.1: cannot open shared object file"), "a package is broken"),
-        (BrokenProcessPool("terminated"), "was killed, most likely as memory ran out"),
+        (BrokenProcessPool("terminated"), "was killed, most likely because memory ran out"),
         (httpx2.ConnectError("refused"), "a server cannot be reached (refused)"),
-        (huggingface_hub.errors.OfflineModeIsEnabled("offline"), "the hub of models cannot be asked (offline)"),
+        (huggingface_hub.errors.OfflineModeIsEnabled("offline"), "the model hub cannot be reached (offline)"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "a server cannot be reached"),
         (OSError("Can't load the configuration of 'x'.\nIf you"), "a model cannot be loaded (Can't load"),
         (caught(lambda: "ö".encode("ascii")), "set LC_ALL=C.UTF-8"),
@@ -212,7 +212,7 @@ def test_an_unknown_error_says_what_happened_where_to_report_it_and_where_the_tr
 ) -> None:
     said = sentence_of(ValueError("two\nlines"), traceback_in="results/a.log")
     assert said.startswith("unexpected error (ValueError: two); ")
-    assert "with the traceback that is in results/a.log, on " in said
+    assert "with the traceback in results/a.log, on " in said
     assert "(ValueError)" in sentence_of(ValueError())
     assert "shown with ZSAD_DEBUG=1" in sentence_of(ValueError())
     assert len(sentence_of(ValueError("x" * 10_000))) < 700
@@ -227,8 +227,8 @@ def test_the_cause_of_an_error_is_told_and_what_it_merely_happened_beside_is_not
             raise OSError(errno.EROFS, "Read-only file system", "a.h5")
         except OSError:
             if by is None:
-                raise TypeError("a mistake") from None
-            raise TypeError("a mistake") from by
+                raise TypeError("a bug") from None
+            raise TypeError("a bug") from by
 
     full = OSError(errno.ENOSPC, "No space left on device", "b.h5")
     assert sentence_of(caught(lambda: raised(full))).startswith("b.h5 cannot be written")
@@ -292,7 +292,7 @@ def test_a_job_ends_with_a_sentence_and_keeps_the_traceback_in_its_log(
     assert f" ERROR zsad.workflow.job: {said}" in lines[-1]
     assert ("Traceback (most recent call last):" in lines) == has_traceback
     if "unexpected" in said:
-        assert f"the traceback that is in {log}" in shown[0]
+        assert f"the traceback in {log}" in shown[0]
 
 
 @pytest.mark.usefixtures("own_logging")
@@ -387,9 +387,8 @@ def test_what_fails_in_snakemake_is_told_in_a_sentence(snakemakes: tuple[io.Stri
     assert "Traceback (most recent call last)" in log.read_text()
     print_exception(caught(lambda: fail(KeyError("x"))), {})
     assert (
-        f"unexpected error (KeyError: 'x'); this is a mistake of the program: report it, with the traceback that is "
-        f"in {log}" in terminal.getvalue()
-    )
+        f"unexpected error (KeyError: 'x'); this is a bug in the program: report it, with the traceback in {log}"
+    ) in terminal.getvalue()
     assert "Traceback" not in terminal.getvalue()
 
 

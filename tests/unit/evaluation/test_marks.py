@@ -204,8 +204,8 @@ def other_scores(category: Category, path: Path, *, localises: bool = True, shif
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        ("images", "do not hold the same images in the same order"),
-        ("order", "do not hold the same images in the same order"),
+        ("images", "do not contain the same images in the same order"),
+        ("order", "do not contain the same images in the same order"),
         ("values", r"made from other scores .*test/good/000\.png has another highest value"),
         ("kind", "made from other scores"),
     ],

@@ -165,9 +165,9 @@ def test_layers_that_there_are_not_are_a_sentence(layers: tuple[int, ...], said:
     ("params", "said"),
     [
         ({"resolution": 250}, "resolution 250 is not a multiple of the stride 8; use 248 or 256"),
-        ({"model": "efficientnet-lite3"}, "model = 'efficientnet-lite3' is not usable"),
+        ({"model": "efficientnet-lite3"}, "model = 'efficientnet-lite3' is not valid"),
         ({"layers": []}, "layers = "),
-        ({"constant": -1}, "constant = -1 is not usable"),
+        ({"constant": -1}, "constant = -1 is not valid"),
         ({"resolutoin": 256}, "did you mean 'resolution'"),
     ],
 )
@@ -318,8 +318,8 @@ def test_an_absent_package_is_a_sentence_with_the_command() -> None:
     ("content", "said"),
     [
         (lambda: None, "cannot be read"),
-        (lambda: b"", "is damaged or another one"),
-        (lambda: WEIGHTS.path().read_bytes()[:-1], "is damaged or another one .*not with 57934424"),
+        (lambda: b"", "is damaged or another version"),
+        (lambda: WEIGHTS.path().read_bytes()[:-1], "is damaged or another version .*not with 57934424"),
         (VARIANTS["efficientnet-lite1"].weights.path().read_bytes, "begins with 77cc7160"),
     ],
     ids=["absent", "empty", "cut off", "of another network"],

@@ -39,7 +39,7 @@ def test_auto_takes_the_fastest_that_there_is(expected: str) -> None:
 @pytest.mark.parametrize("present", [()], indirect=True)
 @pytest.mark.usefixtures("present")
 def test_a_device_that_is_absent_is_no_silent_fall_back(device: str) -> None:
-    with pytest.raises(ConfigError, match=f"device '{device}' is asked for but torch finds none here"):
+    with pytest.raises(ConfigError, match=f"device '{device}' is requested, but torch does not find it here"):
         resolve_device(device)
 
 
@@ -84,7 +84,7 @@ def test_bfloat16_that_is_emulated_is_told_once(
         number_format(asked, "cpu")
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == (0 if native else 1)
-    assert native or "device 'cpu' does not compute by itself: products take 3 to 12 times" in told[0]
+    assert native or "device 'cpu' only emulates it: products take 3 to 12 times" in told[0]
 
 
 # Each that can be told to compute in bfloat16, and what it computes in if it is told nothing.

@@ -71,8 +71,8 @@ def refused(**params: Any) -> str:
         ({"model": "dinov2-small", "tile": 224, "overlap": 10}, "overlap 10 is not a multiple"),
         ({"model": "dinov2-small", "layers": [12]}, "has no layer 12; its 12 blocks are 0 to 11, or -12 to -1"),
         ({"model": "dinov3-convnext-tiny", "layers": [4]}, "has no layer 4; its 4 stages are 0 to 3"),
-        ({"model": "dinov2-small", "layers": [11, -1]}, "name a block of model 'dinov2-small' twice"),
-        ({"model": "dinov2-small", "projected": True}, "no space that it shares with text"),
+        ({"model": "dinov2-small", "layers": [11, -1]}, "contain a block of model 'dinov2-small' twice"),
+        ({"model": "dinov2-small", "projected": True}, "no space with texts"),
         ({"model": "./nowhere"}, "the model folder './nowhere' does not exist"),
     ],
 )

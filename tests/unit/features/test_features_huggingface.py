@@ -143,7 +143,7 @@ def test_a_model_of_another_family_is_named_with_its_type(tmp_path: Path) -> Non
     SwinConfig(embed_dim=8, depths=[1], num_heads=[1]).save_pretrained(tmp_path)
     torch.save({}, tmp_path / "pytorch_model.bin")
     message = sentence(HuggingFace(model=str(tmp_path)), ModelError)
-    assert "is of type 'swin', which is not supported; use one of vit, dinov2, dinov2_with_registers" in message
+    assert "has type 'swin', which is not supported; use one of vit, dinov2, dinov2_with_registers" in message
 
 
 def test_remote_code_is_never_trusted(copy: Path) -> None:
@@ -152,7 +152,7 @@ def test_remote_code_is_never_trusted(copy: Path) -> None:
     content["auto_map"] = {"AutoConfig": "code.Config", "AutoModel": "code.Model"}
     (copy / "config.json").write_text(json.dumps(content))
     (copy / "code.py").write_text("raise SystemExit('ran')")
-    assert "is of type 'mine'" in sentence(HuggingFace(model=str(copy)), ModelError)
+    assert "has type 'mine'" in sentence(HuggingFace(model=str(copy)), ModelError)
 
 
 def test_a_folder_without_a_configuration_is_refused(copy: Path) -> None:

@@ -159,7 +159,7 @@ def test_the_number_format_that_was_used_is_recorded(
 
 
 def test_float16_is_refused_on_a_cpu(checkpoint: str) -> None:
-    with pytest.raises(ConfigError, match="'float16' is not for CPUs"):
+    with pytest.raises(ConfigError, match="'float16' is very slow on CPUs"):
         loaded(checkpoint, dtype="float16")
 
 
@@ -247,12 +247,12 @@ def test_an_image_that_is_no_larger_than_a_tile_is_not_cut(checkpoint: str) -> N
     [
         ({"tile": 36}, "tile 36 is not a multiple of the patch size 8 .*; use 32 or 40"),
         ({"tile": 32, "overlap": 12}, "overlap 12 is not a multiple of the patch size 8"),
-        ({"overlap": 8}, "overlap is for tiles"),
+        ({"overlap": 8}, "overlap requires tiles"),
         ({"tile": 32, "overlap": 32}, "overlap 32 is not smaller than tile 32"),
         ({"tile": 32, "fit": "pad"}, "tiles need no border"),
         ({"debias": 400}, "debias"),
-        ({"projected": True}, "no space that it shares with text"),
-        ({"sha256": "0" * 64}, "are not those that the configuration asks for"),
+        ({"projected": True}, "no space with texts"),
+        ({"sha256": "0" * 64}, "are not those of the configuration"),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(checkpoint: str, params: dict[str, object], expected: str) -> None:

@@ -83,7 +83,7 @@ def test_what_is_missing_is_told(run: Run, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.csv does not exist; run the step that makes it"):
         require_unchanged([path], sums)
     write_checksums(sums, [])
-    with pytest.raises(DataError, match=r"tables\.sha256 is no list of checksums; delete it and run again"):
+    with pytest.raises(DataError, match=r"tables\.sha256 is not a list of checksums; delete it and run again"):
         require_unchanged([path], sums)
     write_checksums(sums, [run.outputs["images_csv"]])
     with pytest.raises(DataError, match=r"tables\.sha256 does not list metrics\.csv; delete both and run again"):
@@ -96,7 +96,7 @@ def test_what_is_missing_is_told(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\xff\n", b"0123  metrics.csv\n", b"<html>\n"])
 def test_what_is_no_list_is_told(run: Run, content: bytes) -> None:
     run.outputs["checksums"].write_bytes(content)
-    with pytest.raises(DataError, match="is no list of checksums; delete it and run again"):
+    with pytest.raises(DataError, match="is not a list of checksums; delete it and run again"):
         require_unchanged(tables(run), run.outputs["checksums"])
 
 

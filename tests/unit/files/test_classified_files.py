@@ -132,32 +132,32 @@ def changed(name: str, place: Any, value: Any) -> dict[str, np.ndarray]:
 
 
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "one image less": ({"scores": said().scores[1:]}, "not the numbers of 6 images and 3 kinds"),
-    "one kind more": ({"p_values": np.ones((6, 4))}, "not the numbers of 6 images and 3 kinds"),
+    "one image less": ({"scores": said().scores[1:]}, "not have numbers for 6 images and 3 kinds"),
+    "one kind more": ({"p_values": np.ones((6, 4))}, "not have numbers for 6 images and 3 kinds"),
     "an unknown role": (changed("roles", 3, 4), "unknown roles"),
     "no queries": ({"roles": np.full(6, LEFT_OUT, np.uint8)}, "no queries"),
-    "an example more": (changed("roles", 1, SUPPORT), "another number of labelled images"),
-    "no calibration image": (changed("roles", 1, LEFT_OUT), "another number of labelled images"),
-    "no score": (changed("scores", (3, 1), np.nan), "not just the queries have scores"),
-    "an infinite score": (changed("scores", (3, 1), np.inf), "not just the queries have scores"),
-    "the score of an example": (changed("scores", (0, 1), 0.5), "not just the queries have scores"),
-    "the cosine of an example": (changed("similarity", 0, 0.5), "not just the queries have similarity"),
+    "an example more": (changed("roles", 1, SUPPORT), "the number of labelled images"),
+    "no calibration image": (changed("roles", 1, LEFT_OUT), "the number of labelled images"),
+    "no score": (changed("scores", (3, 1), np.nan), "not given exactly for the queries"),
+    "an infinite score": (changed("scores", (3, 1), np.inf), "not given exactly for the queries"),
+    "the score of an example": (changed("scores", (0, 1), 0.5), "not given exactly for the queries"),
+    "the cosine of an example": (changed("similarity", 0, 0.5), "not given exactly for the queries"),
     "a probability below 0": (changed("probabilities", 3, (-0.5, 1, 0.5)), "do not add up"),
     "probabilities of more than 1": (changed("probabilities", 3, (0.5, 0.5, 0.5)), "do not add up"),
-    "a p-value of 0": (changed("p_values", (3, 0), 0), "p-values are none"),
-    "a p-value above 1": (changed("p_values", (3, 2), 1.5), "p-values are none"),
-    "a kind that its p-value rules out": (changed("in_set", (3, 0), True), "not those of its p-values"),
-    "a kind that its p-value does not": (changed("in_set", (3, 2), False), "not those of its p-values"),
-    "the set of an example": (changed("in_set", (0, 0), True), "not just the queries have sets"),
-    "no nearest example": (changed("nearest", (3, 0), -1), "nearest exemplars are none"),
-    "a nearest example that is not there": (changed("nearest", (3, 2), 3), "nearest exemplars are none"),
-    "a nearest example of another kind": (changed("nearest", 3, (1, 0, 2)), "of another kind"),
-    "the nearest example of an example": (changed("nearest", 0, 0), "not just the queries have sets and nearest"),
-    "a cosine above 1": (changed("similarity", (3, 0), 1.001), "no cosines"),
-    "a cosine below -1": (changed("similarity", (3, 0), -1.001), "no cosines"),
+    "a p-value of 0": (changed("p_values", (3, 0), 0), "p-values are not in (0, 1]"),
+    "a p-value above 1": (changed("p_values", (3, 2), 1.5), "p-values are not in (0, 1]"),
+    "a kind that its p-value rules out": (changed("in_set", (3, 0), True), "not match its p-values"),
+    "a kind that its p-value does not": (changed("in_set", (3, 2), False), "not match its p-values"),
+    "the set of an example": (changed("in_set", (0, 0), True), "not given exactly for the queries"),
+    "no nearest example": (changed("nearest", (3, 0), -1), "nearest exemplars do not exist"),
+    "a nearest example that is not there": (changed("nearest", (3, 2), 3), "nearest exemplars do not exist"),
+    "a nearest example of another kind": (changed("nearest", 3, (1, 0, 2)), "has another kind"),
+    "the nearest example of an example": (changed("nearest", 0, 0), "sets and nearest"),
+    "a cosine above 1": (changed("similarity", (3, 0), 1.001), "not cosines"),
+    "a cosine below -1": (changed("similarity", (3, 0), -1.001), "not cosines"),
     "an example that takes no part": (
         {"roles": np.array([CALIBRATION, SUPPORT, SUPPORT, QUERY, SUPPORT, QUERY], np.uint8)},
-        "no example of its draw",
+        "not an example of its sample",
     ),
 }
 
@@ -170,39 +170,39 @@ def test_what_contradicts_itself_is_not_written(tmp_path: Path, change: dict[str
 
 
 FRAMES: dict[str, tuple[dict[str, Any], str]] = {
-    "no images": ({"ids": []}, "names an image twice, or none"),
-    "an image twice": ({"ids": [*IDS[:-1], IDS[0]]}, "names an image twice, or none"),
+    "no images": ({"ids": []}, "lists an image twice, or no image"),
+    "an image twice": ({"ids": [*IDS[:-1], IDS[0]]}, "lists an image twice, or no image"),
     "no kinds": ({"kinds": []}, "not sorted names"),
     "kinds out of order": ({"kinds": KINDS[::-1]}, "not sorted names"),
     "a kind twice": ({"kinds": ["crack", *KINDS]}, "not sorted names"),
     "a kind without a name": ({"kinds": ["", *KINDS[1:]]}, "not sorted names"),
-    "a kind without examples": ({"exemplars": EXEMPLARS[1:]}, "not of its kinds"),
-    "an example of a kind that is not shown": ({"exemplars": [*EXEMPLARS, Exemplar("test", IDS[1], "dent")]}, "not of"),
-    "an example twice": ({"exemplars": [*EXEMPLARS, EXEMPLARS[0]._replace(kind="good")]}, "named twice"),
+    "a kind without examples": ({"exemplars": EXEMPLARS[1:]}, "other kinds"),
+    "an example that is not shown": ({"exemplars": [*EXEMPLARS, Exemplar("test", IDS[1], "dent")]}, "not of"),
+    "an example twice": ({"exemplars": [*EXEMPLARS, EXEMPLARS[0]._replace(kind="good")]}, "listed twice"),
     "an example that is no image": (
         {"exemplars": [EXEMPLARS[0]._replace(image_id="a"), *EXEMPLARS[1:]]},
         "none of the",
     ),
     "examples from two places": ({"exemplars": [BESIDE[0], *EXEMPLARS[1:]]}, "several sources"),
-    "no alpha": ({"alpha": 0.0}, "alpha is no share"),
-    "an alpha of 1": ({"alpha": 1.0}, "alpha is no share"),
-    "an alpha that is no number": ({"alpha": NOTHING}, "alpha is no share"),
+    "no alpha": ({"alpha": 0.0}, "alpha is not a share"),
+    "an alpha of 1": ({"alpha": 1.0}, "alpha is not a share"),
+    "an alpha that is no number": ({"alpha": NOTHING}, "alpha is not a share"),
     "unknown regions": ({"regions": "truth"}, "regions are unknown"),
     "no draws": ({"draws": []}, "or there is none"),
-    "a draw twice": ({"draws": [draw(), draw()]}, "a draw is there twice"),
+    "a draw twice": ({"draws": [draw(), draw()]}, "a sample exists twice"),
     "counts of fewer kinds": ({"draws": [draw(support=[1, 1])]}, "does not count"),
     "counts of more kinds": ({"draws": [draw(calibration=[1, 0, 0, 0])]}, "does not count"),
     "fewer images than none": ({"draws": [draw(calibration=[1, -1, 1])]}, "does not count"),
     "half an image": ({"draws": [draw(support=[1, 1, 1.0])]}, "does not count"),
     "a seed in words": ({"draws": [draw(seed="one")]}, "does not count"),
-    "no example of a kind": ({"draws": [draw(support=[1, 0, 1])]}, "no example of a kind"),
+    "no example": ({"draws": [draw(support=[1, 0, 1])]}, "no example"),
     "more examples than shots": ({"draws": [draw(support=[1, 2, 1])]}, "more examples of a kind than shots"),
     "no shots": ({"draws": [draw(shots=0)]}, "no number of shots"),
     "shots in words": ({"draws": [draw(shots="many")]}, "no number of shots"),
-    "a setting of other shots": ({"draws": [draw(setting="few-shot-defects-5")]}, "another setting"),
-    "a setting of detectors": ({"draws": [draw(setting="few-shot-1")]}, "another setting"),
-    "a remark alone": ({"draws": [draw(remarks="Few.")]}, "no sentences"),
-    "a remark that is a number": ({"draws": [draw(remarks=[3])]}, "no sentences"),
+    "a setting of other shots": ({"draws": [draw(setting="few-shot-defects-5")]}, "the setting"),
+    "a setting of detectors": ({"draws": [draw(setting="few-shot-1")]}, "the setting"),
+    "a remark alone": ({"draws": [draw(remarks="Few.")]}, "not text"),
+    "a remark that is a number": ({"draws": [draw(remarks=[3])]}, "not text"),
 }
 
 
@@ -214,7 +214,7 @@ def test_a_file_of_nothing_that_makes_sense_is_not_begun(tmp_path: Path, change:
 
 
 def test_a_file_that_lacks_a_draw_is_not_kept(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not every draw was written"):
+    with pytest.raises(ValueError, match="not every sample was written"):
         write(tmp_path / "c.h5", said(), draws=[draw(3), draw(4)])
     assert list(tmp_path.iterdir()) == []
 
@@ -334,5 +334,5 @@ def test_a_changed_byte_of_a_number_is_told_of(tmp_path: Path) -> None:
 def test_a_score_file_is_no_classification_file(tmp_path: Path) -> None:
     with ScoreWriter(tmp_path / "s.h5", ["a"], {}, grid_sizes=np.array([[1, 1]]), setting="full-shot") as writer:
         writer.write(0, np.zeros((1, 1)), 0.0)
-    with pytest.raises(DamagedFileError, match="is no classification file"):
+    with pytest.raises(DamagedFileError, match="is not a classification file"):
         ClassifiedReader(tmp_path / "s.h5")

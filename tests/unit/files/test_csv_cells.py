@@ -114,7 +114,7 @@ def test_a_copy_that_a_spreadsheet_saved_with_a_byte_order_mark_is_read(tmp_path
     [
         (
             b"a,b\n1\n",
-            r"is no table \(line 2 has more or fewer cells than there are columns\); delete it and run again",
+            r"is no table \(line 2 has more or fewer cells than columns\); delete it and run again",
         ),
         (b"a,b\n1,2,3\n", r"is no table \(line 2 has more or fewer cells"),
         (b'a,b\n1,"2\n', r"is no table \(unexpected end of data\)"),

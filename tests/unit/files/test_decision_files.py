@@ -76,20 +76,20 @@ def changed(name: str, *values: float) -> Callable[[Verdicts], None]:
 
 
 CONTRADICTIONS: dict[str, tuple[Callable[[Verdicts], None], str]] = {
-    "another decision": (changed("decided", True, False, True), "not those of its thresholds"),
+    "another decision": (changed("decided", True, False, True), "not match its thresholds"),
     "pixels above regions": (changed("pixel", 0.125, 0.75, 0.125), "contradict each other"),
     "no number": (changed("region", 0.5, np.nan, 0.5), "are not numbers"),
     "minus infinity": (changed("pixel", 0.0, -np.inf, 0.0), "are not numbers"),
-    "more digits than maps have": (changed("pixel", 0.0, 0.1, 0.0), "not numbers of maps"),
-    "greater than maps can be": (changed("region", 0.5, 1e300, 0.5), "not numbers of maps"),
-    "a negative p-value": (changed("significance", 0.5, -0.5, 0.5), "not shares"),
-    "a p-value above 1": (changed("significance", 0.5, 1.5, 0.5), "not shares"),
+    "more digits than maps have": (changed("pixel", 0.0, 0.1, 0.0), "not values of maps"),
+    "greater than maps can be": (changed("region", 0.5, 1e300, 0.5), "not values of maps"),
+    "a negative p-value": (changed("significance", 0.5, -0.5, 0.5), "not in [0, 1]"),
+    "a p-value above 1": (changed("significance", 0.5, 1.5, 0.5), "not in [0, 1]"),
     "an unknown measure": (lambda found: setattr(found, "measure", "z_score"), "unknown measure"),
     "no measure": (lambda found: setattr(found, "measure", ""), "unknown measure"),
-    "a rate above 1": (changed("nominal", 1.5), "not shares"),
-    "a rate below 0": (changed("nominal", -0.5), "not shares"),
-    "one image less": (changed("region", 0.5, 0.5), "not those of 3 images"),
-    "a decision less": (changed("decided", False, True), "not those of 3 images"),
+    "a rate above 1": (changed("nominal", 1.5), "not in [0, 1]"),
+    "a rate below 0": (changed("nominal", -0.5), "not in [0, 1]"),
+    "one image less": (changed("region", 0.5, 0.5), "not match 3 images"),
+    "a decision less": (changed("decided", False, True), "not match 3 images"),
 }
 
 
@@ -168,5 +168,5 @@ def test_a_changed_byte_of_a_threshold_is_told_of(tmp_path: Path) -> None:
 def test_a_score_file_is_no_decision_file(tmp_path: Path) -> None:
     with ScoreWriter(tmp_path / "s.h5", ["a"], {}, grid_sizes=np.array([[1, 1]]), setting="full-shot") as writer:
         writer.write(0, np.zeros((1, 1)), 0.0)
-    with pytest.raises(DataError, match="is no decision file"):
+    with pytest.raises(DataError, match="is not a decision file"):
         DecisionReader(tmp_path / "s.h5")

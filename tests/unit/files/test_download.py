@@ -137,7 +137,7 @@ def test_a_cut_for_ever_keeps_what_came_and_the_next_attempt_continues_it(
 ) -> None:
     server.files["/file"] = ServedFile(CONTENT, cuts=[1500], always_cut=0)
     assert sentence(get) == (
-        "the download of the file broke off after 1500 bytes (the connection broke); run again to continue it"
+        "the download of the file stopped after 1500 bytes (the connection broke); run again to continue it"
     )
     assert left_in(tmp_path) == ["file.bin.lock", "file.bin.part", "file.bin.part.version"]
     server.requests.clear()
@@ -281,7 +281,7 @@ def test_a_refusal_is_final_and_says_what_to_do(
     server.files["/file"].statuses = [status]
     message = sentence(get)
     assert message.startswith(expected.format(url=f"{server.endpoint}/file"))
-    assert message.endswith(f"; get it from elsewhere, e.g. with a browser, and save it as {tmp_path}/folder/file.bin")
+    assert message.endswith(f"; get it in another way, e.g. with a browser, and save it as {tmp_path}/folder/file.bin")
     assert len(server.requests) == 1
 
 
@@ -290,9 +290,9 @@ def test_a_server_that_cannot_be_reached_is_named_with_the_way_out(server: FileS
         fetch(NOTHING_LISTENS, tmp_path / "file.bin", name="the file", **options)
 
     assert sentence(get, ahead="zsad download it") == (
-        "the file cannot be downloaded because 127.0.0.1:9 cannot be reached (ConnectionError); run again later, or "
-        f"download it ahead where there is a network (`zsad download it`), or save {NOTHING_LISTENS} as "
-        f"{tmp_path / 'file.bin'}"
+        "the file cannot be downloaded because 127.0.0.1:9 cannot be reached (ConnectionError); run "
+        "again later, or download it first with network access (`zsad download it`), or save "
+        f"{NOTHING_LISTENS} as {tmp_path / 'file.bin'}"
     )
     assert not (tmp_path / "file.bin").exists()
 
@@ -303,8 +303,9 @@ def test_offline_mode_asks_nothing_but_takes_what_is_there(
 ) -> None:
     monkeypatch.setenv(variable, "1")
     assert sentence(get, ahead="zsad download it") == (
-        "the file is not on this machine and HF_HUB_OFFLINE forbids to download it; download it ahead where there is "
-        f"a network (`zsad download it`), or save {server.endpoint}/file as {tmp_path}/folder/file.bin"
+        "the file is not on this machine and HF_HUB_OFFLINE forbids its download; download it first "
+        f"with network access (`zsad download it`), or save {server.endpoint}/file as "
+        f"{tmp_path}/folder/file.bin"
     )
     assert server.requests == []
     monkeypatch.setenv(variable, "0")
@@ -319,9 +320,9 @@ def test_content_of_the_wrong_hash_is_refused_and_not_kept(
 ) -> None:
     server.files["/file"] = ServedFile(OTHER, cuts=cuts)
     message = sentence(get, sha256=SHA256)
-    assert message.startswith(f"the file is not what it should be: the SHA-256 of what {server.endpoint}/file sent is ")
+    assert message.startswith(f"the file is not the expected file: the SHA-256 of what {server.endpoint}/file sent is ")
     assert message.endswith(
-        f"not {SHA256}; run again, or get it from elsewhere and save it as {tmp_path}/folder/file.bin"
+        f"not {SHA256}; run again, or get it from another source and save it as {tmp_path}/folder/file.bin"
     )
     assert left_in(tmp_path) == ["file.bin.lock"]
     server.files["/file"] = ServedFile(CONTENT)
@@ -335,7 +336,7 @@ def test_content_of_the_wrong_size_is_refused_and_not_kept(
     # What is announced is refused before it is received.
     cut = 0 if announces_size else None
     server.files["/file"] = ServedFile(CONTENT, announces_size=announces_size, always_cut=cut)
-    assert "the file is not what it should be: " in sentence(get, size=4999)
+    assert "the file is not the expected file: " in sentence(get, size=4999)
     assert f"{server.endpoint}/file sent 5000 bytes, not 4999" in sentence(get, size=4999)
     assert left_in(tmp_path) == ["file.bin.lock"]
 
@@ -447,10 +448,10 @@ def test_a_wrong_file_on_one_mirror_is_passed_over_and_on_all_it_is_an_error_tha
     server.files["/b"] = ServedFile(bad)
     digest = hashlib.sha256(bad).hexdigest()
     assert sentence(mirrors, sha256=SHA256) == (
-        "the file cannot be downloaded from any of its 2 addresses: "
-        f"the SHA-256 of what {server.endpoint}/a sent is {digest}, not {SHA256}, "
-        f"the SHA-256 of what {server.endpoint}/b sent is {digest}, not {SHA256}; run again later, or get it from "
-        f"elsewhere, e.g. with a browser, and save it as {path}"
+        "the file cannot be downloaded from any of its 2 addresses: the SHA-256 of what "
+        f"{server.endpoint}/a sent is {digest}, not {SHA256}, the SHA-256 of what "
+        f"{server.endpoint}/b sent is {digest}, not {SHA256}; run again later, or get it in "
+        f"another way, e.g. with a browser, and save it as {path}"
     )
     assert left_in(tmp_path) == ["file.bin.lock"]
 

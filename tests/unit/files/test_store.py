@@ -227,15 +227,15 @@ def test_a_truncated_file_is_named_in_one_sentence(tmp_path: Path, keep: float) 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     _features(tmp_path / "f.h5", [(2, 2)])
-    with pytest.raises(DataError, match="is no score file"):
+    with pytest.raises(DataError, match="is not a score file"):
         ScoreReader(tmp_path / "f.h5")
     h5py.File(tmp_path / "plain.h5", "w").close()
     with pytest.raises(DataError, match="no digest of its content"):
         FeatureReader(tmp_path / "plain.h5")
     append_digests(tmp_path / "plain.h5")
-    with pytest.raises(DataError, match="is no feature file"):
+    with pytest.raises(DataError, match="is not a feature file"):
         FeatureReader(tmp_path / "plain.h5")
-    with pytest.raises(DataError, match="is no embedding file"):
+    with pytest.raises(DataError, match="is not a embedding file"):
         EmbeddingReader(tmp_path / "f.h5")
     with pytest.raises(DataError, match="does not exist"):
         MaskReader(tmp_path / "absent.h5")
@@ -252,7 +252,7 @@ def test_draws_come_back_bit_for_bit_and_other_files_are_refused(tmp_path: Path)
         assert json.loads(file.attrs["provenance"]) == {"stage": "test", "seed": None}
     _features(tmp_path / "features.h5", [(2, 2)])
     (tmp_path / "cut.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:500])
-    for name, words in (("features", "is no draws file"), ("cut", "not a readable"), ("none", "does not exist")):
+    for name, words in (("features", "is not a draws file"), ("cut", "not a readable"), ("none", "does not exist")):
         with pytest.raises(DataError, match=words):
             read_draws(tmp_path / f"{name}.h5")
 

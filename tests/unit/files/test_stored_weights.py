@@ -50,7 +50,7 @@ def test_weights_and_facts_come_back() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
     file = stored({**TENSORS, "way": np.array([1.0, value])})
-    with pytest.raises(DamagedFileError, match="'way' holds numbers that are not finite"):
+    with pytest.raises(DamagedFileError, match="'way' has numbers that are not finite"):
         stored_weights(file)
 
 

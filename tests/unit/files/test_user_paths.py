@@ -46,7 +46,7 @@ SECTIONS = (
     SharingOptions,
 )
 PATH_WORDS = re.compile(r"\b(folder|file|path|table)\b")
-NAMES_ONLY = ("what folders of ",)  # how the description of a folder's name, not of its place, begins
+NAMES_ONLY = ("name of the folders of ",)  # how the description of a folder's name, not of its place, begins
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_the_home_folder_of_another_user_is_written_out() -> None:
 
 @pytest.mark.parametrize("path", ["~nobody-here/photos", "~nobody-here", "$PHOTOS/a", "a/${PHOTOS}/b", "~/$PHOTOS"])
 def test_what_cannot_be_written_out_is_refused_unless_something_is_called_so(home: Path, path: str) -> None:
-    with pytest.raises(ValueError, match=r"write the folder out"):
+    with pytest.raises(ValueError, match=r"write the full path"):
         expanded(path)
     if not path.startswith("~/"):
         Path(path).mkdir(parents=True)
@@ -214,33 +214,33 @@ def test_every_place_of_the_configuration_means_the_same_home(home: Path) -> Non
 def test_the_shared_folder_of_the_environment_may_be_in_the_home_folder(home: Path) -> None:
     (home / "shared").mkdir()
     assert Sharing(SharingOptions(), {"ZSAD_SHARED": "~/shared"}).root == home / "shared"
-    with pytest.raises(ConfigError, match=r"ZSAD_SHARED: root = '~nobody-here' is not usable: user 'nobody-here' has"):
+    with pytest.raises(ConfigError, match=r"ZSAD_SHARED: root = '~nobody-here' is not valid: user 'nobody-here' has"):
         Sharing(SharingOptions(), {"ZSAD_SHARED": "~nobody-here"})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "~nobody-here/x"}, r"backbone = '~nobody-here/x' is not usable: user 'nobody-here' has no home"),
+        ({"backbone": "~nobody-here/x"}, r"backbone = '~nobody-here/x' is not valid: user 'nobody-here' has no home"),
         (
             {"segmenter": "$MODELS/sam.pth"},
-            r"segmenter = '\$MODELS/sam\.pth' is not usable: it does not exist, and variables",
+            r"segmenter = '\$MODELS/sam\.pth' is not valid: it does not exist, and variables",
         ),
         (
             {"methods__mutual__backbone": "$M/x"},
-            r"methods\.mutual: backbone = '\$M/x' is not usable: it does not exist, and",
+            r"methods\.mutual: backbone = '\$M/x' is not valid: it does not exist, and",
         ),
         (
             {"sharing__root": "${GROUP}"},
-            r"sharing: root = '\$\{GROUP\}' is not usable: it does not exist, and variables such as",
+            r"sharing: root = '\$\{GROUP\}' is not valid: it does not exist, and variables such as",
         ),
         (
             {"container": "~nobody-here/zsad.sif"},
-            r"container = '~nobody-here/zsad\.sif' is not usable: user 'nobody-here' has no",
+            r"container = '~nobody-here/zsad\.sif' is not valid: user 'nobody-here' has no",
         ),
         (
             {"backbones__own": {"family": "transformers", "params": {"model": "$M"}}, "backbone": "own"},
-            r"backbones\.own\.params: model = '\$M' is not usable: it does not exist, and variables such as \$M are",
+            r"backbones\.own\.params: model = '\$M' is not valid: it does not exist, and variables such as \$M are",
         ),
     ],
 )

@@ -128,7 +128,10 @@ def test_the_part_is_found_as_the_workflow_finds_it(tmp_path: Path) -> None:
     assert_agree(made, said)
     assert any((each.anomaly_map == 0).any() for each in said)
     write_segment_anything(weights, seed=1)
-    with load(made.model) as inspector, pytest.raises(ModelError, match="'sam' has other weights here"):
+    with (
+        load(made.model) as inspector,
+        pytest.raises(ModelError, match="'sam' has other weights than those that made the model"),
+    ):
         inspector.inspect(made.photographs[0])
 
 
@@ -241,7 +244,10 @@ def test_weights_that_are_not_those_of_the_model_are_one_sentence(tmp_path: Path
     backbone = resnet(tmp_path)
     made = inspected(tmp_path, params=PLAIN, backbone=backbone)
     saved(BASIC, Path(backbone["params"]["model"]), seed=1)
-    with load(made.model) as inspector, pytest.raises(ModelError, match=r"'tiny' has other weights here.*SHA-256"):
+    with (
+        load(made.model) as inspector,
+        pytest.raises(ModelError, match=r"'tiny' has other weights than those that made the model.*SHA-256"),
+    ):
         inspector.inspect(made.photographs[0])
     Path(backbone["params"]["model"]).unlink()
     with load(made.model) as inspector, pytest.raises(ModelError, match=r"tiny_resnet18\.pth' does not exist"):
@@ -264,7 +270,7 @@ def test_a_model_that_is_none_is_one_sentence(made: Inspected, tmp_path: Path) -
         cut: "not a readable HDF5 file",
         tmp_path / "flipped.h5": "is damaged",
         tmp_path / "foreign.h5": "no digest of its content",
-        made.scores: "is no model file",
+        made.scores: "is not a model file",
         made.photographs[0]: "no digest of its content",
         tmp_path / "empty": "is a folder; give a file",
         made.model.parents[1]: r"is a folder; give one of its files, e.g. .*models/memory_bank\.h5",

@@ -55,13 +55,13 @@ def test_nonsense_in_a_field_gives_a_network_or_a_sentence(family: str, folders:
 HOSTILE: dict[str, tuple[str, tuple[str | int, ...], Any, str]] = {
     "quantised": ("vit", ("quantization_config",), {"quant_method": "bitsandbytes"}, "are quantised .*bitsandbytes"),
     "quantised tower": ("clip", ("vision_config", "quantization_config"), {"bits": 4}, "are quantised"),
-    "a width of gigabytes": ("dinov2", ("hidden_size",), 2**20, "is of a larger network than its weights"),
-    "a perceptron of gigabytes": ("vit", ("intermediate_size",), 2**29, "is of a larger network than its weights"),
+    "a width of gigabytes": ("dinov2", ("hidden_size",), 2**20, "describes a larger network than its weights"),
+    "a perceptron of gigabytes": ("vit", ("intermediate_size",), 2**29, "describes a larger network than its weights"),
     "more blocks than weights": (
         "dinov3_vit",
         ("num_hidden_layers",),
         99_999,
-        "is of a larger network than its weights",
+        "describes a larger network than its weights",
     ),
     "billions of blocks": (
         "dinov2",
@@ -83,7 +83,7 @@ HOSTILE: dict[str, tuple[str, tuple[str | int, ...], Any, str]] = {
         "sam2",
         ("vision_config", "backbone_feature_sizes"),
         [[1, 1]] * 3,
-        "cannot compute what it is given",
+        "cannot process its input",
     ),
     "a text without an end": ("clip text", ("text_config", "eos_token_id"), REMOVED, "is not that of its text tower"),
 }

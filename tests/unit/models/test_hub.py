@@ -115,7 +115,7 @@ def test_a_model_in_the_cache_needs_no_network() -> None:
 
 @pytest.mark.usefixtures("without_network")
 def test_a_download_without_a_network_says_that_it_refreshed_nothing() -> None:
-    assert "is whole in the local cache and can be used, but the hub cannot be reached" in sentence(
+    assert "is complete in the local cache and can be used, but the hub cannot be reached" in sentence(
         "dinov2-small", find=download
     )
 
@@ -154,7 +154,7 @@ def test_what_is_missing_from_a_snapshot_is_fetched_and_nothing_else(hub: Hub, l
 
 
 @pytest.mark.parametrize(
-    ("offline", "reason"), [(False, "the hub cannot be reached"), (True, "HF_HUB_OFFLINE forbids to ask the hub")]
+    ("offline", "reason"), [(False, "the hub cannot be reached"), (True, "HF_HUB_OFFLINE forbids requests to the hub")]
 )
 def test_an_incomplete_snapshot_without_a_network_is_not_used(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, offline: bool, reason: str
@@ -200,7 +200,7 @@ def test_a_gated_model_without_a_twin_is_named_with_another_model(hub: Hub, chec
     gated = "facebook/dinov3-vit7b16-pretrain-sat493m"
     hub.models[gated] = Repository.of_folder(checkpoint)
     hub.models[gated].gated = True
-    assert sentence(gated).endswith("or set HF_TOKEN, or use 'dinov2-small', another model, without a gate")
+    assert sentence(gated).endswith("or set HF_TOKEN, or use 'dinov2-small', another model that is not gated")
 
 
 def test_a_gate_that_a_token_does_not_open_is_told_so(
@@ -232,7 +232,7 @@ def test_offline_an_unknown_id_is_doubted_and_a_gate_is_named(hub: Hub, monkeypa
     assert "check its id" not in sentence("dinov2-base")
     gated = sentence("dinov3-vits16")
     assert "it is gated: accept its licence on https://huggingface.co/facebook/dinov3-vits16-pretrain" in gated
-    assert gated.endswith("or use 'dinov3-vits16-timm', which has the same weights and no gate")
+    assert gated.endswith("or use 'dinov3-vits16-timm', which has the same weights and is not gated")
 
 
 def test_a_model_that_the_hub_does_not_have_is_named_with_the_nearest(hub: Hub) -> None:
@@ -289,7 +289,7 @@ def test_wrong_content_is_found_and_goes_when_the_named_file_is_deleted(hub: Hub
     with pytest.raises(ModelError, match="are damaged") as caught:
         check_weights(weight_files(located.path), None, "dinov2-small")
     damaged = (located.path / WEIGHTS).resolve()
-    assert f"{damaged} does not have the SHA-256 that the hub gave for it; delete this file" in str(caught.value)
+    assert f"{damaged} does not have the SHA-256 from the hub; delete this file" in str(caught.value)
 
     hub.models[SMALL].sent_instead.clear()
     damaged.unlink()
@@ -322,7 +322,7 @@ def test_a_file_of_torch_hub_is_checked_by_the_digits_in_its_name(tmp_path: Path
     assert check_weights([right], None, "mine") == {right.name: digest}
     wrong = tmp_path / f"dinov3_vits16_pretrain_lvd1689m-08c60483{suffix}"
     wrong.write_bytes(b"weights")
-    with pytest.raises(ModelError, match=f"the SHA-256 of {wrong} begins with {digest[:8]}, not as its name says"):
+    with pytest.raises(ModelError, match=f"the SHA-256 of {wrong} begins with {digest[:8]}, contrary to its name"):
         check_weights([wrong], None, "mine")
 
 
@@ -332,12 +332,12 @@ def test_the_hash_of_the_configuration_must_match(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
     for expected in (digest, digest.upper(), digest[:8], None):
         assert check_weights([path], expected, "mine") == {path.name: digest}
-    with pytest.raises(ModelError, match="are not those that the configuration asks for"):
+    with pytest.raises(ModelError, match="are not those of the configuration"):
         check_weights([path], "0" * 64, "mine")
     for expected in (digest[:7], "no digits", digest + "0", ""):
-        with pytest.raises(ConfigError, match="is no SHA-256 of model 'mine'"):
+        with pytest.raises(ConfigError, match="is not a SHA-256 of model 'mine'"):
             check_weights([path], expected, "mine")
-    with pytest.raises(ConfigError, match="has 2 files of weights"):
+    with pytest.raises(ConfigError, match="has 2 weights files"):
         check_weights([path, path], digest, "mine")
     with pytest.raises(ModelError, match=r"absent\.pth of model 'mine' cannot be read"):
         check_weights([tmp_path / "absent.pth"], None, "mine")
@@ -348,8 +348,8 @@ def test_a_local_folder_is_used_as_it_is(checkpoint: Path, tmp_path: Path, monke
     shutil.copytree(checkpoint, tmp_path / "some" / "model")
     monkeypatch.chdir(tmp_path)
     assert locate("some/model", None) == Located(Path("some/model"), None)
-    assert "is a local folder; leave it out" in sentence(str(checkpoint), "main", ConfigError)
-    assert "lies on this machine already" in sentence(str(checkpoint), find=download)
+    assert "is a local folder; remove it" in sentence(str(checkpoint), "main", ConfigError)
+    assert "is already on this machine" in sentence(str(checkpoint), find=download)
 
 
 def test_a_name_of_the_catalogue_means_the_published_model_wherever_one_stands(

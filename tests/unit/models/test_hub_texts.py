@@ -127,7 +127,7 @@ def test_without_a_network_the_tokenizer_that_is_missing_is_named(
     file = save_release(tmp_path, state_of(RELEASED))
     without_network(monkeypatch)
     message = refusal(TextModel(str(file)))
-    assert message.startswith(f"model '{TOKENIZER}' is not whole in the local cache and the hub cannot be reached")
+    assert message.startswith(f"model '{TOKENIZER}' is not complete in the local cache and the hub cannot be reached")
     assert message.endswith("or point 'tokenizer' at a local folder")
 
 

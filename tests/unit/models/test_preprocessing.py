@@ -78,8 +78,9 @@ def test_where_no_file_says_it_the_log_does(dinov3: Path, caplog: pytest.LogCapt
         find_checkpoint(str(dinov3), None)
     (line,) = caplog.messages
     assert line == (
-        f"model '{dinov3}' does not say how its pixels are normalised (no {PREPROCESSOR} in {dinov3}): it is given "
-        "what is usual of its family, mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224, 0.225"
+        f"model '{dinov3}' does not state the normalisation of its pixels (no {PREPROCESSOR} in "
+        f"{dinov3}): the usual values of its family, mean 0.485, 0.456, 0.406 and deviation 0.229, "
+        "0.224, 0.225"
     )
     caplog.clear()
     write(dinov3, OWN)
@@ -122,7 +123,7 @@ def test_what_a_processor_does_to_pixels_is_taken_into_mean_and_deviation(
     ("content", "reason"),
     [
         ("{", "is not valid JSON"),
-        ("[]", "it is no object"),
+        ("[]", "it is not an object"),
         ({"image_mean": [0.5, 0.5], "image_std": [0.5] * 3}, "are not three numbers each, or a deviation is 0"),
         ({"image_mean": [0.5] * 4, "image_std": [0.5] * 4}, "are not three numbers each"),
         ({"image_mean": [0.5] * 3}, "image_std None are not three numbers each"),
@@ -133,7 +134,7 @@ def test_what_a_processor_does_to_pixels_is_taken_into_mean_and_deviation(
         (OWN | {"do_rescale": 1}, "do_rescale is 1, neither true nor false"),
         (OWN | {"rescale_factor": 0}, "rescale_factor is 0, not a number above 0"),
         (OWN | {"rescale_factor": 10**400}, "not a number above 0"),
-        (OWN | {"rescale_factor": 1e-320}, "leaves none of them"),
+        (OWN | {"rescale_factor": 1e-320}, "makes them"),
         (OWN | {"image_std": [1, 1, 10**400]}, "are not three numbers each"),
         (OWN | {"rescale_factor": "1/255"}, "rescale_factor is '1/255', not a number above 0"),
         ({"rescale_factor": 1.0}, "it has a factor of pixels but no image_mean and image_std"),

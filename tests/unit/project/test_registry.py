@@ -31,7 +31,7 @@ def test_a_part_is_built_with_defaults_and_given_parameters() -> None:
 
 def test_a_part_is_known_by_its_name() -> None:
     assert REGISTRY.name_of(REGISTRY.build("plain")) == "plain"
-    with pytest.raises(ValueError, match="is no sieve that is registered"):
+    with pytest.raises(ValueError, match="is not a registered sieve"):
         REGISTRY.name_of(Other())
 
 
@@ -45,8 +45,8 @@ def test_numbers_given_as_text_are_read() -> None:
         ("plane", {}, r"there is no sieve 'plane'; did you mean 'plain'\?"),
         ("xyz", {}, r"there is no sieve 'xyz'; choose from: broken, plain"),
         ("plain", {"mehs": 1}, r"methods\.a: unknown parameter 'mehs'; did you mean 'mesh'\?"),
-        ("plain", {"mesh": 0}, r"methods\.a: mesh = 0 is not usable: it must be at least 1"),
-        ("plain", {"mesh": "five"}, r"methods\.a: mesh = 'five' is not usable: it must be a whole number"),
+        ("plain", {"mesh": 0}, r"methods\.a: mesh = 0 is not valid: it must be at least 1"),
+        ("plain", {"mesh": "five"}, r"methods\.a: mesh = 'five' is not valid: it must be a whole number"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_sentence(name: str, params: dict[str, object], message: str) -> None:

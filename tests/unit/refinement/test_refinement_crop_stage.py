@@ -195,7 +195,7 @@ def test_decisions_of_other_images_are_refused_and_leave_no_file(tmp_path):
     write_inputs(tmp_path / "other", scored=tuple(reversed(IDS)))
     (tmp_path / "other" / "decisions.h5").replace(tmp_path / "decisions.h5")
 
-    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not hold the same images"):
+    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not contain the same images"):
         embed(tmp_path, sam(ALL))
 
     assert list(tmp_path.glob("out/*")) == []

@@ -360,8 +360,8 @@ def foreign_decisions(folder, how):
 
 OTHER_SCORES = r"was made from other scores than .* \(.* has another highest value\); delete \S* and run again"
 FOREIGN = {
-    "of other images": "do not hold the same images in the same order; delete .* and run again",
-    "in another order": "do not hold the same images in the same order; delete .* and run again",
+    "of other images": "do not contain the same images in the same order; delete .* and run again",
+    "in another order": "do not contain the same images in the same order; delete .* and run again",
     "of other scores": OTHER_SCORES,
     "of a method without maps": OTHER_SCORES,
 }

@@ -96,18 +96,18 @@ LISTED = "methods__mutual__backbone"
         ({LISTED: ["embedded", "corse"]}, r"methods\.mutual: backbone 'corse' is neither .*did you mean 'coarse'\?"),
         ({"backbone": ["embedded", "absent/folder.pth", "x"]}, r"backbone 'x' is neither"),
         ({LISTED: ["embedded"]}, r"methods\.mutual: a joint needs a list of at least two backbones"),
-        ({LISTED: []}, r"methods\.mutual: backbone = \[\] is not usable: it must not be empty"),
-        ({"backbone": []}, r"backbone = \[\] is not usable: it must not be empty"),
+        ({LISTED: []}, r"methods\.mutual: backbone = \[\] is not valid: it must not be empty"),
+        ({"backbone": []}, r"backbone = \[\] is not valid: it must not be empty"),
         ({LISTED: ["embedded", "coarse", "embedded"]}, r"methods\.mutual: .*'embedded' is there twice"),
         ({LISTED: ["embedded", 5]}, r"name 2 in 'methods\.mutual\.backbone' must be text, but YAML reads it as .* 5"),
         ({"backbone": ["embedded", True]}, r"name 2 in 'backbone' must be text, but YAML reads it as .* true"),
-        ({"backbone": ["embedded", None]}, r"item 2 of backbone = null is not usable: it must be text"),
+        ({"backbone": ["embedded", None]}, r"item 2 of backbone = null is not valid: it must be text"),
         (
             {"backbone": ["embedded", ["coarse", "fine"]]},
-            r"item 2 of backbone = \['coarse', 'fine'\] is not usable: it must be text",
+            r"item 2 of backbone = \['coarse', 'fine'\] is not valid: it must be text",
         ),
-        ({"backbone": {"members": ["embedded"]}}, r"backbone = .* is not usable: it must be a name or a list of names"),
-        ({"backbone": ["embedded", ""]}, r"item 2 of backbone = '' is not usable: it must not be empty"),
+        ({"backbone": {"members": ["embedded"]}}, r"backbone = .* is not valid: it must be a name or a list of names"),
+        ({"backbone": ["embedded", ""]}, r"item 2 of backbone = '' is not valid: it must not be empty"),
         (
             {"backbones__same": {"family": "embedded"}, LISTED: ["embedded", "same"]},
             r"'embedded' and 'same' are the same backbone with the same parameters",
@@ -117,7 +117,7 @@ LISTED = "methods__mutual__backbone"
         ({"backbones__both": joint(["coarse"]), **BOTH}, r"backbones\.both\.params: a joint needs a list of at least"),
         ({"backbones__both": joint("coarse"), **BOTH}, r"backbones\.both\.params: a joint needs a list of at least"),
         ({"backbones__both": joint(["fine", 5]), **BOTH}, r"backbones\.both\.params: member 2 .* is 5, which is no"),
-        ({"backbones__both": joint(["fine", ["coarse"]]), **BOTH}, r"member 2 .* is \['coarse'\], which is no name"),
+        ({"backbones__both": joint(["fine", ["coarse"]]), **BOTH}, r"member 2 .* is \['coarse'\], which is not a name"),
         (
             {"backbones__both": joint(["fine", "~nobody-at-all/x"]), **BOTH},
             r"backbones\.both\.params: user '.*' has no",
@@ -128,24 +128,24 @@ LISTED = "methods__mutual__backbone"
         ),
         (
             {"backbones__both": joint(["coarse", "fine"], weights=[1, 2, 3]), **BOTH},
-            r"backbones\.both\.params: weights = \[1, 2, 3\] is not usable: there are 2 members but 3 weights",
+            r"backbones\.both\.params: weights = \[1, 2, 3\] is not valid: there are 2 members but 3 weights",
         ),
         (
             {"backbones__both": joint(["coarse", "fine"], weights=[1, 0]), **BOTH},
-            r"item 2 of weights = 0 is not usable",
+            r"item 2 of weights = 0 is not valid",
         ),
         (
             {"backbones__both": joint(["coarse", "fine"], weights=[1, -2]), **BOTH},
-            r"item 2 of weights = -2 is not usable",
+            r"item 2 of weights = -2 is not valid",
         ),
-        ({"backbones__both": joint(["coarse", "fine"], weights="x"), **BOTH}, r"weights = 'x' is not usable"),
+        ({"backbones__both": joint(["coarse", "fine"], weights="x"), **BOTH}, r"weights = 'x' is not valid"),
         (
             {
                 "backbones__seen": {"family": "image_text", "params": {"model": "clip-vitb16", "path": "windows"}},
                 "backbones__both": joint(["coarse", "seen"]),
                 **BOTH,
             },
-            r"backbones\.both\.params: 'seen' describes windows beside patches, which cannot be joined; join one",
+            r"backbones\.both\.params: 'seen' has tokens of windows, which cannot be joined; use one",
         ),
         (
             {"backbones__both": joint(["coarse", "fine"], wieghts=[1, 1]), **BOTH},
@@ -200,7 +200,7 @@ def test_what_a_method_refuses_and_what_members_refuse_is_known_beforehand(tmp_p
     told = Suitability.from_json(json.dumps(configured.suitability().stage_config()))
     reasons = told.refusals("tile")(images)
     assert reasons == configured.suitability().refusals("tile")(images)
-    assert any("debias takes out" in reason for reason in reasons)
+    assert any("debias removes" in reason for reason in reasons)
     enough = [image._replace(height=30, width=60) for image in images]
     (reason,) = told.refusals("tile")(enough)
     # In two references, each with 16 x 32 patches of the coarse bank, whose grid is the finest.

@@ -341,23 +341,26 @@ def linked(name: str, link: Any) -> Change:
 
 HOSTILE: dict[str, tuple[Change, str]] = {
     "another version": (attribute("format", "zsad-model-0"), r"is no model file \(format 'zsad-model-0'"),
-    "features": (attribute("format", "zsad-features-2"), "is no model file"),
+    "features": (attribute("format", "zsad-features-2"), "is not a model file"),
     "external link": (linked("fit/patch_tokens", h5py.ExternalLink("/etc/passwd", "/x")), "patch_tokens is a link"),
     "soft link": (linked("fit/patch_tokens", h5py.SoftLink("/fit/grid_size")), "patch_tokens is a link"),
     "linked evidence": (linked("evidence", h5py.ExternalLink("/etc/passwd", "/x")), "evidence is a link"),
-    "group in a group": (lambda file: file.create_group("fit/deep"), "deep is no dataset"),
-    "pickle": (replaced("fit/patch_tokens", np.void(b"\x80\x04cos\nsystem\n.")), "is no array of numbers"),
-    "text": (replaced("fit/patch_tokens", ["x"], dtype=h5py.string_dtype()), "is no array of numbers"),
-    "records": (replaced("fit/patch_tokens", np.zeros(3, [("a", "f4")])), "is no array of numbers"),
+    "group in a group": (lambda file: file.create_group("fit/deep"), "deep is not a dataset"),
+    "pickle": (replaced("fit/patch_tokens", np.void(b"\x80\x04cos\nsystem\n.")), "is not an array of numbers"),
+    "text": (replaced("fit/patch_tokens", ["x"], dtype=h5py.string_dtype()), "is not an array of numbers"),
+    "records": (replaced("fit/patch_tokens", np.zeros(3, [("a", "f4")])), "is not an array of numbers"),
     "arrays of any length": (
         replaced("fit/patch_tokens", np.empty(0, object), dtype=h5py.vlen_dtype(np.float32)),
-        "is no array of numbers",
+        "is not an array of numbers",
     ),
-    "references": (replaced("fit/patch_tokens", np.empty(0, object), dtype=h5py.ref_dtype), "is no array of numbers"),
+    "references": (
+        replaced("fit/patch_tokens", np.empty(0, object), dtype=h5py.ref_dtype),
+        "is not an array of numbers",
+    ),
     "petabyte of nothing": (claimed("fit/patch_tokens"), "patch_tokens has no content"),
-    "petabyte in chunks": (claimed("fit/patch_tokens", chunks=(1000,)), "is no array of numbers"),
-    "petabyte of maps": (claimed("evidence/anomaly_map", chunks=(1000,)), "is no array of"),
-    "packed": (replaced("fit/patch_tokens", np.zeros(9999), compression="gzip"), "is no array of numbers"),
+    "petabyte in chunks": (claimed("fit/patch_tokens", chunks=(1000,)), "is not an array of numbers"),
+    "petabyte of maps": (claimed("evidence/anomaly_map", chunks=(1000,)), "is not an array of"),
+    "packed": (replaced("fit/patch_tokens", np.zeros(9999), compression="gzip"), "is not an array of numbers"),
     "no fit": (without("fit"), "is not a readable HDF5 file"),
     "no array": (without("fit/patch_tokens"), "it has no 'patch_tokens'"),
     "short array": (replaced("fit/patch_tokens", np.zeros(3, np.float16)), "'patch_tokens' is float16"),
@@ -367,9 +370,9 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "other channels": (attribute("channels", 10**12), "'patch_tokens' is float16"),
     "channels as text": (attribute("channels", "six"), "is not a readable HDF5 file"),
     "other layers": (attribute("layers", ["8"]), "'patch_tokens' is float16"),
-    "fewer scores than references": (replaced("evidence/image_score", np.zeros(2)), "not those of its references"),
+    "fewer scores than references": (replaced("evidence/image_score", np.zeros(2)), "not match its references"),
     "scores that are not finite": (replaced("evidence/image_score", np.full(4, np.nan)), "not finite"),
-    "other maps": (replaced("evidence/anomaly_map", np.zeros(3, np.float32)), "not those of its maps"),
+    "other maps": (replaced("evidence/anomaly_map", np.zeros(3, np.float32)), "not match its maps"),
     "no method": (said(scorer=None), "its provenance has no 'scorer'"),
     "half a method": (said(scorer={"name": "memory_bank"}), "names no method"),
     "method of a future version": (
@@ -467,5 +470,5 @@ def test_a_foreign_file_is_one_sentence(content: bytes, tmp_path: Path) -> None:
 def test_only_numbers_are_written(tmp_path: Path) -> None:
     with FittedWriter(tmp_path / "m.h5", ["a"], {}, layers=["0"], channels=3, cls_source="class token") as writer:
         for content in (np.array(["text"]), np.array([object()]), np.zeros((3, 0))):
-            with pytest.raises(ValueError, match="is no array of numbers"):
+            with pytest.raises(ValueError, match="is not an array of numbers"):
                 writer.write("thing", content)

@@ -115,10 +115,10 @@ def test_a_defective_image_is_no_reference(tmp_path: Path) -> None:
     ("params", "rule", "reason"),
     [
         ({"shots": 1}, "robust_tail", ""),
-        ({"shots": 1}, "reference_quantile", "it needs at least 2 references, and draws 1; raise"),
+        ({"shots": 1}, "reference_quantile", "it needs 2 references or more, but takes 1; raise"),
         ({"shots": "all"}, "reference_quantile", ""),
-        ({"scorer": "gmm", "shots": 2}, "robust_tail", "it needs at least 3 references, and draws 2; raise"),
-        ({"scorer": "gmm", "shots": 3}, "reference_quantile", "it needs at least 4 references, and draws 3"),
+        ({"scorer": "gmm", "shots": 2}, "robust_tail", "it needs 3 references or more, but takes 2; raise"),
+        ({"scorer": "gmm", "shots": 3}, "reference_quantile", "it needs 4 references or more, but takes 3"),
         ({"scorer": "class_token_knn", "shots": 2, "k": 3}, "robust_tail", "it needs at least 3 references"),
         ({"scorer": "class_token_knn", "shots": 1, "k": 8, "rotations": True}, "robust_tail", ""),
     ],

@@ -183,7 +183,7 @@ def test_provenance_names_the_device_and_number_format_that_auto_chose(
 
 
 def test_float16_is_not_for_cpus(run, files):
-    with pytest.raises(ConfigError, match="'float16' is not for CPUs"):
+    with pytest.raises(ConfigError, match="'float16' is very slow on CPUs"):
         run(Mutual(), compute=Compute(precision="float16"), test=files["test"])
 
 

@@ -224,7 +224,7 @@ def test_all_prompts_go_in_one_call_unless_the_image_is_large(monkeypatch):
 
 @pytest.mark.parametrize("wrong", [0, 1.5])
 def test_a_value_that_nothing_or_everything_reaches_is_refused(wrong):
-    with pytest.raises(ConfigError, match=r"f: least_value = .* is not usable"):
+    with pytest.raises(ConfigError, match=r"f: least_value = .* is not valid"):
         ForegroundOptions.build({"least_value": wrong}, where="f")
 
 

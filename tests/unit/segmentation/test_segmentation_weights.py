@@ -144,7 +144,7 @@ def test_a_download_that_fails_leaves_no_file_and_names_the_ways_out(monkeypatch
     )
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert sentence("sam-vit-b") == (
-        f"model 'sam-vit-b' is not on this machine and HF_HUB_OFFLINE forbids to download it; {ways_out}"
+        f"model 'sam-vit-b' is not on this machine and HF_HUB_OFFLINE forbids its download; {ways_out}"
     )
     assert not path.exists()
 
@@ -210,7 +210,7 @@ def test_a_name_that_is_unknown_is_named_with_the_nearest_of_this_catalogue(hub:
 def test_without_a_network_the_way_out_is_named(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     message = sentence("sam2.1-hiera-tiny")
-    assert message.startswith("model 'sam2.1-hiera-tiny' is not whole in the local cache and HF_HUB_OFFLINE forbids")
+    assert message.startswith("model 'sam2.1-hiera-tiny' is not complete in the local cache and HF_HUB_OFFLINE forbids")
     assert "(`zsad download sam2.1-hiera-tiny`)" in message
 
 
@@ -223,8 +223,8 @@ def test_a_local_file_or_folder_is_used_as_it_is(tmp_path: Path) -> None:
     assert find_weights(str(file), None, SHA256) == Weights(file, [file], None, {"mine.pth": SHA256})
     files = [folder / "model.safetensors"]
     assert find_weights(str(folder), None, None) == Weights(folder, files, None, {"model.safetensors": SHA256})
-    assert "not those that the configuration asks for" in sentence(str(file), sha256="0" * 64)
-    assert "is a local folder; leave it out" in sentence(str(folder), "main", kind=ConfigError)
+    assert "not those of the configuration" in sentence(str(file), sha256="0" * 64)
+    assert "is a local folder; remove it" in sentence(str(folder), "main", kind=ConfigError)
     assert "the model file" in sentence(str(tmp_path / "none.pth"))
 
 

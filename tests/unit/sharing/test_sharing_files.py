@@ -204,7 +204,7 @@ def test_a_damaged_file_is_told_of_and_made_anew(
 ) -> None:
     damage(made.path)
     provide(tmp_path / "a" / "f.h5", made, make)
-    assert f"the shared file {made.path} is damaged and is made anew" in caplog.text
+    assert f"the shared file {made.path} is damaged and is made again" in caplog.text
     assert made.fault() == ""
     assert holds_the_tokens(tmp_path / "a" / "f.h5")
     assert [name for name in entries(made) if not name.startswith(("other.", f"{KEY}.raw"))] == [f"{KEY}.h5"]

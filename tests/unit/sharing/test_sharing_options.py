@@ -131,7 +131,7 @@ def test_the_check_of_a_configuration_says_what_is_shared(
         (
             {},
             {"features": True},
-            r"sharing\.features is true but nothing says where; set sharing\.root or .*ZSAD_SHARED",
+            r"sharing\.features is true but no folder is given; set sharing\.root or .*ZSAD_SHARED",
         ),
         ({}, {"root": "{here}/no"}, r"{here}/no does not exist; make it \(`mkdir .*`\), or correct sharing\.root"),
         ({ROOT_VARIABLE: "{here}/no"}, {}, r"{here}/no does not exist; make it .*, or correct ZSAD_SHARED"),

@@ -308,7 +308,7 @@ def test_remarks_are_told_once_for_all_classifiers_that_share_them(tmp_path: Pat
     remark = "3 calibration images of crack are too few for alpha 0.1: every set holds it."
     run = Run(tmp_path, [class_evaluation("tile", name, remarks=[remark]) for name in ("nearest", "ridge")])
     assert f"- tile, nearest, ridge: {remark}" in run.section("Notes").splitlines()
-    assert "- tile, nearest, ridge: Not shown, and so never named: break." in run.section("Notes").splitlines()
+    assert "- tile, nearest, ridge: Without examples, so never predicted: break." in run.section("Notes").splitlines()
     assert run.row("tile")["remarks"] == remark
 
 

@@ -102,9 +102,9 @@ def test_texts_that_come_with_the_tokens_do(prompts: Path) -> None:
 @pytest.mark.parametrize(
     ("scorer", "texts", "sentence"),
     [
-        ("text_similarity", None, "TextSimilarity is asked in words; give texts=zsad.encode_texts"),
-        ("self_similarity", "made", "SelfSimilarity reads no texts; leave them out"),
-        ("text_similarity", "a lid", "the texts are a str; give what zsad.encode_texts"),
+        ("text_similarity", None, "TextSimilarity needs text prompts; give texts=zsad.encode_texts"),
+        ("self_similarity", "made", "SelfSimilarity uses no texts; leave them out"),
+        ("text_similarity", "a lid", "the texts are a str; give the result of zsad.encode_texts"),
     ],
 )
 def test_texts_that_are_missing_or_wrong_are_one_sentence(scorer: str, texts: str | None, sentence: str) -> None:
@@ -135,11 +135,11 @@ def test_no_model_is_made_with_texts_of_another(prompts: Path, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("backbone", "part", "sentence"),
     [
-        ("embedded", "lid", "this backbone has no texts"),
+        ("embedded", "lid", "this backbone has no text tower"),
         (Worded(longest=5), "lid with a very long name indeed", "5"),
-        (Worded(), "", "^part_name = '' is not usable: it must not be empty$"),
-        (Worded(), "a {}", "^part_name = 'a {}' is not usable: it must not contain '{'"),
-        (Worded(), 3, "^part_name = 3 is not usable: it must be text"),
+        (Worded(), "", "^part_name = '' is not valid: it must not be empty$"),
+        (Worded(), "a {}", "^part_name = 'a {}' is not valid: it must not contain '{'"),
+        (Worded(), 3, "^part_name = 3 is not valid: it must be text"),
         (Worded(longest=16), "lid " * 9, "^with the name 'lid .*' a sentence has [0-9]+ tokens"),
         ("nothing-of-that-name", "lid", "there is no backbone 'nothing-of-that-name'"),
         ("dinov2-small", "lid", "has no text"),
@@ -153,8 +153,8 @@ def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: Any, sente
 @pytest.mark.parametrize(
     ("states", "embeddings", "reason"),
     [
-        ([0, 0], np.eye(2), "do not tell of both states"),
-        ([0, 1], np.eye(3), "are not those of its sentences"),
+        ([0, 0], np.eye(2), "do not describe both states"),
+        ([0, 1], np.eye(3), "do not match its sentences"),
         ([0, 1], [[1.0, 0.0], [0.0, 0.0]], "has no direction"),
         ([0, 1], [[1.0, 0.0], [np.nan, 0.0]], "not finite"),
         ([0, 1], [1.0, 2.0], "not finite vectors"),

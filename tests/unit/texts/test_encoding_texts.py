@@ -253,8 +253,8 @@ def test_a_template_that_is_too_long_for_any_name_is_reported_as_such(encoder: C
     ("prompts", "name", "message"),
     [
         ("winclp", "nut", "there is no prompt set 'winclp', and no such file; did you mean 'winclip'?"),
-        ("winclip", "", "dataset.part_names.metal_nut = '' is not usable: it must not be empty"),
-        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not usable: it must not contain '{'"),
+        ("winclip", "", "dataset.part_names.metal_nut = '' is not valid: it must not be empty"),
+        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not valid: it must not contain '{'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_the_model_is_loaded(
@@ -265,7 +265,7 @@ def test_what_cannot_be_asked_is_refused_before_the_model_is_loaded(
 
 
 def test_a_backbone_without_texts_says_which_have_some(encoder: CountingEncoder) -> None:
-    assert "this backbone has no texts; a method that asks" in refusal(ConfigError, "winclip", "nut", Embedded())
+    assert "this backbone has no text tower; a method with text" in refusal(ConfigError, "winclip", "nut", Embedded())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])

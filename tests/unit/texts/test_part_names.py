@@ -52,7 +52,7 @@ def test_a_name_that_fits_no_sentence_is_refused_in_one(name: str, reason: str) 
     for part_names, where in (({"pcb1": name}, "dataset.part_names.pcb1"), (name, "dataset.part_names")):
         with pytest.raises(ConfigError) as caught:
             part_name("pcb1", part_names)
-        assert str(caught.value).startswith(f"{where} = {name!r} is not usable: {reason}")
+        assert str(caught.value).startswith(f"{where} = {name!r} is not valid: {reason}")
         assert "\n" not in str(caught.value)
 
 
@@ -75,11 +75,11 @@ class Section(Options):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"pcb1": ""}, "dataset: part_names.pcb1 = '' is not usable: it must not be empty"),
+        ({"pcb1": ""}, "dataset: part_names.pcb1 = '' is not valid: it must not be empty"),
         ({"pcb1": 5}, "5"),
-        ("{}", r"part_names = '\{\}' is not usable"),
+        ("{}", r"part_names = '\{\}' is not valid"),
         (["a"], "part_names"),
-        ({"pcb1": None}, "part_names.pcb1 = null is not usable: it must be text"),
+        ({"pcb1": None}, "part_names.pcb1 = null is not valid: it must be text"),
     ],
 )
 def test_the_configuration_refuses_the_same(value: object, message: str) -> None:

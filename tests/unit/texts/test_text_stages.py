@@ -214,7 +214,7 @@ def test_damaged_texts_are_removed_and_encoded_anew(chain: Chain, damage: Callab
     outcome = chain.run(configuration())
     assert outcome.status == 1
     assert re.fullmatch(
-        rf"zsad: score_images: {path} is .*; it is removed, and the next run makes it anew", outcome.said[-1]
+        rf"zsad: score_images: {path} is .*; it was removed, and the next run makes it again", outcome.said[-1]
     )
     assert not path.exists()
     anew = made(chain, configuration())

@@ -126,7 +126,7 @@ def test_a_failed_job_is_told_of_by_its_sentence_alone_and_once(terminal, tmp_pa
     end(logger)
     text = stream.getvalue()
     assert text.count(f"zsad: build_manifest: {SENTENCE}") == text.count("cannot be read") == 1
-    assert "same reason as a job before it: Doing 1" in text
+    assert "same reason as an earlier job: Doing 1" in text
     assert all(str(log) in text for log in logs)
     assert not any(word in text for word in ("RuleException", "Command", "part 9", "=====", "m.csv"))
 

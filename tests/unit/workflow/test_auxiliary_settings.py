@@ -136,8 +136,8 @@ def test_messages_name_the_section_that_is_meant(tmp_path: Path, write_png: Writ
 @pytest.mark.parametrize(
     ("auxiliary", "sentence"),
     [
-        ({**DEMO, "name": "t"}, "auxiliary: 't' is the name of the data set under test too; choose another"),
-        ({**DEMO, "name": "T"}, "auxiliary: 'T' is the name of the data set under test too; choose another"),
+        ({**DEMO, "name": "t"}, "auxiliary: 't' is also the name of the data set under test; choose another"),
+        ({**DEMO, "name": "T"}, "auxiliary: 'T' is also the name of the data set under test; choose another"),
         ({**DEMO, "categories": ["board", "ring"]}, "auxiliary: the category 'ring' of results/data/others is under"),
         ({**DEMO, "categories": "all"}, "auxiliary: the category 'ring' of results/data/others is under test too"),
     ],
@@ -177,10 +177,10 @@ def test_a_folder_within_that_of_the_images_under_test_may_not_hold_any_of_them(
 @pytest.mark.parametrize(
     ("dataset", "auxiliary", "reason"),
     [
-        ("visa", {"layout": "visa", "name": "mine"}, "'visa' is to be learned from, which is the data set under test"),
-        ("mvtec_ad", {"name": "MVTec-AD"}, "'MVTec-AD' is to be learned from, which is the data set under test"),
+        ("visa", {"layout": "visa", "name": "mine"}, "'visa' is for training, which is the data set under test"),
+        ("mvtec_ad", {"name": "MVTec-AD"}, "'MVTec-AD' is for training, which is the data set under test"),
         ("visa", {"name": "visa-copy", "like": "visa"}, "VisA is under test, and all categories in .* are called as"),
-        ("like visa", {"layout": "visa"}, "'visa' is to be learned from, and all categories in .* are called as those"),
+        ("like visa", {"layout": "visa"}, "'visa' is for training, and all categories in .* have the names of those"),
     ],
 )
 def test_a_published_data_set_is_known_by_layout_title_and_categories(
@@ -197,7 +197,7 @@ def test_a_published_data_set_is_known_by_layout_title_and_categories(
         auxiliary = {**tree(tmp_path / "others", ["lid", "cap"], write_png), **auxiliary}
     said = refusal(dataset={**under_test, "name": under_test.get("name")}, auxiliary=auxiliary)
     assert re.match(f"auxiliary: {reason}", said)
-    assert said.endswith("scores on images that were learned from measure nothing; choose another")
+    assert said.endswith("scores on training images measure nothing; choose another")
 
 
 def test_another_published_data_set_is_learned_from_before_it_is_downloaded() -> None:
@@ -227,7 +227,7 @@ def test_weights_that_were_learned_from_the_data_set_under_test_are_refused(
     params = weights(Path("w.safetensors"), trained_on=trained_on)
     changes = {"methods": {"learned": {"scorer": "direction", "params": params}}, "auxiliary": None}
     if is_refused:
-        assert refusal(**changes).startswith(f"methods.learned: what it reads was trained on '{trained_on}', which is")
+        assert refusal(**changes).startswith(f"methods.learned: its weights were trained on '{trained_on}', which is")
     else:
         assert settings(**changes).methods["learned"].trained_on == trained_on
 
@@ -239,7 +239,7 @@ def test_labels_of_both_kinds_are_needed_and_masks_are_not(tmp_path: Path, write
     assert settings(auxiliary=tree(tmp_path / "whole", ["lid"], write_png)).auxiliary is not None
     good = tree(tmp_path / "good", ["lid"], write_png, ("train/good/0", "test/good/0"))
     said = refusal(auxiliary=good)
-    assert said.startswith(f"auxiliary: the data set 'good' has no anomalous test image in {tmp_path}/good, and")
+    assert said.startswith(f"auxiliary: the data set 'good' has no anomalous test image in {tmp_path}/good, but")
     bad = tree(tmp_path / "bad", ["lid"], write_png, ("train/good/0", "test/dent/0"))
     assert "'bad' has no normal test image" in refusal(auxiliary=bad)
     write_png(tmp_path / "photographs" / "0.png")
@@ -249,7 +249,7 @@ def test_labels_of_both_kinds_are_needed_and_masks_are_not(tmp_path: Path, write
     for place in ("train/good/0", "test/good/0"):
         write_png(tmp_path / "bad" / "cap" / f"{place}.png")
     assert settings(auxiliary=bad).auxiliary is not None
-    assert "'others' has no anomalous test image, and" in refusal(auxiliary={**DEMO, "demo": {"defective": 0}})
+    assert "'others' has no anomalous test image, but" in refusal(auxiliary={**DEMO, "demo": {"defective": 0}})
 
 
 def test_references_that_a_training_lacks_are_refused(tmp_path: Path, write_png: WritePng) -> None:
@@ -368,7 +368,7 @@ def test_the_check_tells_of_both_data_sets(
     copy.write_bytes((tmp_path / "parts/lid/test/good/0.png").read_bytes())
     status, shown = check(capsys, **changes)
     assert status == 1
-    said = f"problem {tmp_path}/parts/lid/test/good/0.png is under test, and {copy}, which is to be learned from"
+    said = f"problem {tmp_path}/parts/lid/test/good/0.png is under test, and {copy}, which is for training"
     assert said in " ".join(shown.split())
     copy.write_bytes(copy.read_bytes()[:40])
     status, shown = check(capsys, **changes)
@@ -387,7 +387,7 @@ def test_the_check_tells_of_a_data_set_that_is_not_here(
     )
     status, shown = check(capsys, dataset=own, auxiliary=DEMO, backbone="embedded", methods=METHODS)
     assert status == 0
-    assert "The run draws the images of the demo set 'others', which methods learn from; until then" in shown
+    assert "The run generates the images of the demo set 'others' (for training); until then" in shown
     assert "lid: 3 images" in shown
 
 
@@ -403,5 +403,5 @@ def test_the_check_finds_images_that_weights_were_learned_from(
         write_learned(Path("w.safetensors"), Learned({}, facts))
         found, shown = check(capsys, **changes)
         assert found == status, shown
-        said = f"problem {seen} is under test, and w.safetensors was learned from the same image"
+        said = f"problem {seen} is under test, and w.safetensors was trained on the same image"
         assert (said in " ".join(shown.split())) == bool(status)

@@ -119,9 +119,9 @@ REFUSED = {
     "unknown method": (REGION | {"method": "mutal"}, r"\.method 'mutal' is not among the methods.*mutual"),
     "unknown refiner": (REGION | {"masks": "guidded"}, r"\.masks 'guidded' is not among the refiners.*guided"),
     "a region without a method": ({"embedding": "region"}, "embedding: region needs a method"),
-    "both without a method": ({"embedding": "both", "masks": "guided"}, "needs a method, .* 'guided' outlines"),
-    "an image and a method": ({"method": "mutual"}, "looks at no region; leave 'method' out"),
-    "an image and masks": ({"masks": "guided"}, "looks at no region; leave 'masks' out"),
+    "both without a method": ({"embedding": "both", "masks": "guided"}, "needs a method .* 'guided' outlines"),
+    "an image and a method": ({"method": "mutual"}, "uses no region; remove 'method'"),
+    "an image and masks": ({"masks": "guided"}, "uses no region; remove 'masks'"),
     "all test images": ({"shots": "all"}, "shots cannot be all with support: test"),
     "all of several": ({"shots": [1, "all"]}, "shots cannot be all with support: test"),
     "thresholds of nothing": ({"calibration": 0}, "calibration: 0 .* conformal.sets: cross"),
@@ -147,12 +147,12 @@ def test_what_does_not_go_together_is_one_sentence(case: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (REGION | {"masks": "ground_truth"}, "goes with support: test alone"),
-        (REGION | {"masks": "guided"}, "masks of 'guided' are made of test images alone"),
+        (REGION | {"masks": "ground_truth"}, "requires support: test"),
+        (REGION | {"masks": "guided"}, "masks of 'guided' exist only for test images"),
         (REGION | {"method": "mutual"}, "'mutual' compares the images of a batch with each other"),
         (REGION | {"method": "both"}, "'both' is a fusion, which reads the scores of others"),
         (REGION | {"method": "sharp"}, "'sharp' is a modulation, which reads the scores of others"),
-        (REGION | {"method": "thumbnails"}, "'thumbnails' is taken beside supports"),
+        (REGION | {"method": "thumbnails"}, "'thumbnails' is reserved for supports"),
     ],
 )
 def test_examples_are_seen_as_test_images_are_or_not_at_all(changes: dict[str, Any], said: str, beside: str) -> None:
@@ -164,10 +164,10 @@ def test_examples_are_seen_as_test_images_are_or_not_at_all(changes: dict[str, A
 
 def test_a_method_must_say_where_the_defect_is() -> None:
     base = merged(DEFAULT, methods__tokens=TOKENS)
-    with pytest.raises(ConfigError, match="'tokens' does not say where a defect is"):
+    with pytest.raises(ConfigError, match="'tokens' does not localise defects"):
         settings(base, embedding="region", method="tokens")
     seeded = merged(DEFAULT, methods__memory_bank__seeds=[0, 1])
-    with pytest.raises(ConfigError, match=r"stands for several seeds; name one of them, e\.g\. 'memory_bank-seed0'"):
+    with pytest.raises(ConfigError, match=r"has several seeds; name one of them, e\.g\. 'memory_bank-seed0'"):
         settings(seeded, embedding="region", method="memory_bank")
 
 
@@ -175,19 +175,19 @@ def test_names_that_stand_for_something_else_are_refused() -> None:
     with pytest.raises(ConfigError, match="a support cannot be called 'test'"):
         Settings(merged(DEFAULT, supports={"test": {"folder": "known"}}))
     base = merged(DEFAULT, refiners__ground_truth={"refiner": "guided"})
-    with pytest.raises(ConfigError, match="'ground_truth' stands for the true masks; rename the refiner"):
+    with pytest.raises(ConfigError, match="'ground_truth' stands for the ground-truth masks; rename the refiner"):
         settings(base, embedding="region", masks="ground_truth")
 
 
 def test_labels_and_masks_that_are_not_there_cannot_be_learnt_from(tmp_path: Path, write_png: Any) -> None:
     write_png(tmp_path / "lids" / "0.png")
     unlabelled = merged(DEFAULT, dataset__layout="folder", dataset__root=str(tmp_path / "lids"))
-    with pytest.raises(ConfigError, match=r"category 'lids' has no labels; give them, or .* under 'supports'"):
+    with pytest.raises(ConfigError, match=r"category 'lids' has no labels; add labels, or .* under 'supports'"):
         settings(unlabelled)
     for name in ("good/0.png", "dent/1.png"):
         write_png(tmp_path / "parts/lid/test" / name)
     unmasked = merged(DEFAULT, dataset__layout="mvtec", dataset__root=str(tmp_path / "parts"))
-    with pytest.raises(ConfigError, match="'ground_truth', and category 'lid' has no true masks"):
+    with pytest.raises(ConfigError, match="'ground_truth', but category 'lid' has no ground-truth masks"):
         settings(unmasked, embedding="region", masks="ground_truth")
     assert settings(unmasked).measurable.has_kinds("lid")
 

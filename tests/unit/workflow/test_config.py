@@ -40,7 +40,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"datset": {}}, r"unknown key 'datset'; did you mean 'dataset'\?"),
         ({"dataset__rot": "x"}, r"unknown key 'rot' in 'dataset'; did you mean 'root'\?"),
         ({"methods__mutual__backbon": "x"}, r"unknown key 'backbon' in 'methods\.mutual'; did you mean 'backbone'\?"),
-        ({"device": "gpu"}, r"device = 'gpu' is not usable; choose from: auto, cpu, cuda, mps"),
+        ({"device": "gpu"}, r"device = 'gpu' is not valid; choose from: auto, cpu, cuda, mps"),
         ({"dataset__name": "a b"}, r"'a b' in 'dataset\.name' cannot be a name"),
         ({"refiners__none": {"refiner": "guided"}}, r"'none' in 'refiners' cannot be a name"),
         ({"dataset__name": "data"}, r"dataset\.name cannot be 'data'"),
@@ -50,8 +50,8 @@ def test_the_default_is_valid_and_complete() -> None:
             {"methods__memory_bank__params": {"shot": 3}},
             r"methods\.memory_bank\.params: unknown parameter 'shot'; did you mean 'shots'\?",
         ),
-        ({"methods__memory_bank__params": {"shots": 0}}, r"methods\.memory_bank\.params: shots = 0 is not usable"),
-        ({"methods__memory_bank__params": {"shots": "many"}}, r"shots = 'many' is not usable"),
+        ({"methods__memory_bank__params": {"shots": 0}}, r"methods\.memory_bank\.params: shots = 0 is not valid"),
+        ({"methods__memory_bank__params": {"shots": "many"}}, r"shots = 'many' is not valid"),
         ({"backbone": "embeded"}, r"backbone 'embeded' is neither .* did you mean 'embedded'\?"),
         ({"methods__mutual__backbone": "nothing"}, r"methods\.mutual: backbone 'nothing' is neither"),
         (
@@ -62,9 +62,9 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"refiners__guided__refiner": "gided"}, r"there is no refiner 'gided'; did you mean 'guided'\?"),
         ({"report__refiner": "sam"}, r"report\.refiner 'sam' is not among the refiners"),
         ({"report__dip": 3}, r"unknown key 'dip' in 'report'; did you mean 'dpi'\?"),
-        ({"image_score__fraction": 0}, r"image_score: fraction = 0 is not usable"),
-        ({"evaluation__bootstrap": -1}, r"evaluation: bootstrap = -1 is not usable"),
-        ({"dataset__categories": []}, r"dataset: categories = \[\] is not usable: it must not be empty"),
+        ({"image_score__fraction": 0}, r"image_score: fraction = 0 is not valid"),
+        ({"evaluation__bootstrap": -1}, r"evaluation: bootstrap = -1 is not valid"),
+        ({"dataset__categories": []}, r"dataset: categories = \[\] is not valid: it must not be empty"),
         (
             {"dataset__categories": ["rng"]},
             r"category 'rng' does not exist in .*did you mean 'ring'\? \(there are: .*ring.*\)",
@@ -74,29 +74,35 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"dataset__root": "x"}, r"dataset\.root is set but dataset\.layout is 'demo'"),
         ({"dataset__demo__trian": 3}, r"unknown key 'trian' in 'dataset\.demo'; did you mean 'train'\?"),
         ({"methods": {}}, r"no method is configured"),
-        ({"scoring__memory_mb": 1}, r"scoring: memory_mb = 1 is not usable"),
+        ({"scoring__memory_mb": 1}, r"scoring: memory_mb = 1 is not valid"),
         (
             {"scoring__precision": "float8"},
-            r"scoring: precision = 'float8' is not usable; choose from: auto, float32, bfloat16, float16",
+            r"scoring: precision = 'float8' is not valid; choose from: auto, float32, bfloat16, float16",
         ),
         (
             {"methods__memory_bank__seeds": [1]},
-            r"methods\.memory_bank: seeds = \[1\] is not usable: it must have at least 2 items",
+            r"methods\.memory_bank: seeds = \[1\] is not valid: it must have at least 2 items",
         ),
         ({"methods__self_similarity__seeds": [0, 1]}, r"methods\.self_similarity\.params: unknown parameter 'seed'"),
         (
             {"methods__mutual__threshold": {"rule": "reference_quantile"}},
-            r"methods\.mutual: threshold rule 'reference_quantile' looks at reference images, and scorer 'mutual' has "
-            r"none of its own; choose another under methods\.mutual\.threshold: suitable, robust_tail",
+            (
+                r"methods\.mutual: threshold rule 'reference_quantile' needs reference images, but scorer "
+                r"'mutual' has none of its own; choose another under methods\.mutual\.threshold: suitable, "
+                r"robust_tail"
+            ),
         ),
         (
             {"methods__tokens": {"scorer": "class_token_knn", "threshold": {"rule": "mebin"}}},
-            r"methods\.tokens: threshold rule 'mebin' looks at maps, and scorer 'class_token_knn' scores images alone",
+            (
+                r"methods\.tokens: threshold rule 'mebin' needs maps, but scorer 'class_token_knn' only scores "
+                r"images"
+            ),
         ),
         ({"methods__both": {"scorer": "fusion"}}, r"methods\.both\.params: parameter 'methods' is missing"),
         (
             {"methods__both": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bnk"]}}},
-            r"methods\.both: 'memory_bnk' is no method with scores of its own; did you mean 'memory_bank'\?",
+            r"methods\.both: 'memory_bnk' is no method with its own; did you mean 'memory_bank'\?",
         ),
         (
             {
@@ -106,11 +112,11 @@ def test_the_default_is_valid_and_complete() -> None:
                     "threshold": {"rule": "conformal"},
                 }
             },
-            r"methods\.both: threshold rule 'conformal' looks at reference images, and scorer 'fusion' has none",
+            r"methods\.both: threshold rule 'conformal' needs reference images, but scorer 'fusion' has none",
         ),
         (
             {"refiners__guided__segmenter": "sam-vit-b"},
-            r"refiners\.guided: refiner 'guided' prompts no segmenter; leave 'segmenter' out",
+            r"refiners\.guided: refiner 'guided' uses no segmenter; remove 'segmenter'",
         ),
         ({"refiners__sam": {"refiner": "sam", "params": {"consensus": 2}}}, r"refiners\.sam\.params: consensus = 2"),
         (
@@ -147,12 +153,12 @@ def test_the_default_is_valid_and_complete() -> None:
         ),
         ({"segmenters": {"mine": {"params": {}}}}, r"'segmenters\.mine\.family' is missing"),
         ({"segmenters": {"a b": {"family": "transformers"}}}, r"'a b' in 'segmenters' cannot be a name"),
-        ({"segmenter": ""}, r"segmenter = '' is not usable: it must not be empty"),
-        ({"foreground__least_value": 2}, r"foreground: least_value = 2 is not usable"),
+        ({"segmenter": ""}, r"segmenter = '' is not valid: it must not be empty"),
+        ({"foreground__least_value": 2}, r"foreground: least_value = 2 is not valid"),
         ({"methods__oracle": {"scorer": "mutual"}}, r"a method cannot be called 'oracle'.*; rename it"),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutal", "refiner": "guided"}}},
-            r"methods\.sharp: 'mutal' is no method with scores of its own; did you mean 'mutual'\?",
+            r"methods\.sharp: 'mutal' is no method with its own; did you mean 'mutual'\?",
         ),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "gided"}}},
@@ -160,7 +166,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "sharp", "refiner": "guided"}}},
-            r"methods\.sharp: 'sharp' is no method with scores of its own",
+            r"methods\.sharp: 'sharp' is not a method with its own",
         ),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"refiner": "guided"}}},

@@ -117,7 +117,7 @@ def test_a_category_whose_name_is_taken_is_refused(name: str, tmp_path: Path, wr
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(b"caf\xe9.png", r"is not text in UTF-8; rename it"), (b"two\nlines.png", r"has a line break in it; rename it")],
+    [(b"caf\xe9.png", r"is not text in UTF-8; rename it"), (b"two\nlines.png", r"contains a line break; rename it")],
 )
 def test_a_name_that_cannot_be_written_down_is_refused_before_anything_runs(
     name: bytes, message: str, tmp_path: Path, write_png: Callable[..., Path]

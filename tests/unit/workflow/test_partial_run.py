@@ -16,8 +16,8 @@ from zsad.workflow.partial import (
     OF_CLASSIFIERS,
     OF_METHODS,
     blame,
-    forget_what_was_missing,
-    tell_what_is_missing,
+    remove_partial_tables,
+    report_missing_results,
     write_partial_tables,
 )
 
@@ -111,6 +111,7 @@ def settings():
         data=SimpleNamespace(textures=[], published=""),
         to_meet=dict,
         published_categories=[],
+        swept_columns={},
         evaluation=SimpleNamespace(measured_at=SimpleNamespace(name="native")),
     )
 
@@ -141,7 +142,7 @@ def test_a_method_that_failed_is_missing_and_what_was_made_by_another_is_not(gra
     WHOLE.write_text("old")
     said = write_partial_tables(graph, {graph.scores["cable", "mutual"]}, settings)
     assert said.startswith("missing: cable (score_images by mutual failed).")
-    assert "Those in results/t/tables are of an earlier run." in said
+    assert "Those in results/t/tables are from an earlier run." in said
     assert WHOLE.read_text() == "old"
     rows = [line.split(",") for line in PARTIAL.read_text().splitlines()[1:]]
     assert [row[7] for row in rows] == ["", "0.800000", "0.800000", "0.800000", "", "0.800000"]
@@ -213,11 +214,11 @@ def test_if_the_tables_alone_failed_nothing_is_missing(graph, settings):
 def test_whatever_goes_wrong_is_one_sentence_and_nothing_is_left(graph, settings, capsys):
     path = next(path for path, job in graph.paths.items() if job is graph.metrics["tile", "mutual"])
     Path(path).write_text("{")
-    tell_what_is_missing(workflow_of(graph, [graph.features["cable"]]), settings)
+    report_missing_results(workflow_of(graph, [graph.features["cable"]]), settings)
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"zsad: tables of what there is could not be written ({path} is not valid JSON")
+    assert line.startswith(f"zsad: partial tables could not be written ({path} is not valid JSON")
     assert not PARTIAL.parent.exists()
-    tell_what_is_missing(SimpleNamespace(), settings)
+    report_missing_results(SimpleNamespace(), settings)
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
@@ -233,11 +234,11 @@ def test_whatever_goes_wrong_is_one_sentence_and_nothing_is_left(graph, settings
     ids=["tables made", "tables not made", "dry run", "touched", "nothing was run"],
 )
 def test_tables_of_what_there_was_go_when_the_tables_are_there(graph, settings, capsys, changes, done, stays):
-    tell_what_is_missing(workflow_of(graph, [graph.features["cable"]]), settings)
+    report_missing_results(workflow_of(graph, [graph.features["cable"]]), settings)
     assert capsys.readouterr().out.startswith("zsad: missing: cable")
     (PARTIAL.parent / "notes.txt").write_text("the user's own")
     graph.done = {graph.tables} if done else set()
-    forget_what_was_missing(workflow_of(graph, **changes))
+    remove_partial_tables(workflow_of(graph, **changes))
     assert PARTIAL.exists() == stays
     assert (PARTIAL.parent / "notes.txt").exists()
 
@@ -245,7 +246,7 @@ def test_tables_of_what_there_was_go_when_the_tables_are_there(graph, settings, 
 def test_a_run_with_nothing_to_do_finds_the_tables_current(graph, settings):
     write_partial_tables(graph, {graph.features["cable"]}, settings)
     graph.needed = set()
-    forget_what_was_missing(workflow_of(graph))
+    remove_partial_tables(workflow_of(graph))
     assert not PARTIAL.parent.exists()
 
 
@@ -263,7 +264,7 @@ def test_without_labels_there_is_the_list_of_images_alone_and_no_table_of_a_run_
     assert [row[:3:2] for row in rows if not row[1]] == [["cable", method] for method in METHODS]
     PARTIAL.touch()
     graph.done = {graph.tables}
-    forget_what_was_missing(workflow_of(graph))
+    remove_partial_tables(workflow_of(graph))
     assert not PARTIAL.parent.exists()
 
 
@@ -291,7 +292,7 @@ def test_tables_of_classifiers_say_which_of_their_answers_are_missing_and_leave_
     }
     settings.classifiers = {"nearest": SimpleNamespace(**entry)}
     collecting = {tables.rule: tables for tables in (OF_METHODS, OF_CLASSIFIERS)}
-    tell_what_is_missing(workflow_of(graph, [cable]), settings, collecting)
+    report_missing_results(workflow_of(graph, [cable]), settings, collecting)
     (said,) = capsys.readouterr().out.splitlines()
     assert said.startswith("zsad: missing: cable (evaluate_classes by nearest failed).")
     assert {path.name for path in PARTIAL.parent.iterdir()} == set(CLASS_TABLES.values())
@@ -299,5 +300,5 @@ def test_tables_of_classifiers_say_which_of_their_answers_are_missing_and_leave_
     assert [row for row in rows if ",cable," in f",{row}" and ",nearest," in row]
     assert len([row for row in rows if "tile" in row]) > 1
     graph.done = {cable, tables}
-    forget_what_was_missing(workflow_of(graph), tables=OF_CLASSIFIERS)
+    remove_partial_tables(workflow_of(graph), tables=OF_CLASSIFIERS)
     assert not PARTIAL.parent.exists()

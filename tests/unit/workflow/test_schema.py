@@ -149,45 +149,45 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"dataset": None}, "configuration: dataset = null is not usable: it must hold keys and values"),
+        ({"dataset": None}, "configuration: dataset = null is not valid: it must hold keys and values"),
         (
             {"methods": {"mine": "mutual"}},
-            "methods: mine = 'mutual' is not usable: it must hold keys and values or null",
+            "methods: mine = 'mutual' is not valid: it must hold keys and values or null",
         ),
-        ({"methods": {"mine": {"scorer": None}}}, "methods.mine: scorer = null is not usable: it must be text"),
+        ({"methods": {"mine": {"scorer": None}}}, "methods.mine: scorer = null is not valid: it must be text"),
         (
             {"backbone": {"name": "embedded"}},
-            "configuration: backbone = {'name': 'embedded'} is not usable: it must be a name or a list of names",
+            "configuration: backbone = {'name': 'embedded'} is not valid: it must be a name or a list of names",
         ),
         (
             {"methods": {"mine": {"scorer": "mutual", "backbone": ["a", None]}}},
-            "configuration: item 2 of methods.mine.backbone = null is not usable: it must be text",
+            "configuration: item 2 of methods.mine.backbone = null is not valid: it must be text",
         ),
         (
             {"dataset": {"categories": "ring"}},
-            "dataset: categories = 'ring' is not usable: it must be 'all' or a list of names, e.g. [ring]",
+            "dataset: categories = 'ring' is not valid: it must be 'all' or a list of names, e.g. [ring]",
         ),
         (
             {"dataset": {"categories": "[ring"}},
-            "dataset: categories = '[ring' is not usable: it must be 'all' or a list of names, e.g. [ring]",
+            "dataset: categories = '[ring' is not valid: it must be 'all' or a list of names, e.g. [ring]",
         ),
         (
             {"dataset": {"categories": ["a", "a"]}},
-            "categories = ['a', 'a'] is not usable: 'a' is there twice; drop one",
+            "categories = ['a', 'a'] is not valid: 'a' is there twice; drop one",
         ),
-        ({"dataset": {"unreadable": True}}, "dataset: unreadable = true is not usable; choose from: stop, skip, null"),
-        ({"extraction": {"batch": True}}, "extraction: batch = true is not usable: it must be a whole number"),
-        ({"extraction": {"workers": 1.5}}, "workers = 1.5 is not usable: it must be a whole number or null"),
-        ({"extraction": {"compile": "maybe"}}, "compile = 'maybe' is not usable: it must be true or false"),
+        ({"dataset": {"unreadable": True}}, "dataset: unreadable = true is not valid; choose from: stop, skip, null"),
+        ({"extraction": {"batch": True}}, "extraction: batch = true is not valid: it must be a whole number"),
+        ({"extraction": {"workers": 1.5}}, "workers = 1.5 is not valid: it must be a whole number or null"),
+        ({"extraction": {"compile": "maybe"}}, "compile = 'maybe' is not valid: it must be true or false"),
         (
             {"methods": {"mine": {"scorer": "memory_bank", "seeds": [0, "x"]}}},
-            "configuration: item 2 of methods.mine.seeds = 'x' is not usable: it must be a whole number",
+            "configuration: item 2 of methods.mine.seeds = 'x' is not valid: it must be a whole number",
         ),
         (
             {"methods": {"mine": {"scorer": "mutual", "image_score": {"fractio": 1}}}},
             "unknown key 'fractio' in 'methods.mine.image_score'; did you mean 'fraction'?",
         ),
-        ({"image_score": {"fraction": 3}}, "image_score: fraction = 3 is not usable: it must be at most 1"),
+        ({"image_score": {"fraction": 3}}, "image_score: fraction = 3 is not valid: it must be at most 1"),
         ({"report": {"colormap": 5}}, "'report.colormap' must be text, but YAML reads it as the number 5"),
         ({"threshold": {"z": 4}}, "configuration: unknown key 'z' in 'threshold'; choose from: params, rule"),
         ({"dataset": {"root": {"a" * 50: "b" * 50}}}, "... is not usable: it must be text or null"),
@@ -201,5 +201,5 @@ def test_each_mistake_has_a_sentence_of_its_own(wrong: dict[str, Any], sentence:
 
 
 def test_a_wrong_item_is_said_and_not_that_nothing_is_left_of_its_list() -> None:
-    with pytest.raises(ConfigError, match=r"^here: item 1 of symmetries = 'diagonal' is not usable; choose from: hor"):
+    with pytest.raises(ConfigError, match=r"^here: item 1 of symmetries = 'diagonal' is not valid; choose from: hor"):
         SCORERS.build("mirror_symmetry", {"symmetries": ["diagonal"]}, where="here")

@@ -227,8 +227,8 @@ def test_one_file_cannot_have_been_trained_on_two_data_sets() -> None:
 def test_what_was_trained_on_the_data_set_under_test_is_refused(dataset: dict[str, Any], trained_on: str) -> None:
     changes = {f"dataset__{key}": value for key, value in {"name": None, **dataset}.items()}
     said = refusal(methods__dense__params={**LEARNED, "trained_on": trained_on}, **changes)
-    assert said.startswith(f"methods.dense: what it reads was trained on '{trained_on}', which is")
-    assert "take a file that was trained on another data set" in said
+    assert said.startswith(f"methods.dense: its weights were trained on '{trained_on}', which is")
+    assert "use a file that was trained on another data set" in said
 
 
 @pytest.mark.parametrize(
@@ -252,12 +252,12 @@ def test_categories_tell_a_published_data_set_by_whatever_name(tmp_path: Path, w
     published = list(datasets()["visa"].categories)[:2]
     same = folder_set(tmp_path / "same", published, write_png)
     said = refusal(dataset=merged(CONFIG["dataset"], **same), methods__dense__params=params)
-    assert "are called as those of VisA" in said
+    assert "have the names of those of VisA" in said
     for name, categories in {"one": published[:1], "more": [*published, "weld"]}.items():
         section = merged(CONFIG["dataset"], **folder_set(tmp_path / name, categories, write_png))
         assert settings(dataset=section, methods__dense__params=params).methods
     section = merged(section, categories=published)
-    assert "are called as those of VisA" in refusal(dataset=section, methods__dense__params=params)
+    assert "have the names of those of VisA" in refusal(dataset=section, methods__dense__params=params)
 
 
 def test_a_category_that_is_no_name_in_words_asks_for_one(tmp_path: Path, write_png: Callable[..., Path]) -> None:

@@ -130,17 +130,17 @@ def test_a_rule_that_looks_at_references_is_for_methods_that_have_some(
     changes: dict[str, Any] = {f"methods__{name}": {**entry, "threshold": ruled(rule)}}
     if entry["scorer"] == "class_token_knn":
         if THRESHOLDS.build(rule).needs_maps:
-            with pytest.raises(ConfigError, match=rf"threshold rule '{rule}' looks at maps"):
+            with pytest.raises(ConfigError, match=rf"threshold rule '{rule}' needs maps"):
                 settings(**changes)
             return
         assert settings(**changes).methods[name].deciding["rule"] == rule
         return
-    with pytest.raises(ConfigError, match=rf"^methods\.mine: threshold rule '{rule}' looks at reference images") as one:
+    with pytest.raises(ConfigError, match=rf"^methods\.mine: threshold rule '{rule}' needs reference images") as one:
         settings(**changes)
     offered = str(one.value).rpartition("choose another under methods.mine.threshold: ")[2].split(", ")
     assert "suitable" in offered
     assert not set(offered) & set(REFERENCES_ALONE)
-    with pytest.raises(ConfigError, match=rf"threshold rule '{rule}' looks at reference images"):
+    with pytest.raises(ConfigError, match=rf"threshold rule '{rule}' needs reference images"):
         settings(threshold=ruled(rule))
 
 

@@ -99,15 +99,16 @@ def test_weights_say_what_they_were_learned_from() -> None:
 
 def test_without_an_auxiliary_data_set_or_weights_nothing_can_be_learned() -> None:
     assert refusal(auxiliary=None) == (
-        "methods.learner: scorer 'direction' learns from the defects of another data set, and there is none; state it "
-        "in the section 'auxiliary', or give the file of an earlier training as methods.learner.params.weights"
+        "methods.learner: scorer 'direction' learns from the defects of another data set, but there is "
+        "none; add it as the section 'auxiliary', or give the file of an earlier training as "
+        "methods.learner.params.weights"
     )
 
 
 def test_another_data_set_than_the_auxiliary_one_is_a_contradiction() -> None:
     assert refusal(methods__learner__params={"trained_on": "visa"}) == (
-        "methods.learner.params.trained_on is 'visa', and the data set of the section 'auxiliary' is 'other'; leave "
-        "trained_on out, or set auxiliary.name"
+        "methods.learner.params.trained_on is 'visa', but the data set of the section 'auxiliary' is "
+        "'other'; remove trained_on, or set auxiliary.name"
     )
 
 
@@ -127,7 +128,7 @@ def test_weights_of_another_method_are_refused() -> None:
 @pytest.mark.parametrize("trained_on", [None, "", 3, "a name with spaces"])
 def test_weights_that_do_not_say_what_they_were_learned_from_are_refused(trained_on: Any) -> None:
     said = refusal(methods__learner__params={"weights": weights(trained_on=trained_on)})
-    assert "w.safetensors does not say which data set it was learned from" in said
+    assert "w.safetensors does not name the data set that it was learned from" in said
 
 
 def test_what_is_told_of_weights_is_how_they_were_learned_and_nothing_else_may_be_asked_for() -> None:
@@ -160,7 +161,7 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
 @pytest.mark.parametrize("hashes", [None, [], {"0": 1}])
 def test_weights_that_do_not_say_which_images_they_were_learned_from_are_refused_at_once(hashes: Any) -> None:
     said = refusal(methods__learner__params={"weights": weights(images_sha256=hashes)})
-    assert said.startswith("methods.learner.params.weights: w.safetensors does not tell which images it was learned")
+    assert said.startswith("methods.learner.params.weights: w.safetensors does not name the images that it was learned")
 
 
 def test_what_is_no_file_is_no_weights() -> None:
@@ -232,8 +233,8 @@ def test_weights_that_were_learned_by_another_backbone_are_refused_before_anythi
     given = weights(features={"layers": ["filters"], "backbone": {"resolution": 128, "stride": 8}})
     said = refusal(methods__learner__params={"weights": given}, backbones__embedded__params={"resolution": 64})
     assert said == (
-        "methods.learner.params.weights: backbone 'embedded' is not the one that w.safetensors was learned by "
-        "(resolution: 64 and 128); give the method that one, or train it anew"
+        "methods.learner.params.weights: backbone 'embedded' is not the one that w.safetensors was "
+        "learned with (resolution: 64 and 128); give the method that one, or train it again"
     )
     settings(
         methods__learner__params={"weights": given}, backbones__embedded__params={"resolution": 128}

@@ -61,7 +61,7 @@ def test_modules_with_the_same_results_must_have_no_rule_in_common() -> None:
 
 @pytest.mark.parametrize("config", ["mine.yaml", 3, ["dataset"]])
 def test_a_section_without_keys_is_refused(config: object) -> None:
-    with pytest.raises(ConfigError, match=r"is no section with keys but .*; give it `config: config\[\"\.\.\.\"\]`"):
+    with pytest.raises(ConfigError, match=r"is not a section with keys but .*; give it `config: config\[\"\.\.\.\"\]`"):
         check_section(config)
     check_section({})
 
