@@ -30,6 +30,7 @@ PAGES = (
     "howto/result_files.md",
     "howto/add_method.md",
     "howto/add_data_set.md",
+    "howto/compare_runs.md",
     "faq.md",
     "sharing.md",
     "software.md",
