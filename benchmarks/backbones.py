@@ -1,22 +1,23 @@
-"""Which backbone the default configuration should name: the filter bank, a trained network, or both together.
+"""Choose the backbone of the default configuration: the filter bank, a trained network, or both together.
 
     pip install "zsad[efficientnet,elpv]"
     python benchmarks/backbones.py --magnetic-tile ROOT     # ROOT: magnetic tiles in the MVTec AD layout
 
-The whole workflow runs over magnetic tiles, over ELPV's mono- and polycrystalline cells (60 good and 60 defective test
-images each, as config/elpv.yaml draws them), and over the two textures of the demo set that are made from photographs.
-Methods are `memory_bank` (8 references, three draws of them), `mutual` and `self_similarity`.
+The whole workflow runs on magnetic tiles, on ELPV's mono- and polycrystalline cells (60 normal and 60 defective test
+images each, sampled as in config/elpv.yaml), and on the two textures of the demo set that are made from photographs.
+Methods are `memory_bank` (8 references, three random samples of them), `mutual` and `self_similarity`.
 
 The rule, fixed before the first run:
 
 1. A method's figure on a category is the mean of image AUROC and AUPRO, or the image AUROC alone where there are no
-   masks; that of `memory_bank` is the mean over its draws.
+   masks; that of `memory_bank` is the mean over its samples.
 2. A candidate's figure is the mean over methods and categories.
-3. Two candidates tie where the 95 % interval of their difference (paired bootstrap over images, 1000 draws) holds 0.
-4. The best becomes the default, or of those that tie with it the cheapest: the filter bank before the network, and the
-   network before both.
+3. Two candidates tie if the 95 % interval of their difference (paired bootstrap over images, 1000 replicates) contains
+0.
+   4. The best candidate becomes the default or, of those that tie with it, the fastest: the filter bank before the
+   network, and the network before both.
 
-All that is measured is printed, as Markdown, in per cent.
+All figures are printed as Markdown, in per cent.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CANDIDATES: Mapping[str, str | list[str]] = {  # the cheapest first
+CANDIDATES: Mapping[str, str | list[str]] = {  # the fastest first
     "filters": "embedded",
     "network": "efficientnet-lite0",
     "both": ["embedded", "efficientnet-lite0"],
@@ -56,7 +57,7 @@ class Figure(NamedTuple):
 
     Attributes:
         value: as measured, 0 to 1.
-        draws: float64 ``[draw]``, of the bootstrap.
+        draws: float64 ``[replicate]``, of the bootstrap.
     """
 
     value: float
@@ -72,7 +73,7 @@ Figures = dict[tuple[str, str, str, str], Figure]  # by candidate, category, met
 
 
 def mean(figures: Sequence[Figure]) -> Figure:
-    """Their mean, with the mean of every draw."""
+    """The mean of figures, with the mean of every bootstrap replicate."""
     return Figure(float(np.mean([one.value for one in figures])), np.mean([one.draws for one in figures], axis=0))
 
 
@@ -104,12 +105,12 @@ def configuration(name: str, dataset: Mapping[str, Any], candidates: Sequence[st
 
 
 def default() -> dict[str, Any]:
-    """What ``config.yaml`` says."""
+    """The backbone of ``config.yaml``."""
     return yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
 
 
 def run(name: str, config: Mapping[str, Any], folder: Path, cores: int) -> Figures:
-    """Run the workflow in a folder as far as the tables, and read what it measured."""
+    """Run the workflow in a folder up to the tables, and read its figures."""
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "tables"]
@@ -119,7 +120,7 @@ def run(name: str, config: Mapping[str, Any], folder: Path, cores: int) -> Figur
 
 
 def figures(results: Path) -> Iterator[tuple[tuple[str, str, str, str], Figure]]:
-    """What a run measured, draws of references put together."""
+    """The figures of a run, averaged over samples of references."""
     for category in sorted(path.parent for path in results.glob("*/metrics")):
         for candidate in CANDIDATES:
             for method, entry in METHODS.items():
@@ -138,7 +139,7 @@ def figures(results: Path) -> Iterator[tuple[tuple[str, str, str, str], Figure]]
 
 
 def overall(measured: Figures, candidate: str, method: str | None = None, category: str | None = None) -> Figure:
-    """A candidate's figure by the rule, of all that was measured or of a method or a category of it."""
+    """A candidate's figure by the rule, over everything, or over a method or a category."""
     places = sorted({place[:3] for place in measured if place[0] == candidate})
     chosen = [place for place in places if category in (None, place[1]) and method in (None, place[2])]
     return mean(
@@ -147,7 +148,7 @@ def overall(measured: Figures, candidate: str, method: str | None = None, catego
 
 
 def choice(measured: Figures, candidates: Sequence[str]) -> tuple[str, list[str]]:
-    """The candidate that the rule chooses, and the differences behind it as lines of a list."""
+    """The candidate that the rule chooses, and the differences behind the choice as lines of a list."""
     totals = {candidate: overall(measured, candidate) for candidate in candidates}
     best = max(totals, key=lambda candidate: totals[candidate].value)
     tied, lines = [best], []
@@ -162,7 +163,7 @@ def choice(measured: Figures, candidates: Sequence[str]) -> tuple[str, list[str]
 
 
 def table(measured: Figures, candidates: Sequence[str]) -> str:
-    """All figures in Markdown, a row a category, method and metric, and the mean of the rule."""
+    """All figures in Markdown, one row for each category, method and metric, and the mean of the rule."""
     rows = [f"| category | method | metric | {' | '.join(candidates)} |", "|---|---|---|" + "---|" * len(candidates)]
     for category, method, metric in dict.fromkeys(place[1:] for place in measured):
         cells = [measured[candidate, category, method, metric].shown for candidate in candidates]
@@ -176,7 +177,7 @@ def table(measured: Figures, candidates: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Run all, print the table and the choice."""
+    """Run everything, and print the table and the choice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--magnetic-tile", type=Path, required=True, metavar="ROOT", help="folder of the category")
     parser.add_argument("--work", type=Path, help="folder of the results, kept; without it they are made in a new one")

@@ -1,7 +1,7 @@
-"""The fixed statistics of the filter bank, taken once from procedurally generated textures.
+"""The fixed statistics of the filter bank, computed from procedurally generated textures.
 
-No photograph takes part, least of all those under test: the features of an image depend on that image alone.
-``python benchmarks/calibration.py > zsad/features/embedded_statistics.py`` makes the stored table anew.
+They use no photograph, and no test image: the features of an image depend only on that image.
+``python benchmarks/calibration.py > zsad/features/embedded_statistics.py`` writes the stored table again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def spots(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def facets(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Overlapping polygons: flat regions with straight edges and corners, as on parts."""
+    """Overlapping polygons: flat regions with straight edges and corners, as on objects."""
     plane = np.zeros((side, side), dtype=np.float32)
     for _ in range(_count(5, 30, side, rng)):
         corners = rng.integers(0, side, size=2) + rng.normal(scale=rng.uniform(8, 70), size=(rng.integers(3, 6), 2))
@@ -79,7 +79,7 @@ PATTERNS: tuple[Pattern, ...] = (cloud, brushed, weave, cells, spots, facets)
 
 
 class Appearance(NamedTuple):
-    """How a pattern is lit, coloured and photographed; pixel values in [0, 1], lengths in pixels.
+    """The light, colour and camera of a pattern; pixel values in [0, 1], lengths in pixels.
 
     Attributes:
         colour: mean of each colour channel.

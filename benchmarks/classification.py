@@ -1,10 +1,10 @@
-"""How long the kinds of defects of a category take to name on cached tokens, beside a plain loop.
+"""Measure the time of classifying the defect types of a category on cached tokens, compared with a plain loop.
 
     python benchmarks/classification.py                     # all sizes, 5 turns
     python benchmarks/classification.py demo --turns 21     # one of: demo, mvtec, vit
 
-demo   40 images of 256 x 256 pixels and 5 kinds, tokens as of the filter bank: 32 x 32 patches of 33 channels
-mvtec  150 images of 1024 x 1024 pixels and 7 kinds, tokens as of the default network: 32 x 32 patches of 153 channels
+demo   40 images of 256 x 256 pixels and 5 kinds, tokens as from the filter bank: 32 x 32 patches of 33 channels
+mvtec  150 images of 1024 x 1024 pixels and 7 kinds, tokens as from the default network: 32 x 32 patches of 153 channels
 vit    the same of a ViT-B/14 at 518 pixels, four layers: 37 x 37 patches of 4 x 768 channels, 1.3 GB in all
 
 Each with the embeddings ``image``, ``region`` by maps and by maps and masks, and ``both``; 5 seeds with 1, 3 and 5
@@ -12,13 +12,12 @@ examples of each kind and 2 calibration images, by the nearest exemplar.
 
 stage  `classify_images`, from opening the files to the file that it leaves
 plain  one image, one patch and one exemplar at a time: a loop over patches for the weights and the mean token; for
-       each draw, image and example one product of two vectors; and for each query and kind its probability, and its
-       rank among the calibration images. It checks no file but by reading it, and writes nothing.
+       each sample, image and example one product of two vectors; and for each query and kind its probability, and its
+       rank among the calibration images. It checks files only by reading them, and writes nothing.
 
-The ways take turns, on files that the system holds in memory. Figures are medians: seconds by the clock on the wall and
-of the processor, and the ratio of processor seconds in the same turn. The last columns are the greatest difference of a
-similarity between the ways, and the megabytes of tokens that are read. What else the machine does shows in the wall
-clock alone.
+The two ways take turns, on files that are cached in memory. Figures are medians: wall-clock seconds, processor seconds,
+and the ratio of processor seconds in the same turn. The last columns are the greatest difference of a similarity
+between the ways, and the megabytes of tokens that are read. Other programs affect only the wall-clock time.
 """
 
 from __future__ import annotations
@@ -152,7 +151,7 @@ def split_of(ids: Sequence[str]) -> list[SplitRow]:
 
 
 def by_stage(files: Files, kind: str, *, masked: bool, output: Path) -> None:
-    """What it leaves in its file, see `similarities`."""
+    """Run the stage, which writes its file; see `similarities`."""
     is_image = kind == "image"
     classify_images(
         split=files.split,
@@ -179,7 +178,7 @@ def similarities(path: Path) -> np.ndarray:
 
 
 def by_loop(files: Files, kind: str, *, masked: bool) -> np.ndarray:
-    """The same as written down: float64 ``[draw, image, kind]``, the greatest cosines."""
+    """The same as a plain loop: float64 ``[draw, image, kind]``, the greatest cosines."""
     vectors = {}
     with (
         FeatureReader(files.features) as features,
@@ -269,14 +268,14 @@ def loop_mean(tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class Taken(NamedTuple):
-    """Seconds by the clock on the wall, and of the processor."""
+    """Wall-clock seconds, and processor seconds."""
 
     wall: float
     processor: float
 
 
 def timed(way: Callable[[], Any]) -> tuple[Taken, Any]:
-    """What a way takes, and gives."""
+    """The seconds of a way, and its result."""
     wall, processor = time.perf_counter(), time.process_time()
     found = way()
     return Taken(time.perf_counter() - wall, time.process_time() - processor), found
@@ -306,7 +305,7 @@ def measure(name: str, turns: int) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure the given sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", choices=[[], *SIZES], help="which; all by default")
     parser.add_argument("--turns", type=int, default=5)

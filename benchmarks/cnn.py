@@ -1,15 +1,15 @@
-"""How fast an EfficientNet-Lite becomes tokens, beside the plain network.
+"""Measure the time from an image to tokens with an EfficientNet-Lite, compared with the plain network.
 
     python benchmarks/cnn.py --model efficientnet-lite0 --side 256
 
 On one core, in turns, in one process, with the same weights and the same random image:
 
-plain    the network as it is published: batch norms by themselves, zeros padded explicitly, float32; up to the last
-         block that is kept, on an image that is normalised already
-network  ours alone: batch norms fused, channels last, with the margin
-zsad     all that is done with an image once it is read: resized from half as large again, margin, network, tokens
+plain    the published network: separate batch norms, explicit zero padding, float32; up to the last block that is
+         used, on a normalised image
+network  only our network: batch norms fused, channels last, with the margin
+zsad     all steps after reading an image: resizing from 1.5 times the size, margin, network, tokens
 
-Prints the least milliseconds of each, which other work on the machine changes least, and their ratios to the plain one.
+Prints the least milliseconds of each, which depend least on other work on the machine, and their ratios to `plain`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def ways(model: str, side: int) -> dict[str, Callable[[], object]]:
-    """What is timed, by name."""
+    """The timed functions, by name."""
     backbone = EfficientNetLite(model=model, resolution=side)
     extractor = backbone.load(Execution(device="cpu", threads=1))
     plain = Network(VARIANTS[model].blocks()).eval()
@@ -60,7 +60,7 @@ def ways(model: str, side: int) -> dict[str, Callable[[], object]]:
 
 @torch.inference_mode()
 def least_seconds(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Of many rounds, each way once a round."""
+    """The least seconds of many rounds, with each way once per round."""
     found = dict.fromkeys(ways, float("inf"))
     for _ in range(ROUNDS):
         for name, way in ways.items():

@@ -1,4 +1,4 @@
-"""The weight of the constant channel of convolutional networks, chosen on generated textures alone.
+"""Choose the weight of the constant channel of convolutional networks, on generated textures only.
 
     python benchmarks/constant_channel.py                         # the table and the choice for EfficientNet-Lite 0
     python benchmarks/constant_channel.py efficientnet-lite2 --categories 12
@@ -6,11 +6,11 @@
 The rule, fixed before the first run: of the weights in `WEIGHTS`, the one with the largest mean of image AUROC and
 AUPRO (to a false-positive rate of 0.3), averaged over all categories; of those that are equal to three decimals, the
 smallest. A half of the categories are the textures that the filter bank is tuned on (`embedded_quality.py`), three
-appearances (seeds) of each of six patterns; the other half are parts with flat faces, six appearances of each of three,
-whose defects lie in flat regions too. No photograph takes part.
+appearances (seeds) of each of six patterns; the other half are objects with flat faces, six appearances of each of
+three, which also have defects in flat regions. No photograph is used.
 
-A patch's score is its cosine distance to the nearest patch of four good images, an image's the mean of its top 1 % of
-patches. All weights are compared on the same tokens.
+The score of a patch is its cosine distance to the nearest patch of four normal images, the score of an image is the
+mean of its top 1 % of patches. All weights are compared on the same tokens.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _middle(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def flat_categories(count: int) -> Iterator[Category]:
-    """Parts of one appearance each, with an almost even surface; the good and defective images as of `procedural`."""
+    """Objects of one appearance each, with an almost even surface; normal and defective images as of `procedural`."""
     for number in range(count):
         rng = np.random.default_rng([2, number])
         part, size = PARTS[number % len(PARTS)], rng.uniform(0.85, 1.1)
@@ -143,7 +143,7 @@ def aupro(maps: list[np.ndarray], masks: list[np.ndarray | None]) -> float:
 
 
 def chosen(figures: np.ndarray) -> float:
-    """By the rule: the smallest weight of the largest figure to three decimals."""
+    """The choice by the rule: the smallest weight with the largest figure, to three decimals."""
     return WEIGHTS[int(np.argmax(np.round(figures, 3)))]
 
 

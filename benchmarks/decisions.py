@@ -1,34 +1,34 @@
-"""Which threshold rule decides by default, for methods with references, of a batch, and of single images.
+"""Choose the default threshold rules, for methods with references, of a batch, and of single images.
 
     pip install "zsad[efficientnet,elpv]"
     python benchmarks/decisions.py choose                          # development sets: the tables and the choice
-    python benchmarks/decisions.py report --magnetic-tile ROOT     # sets that the choice has not seen
+    python benchmarks/decisions.py report --magnetic-tile ROOT     # sets that are not used for the choice
 
-Batches of 30 images hold 0, 5, 20, 50, 80 or 100 % defective ones (a share of no whole image is rounded, to one at
-least), drawn from the test images of a category, three draws each. Methods that compare the images of a batch score
-every batch by itself; all others score an image the same in every batch, and once. A rule sees what the stage
-``decide_images`` shows it: maps, image scores, and what the references score.
+Batches of 30 images have 0, 5, 20, 50, 80 or 100 % defective ones (rounded to whole images, at least one), sampled from
+the test images of a category, three samples each. Methods that compare the images of a batch score every batch by
+itself; all others score an image once, because its score is the same in every batch. A rule sees the input of the stage
+``decide_images``: maps, image scores, and the scores of the references.
 
 The rule of choice, fixed before the first run, for each kind of method by itself:
 
 1. The development sets are the demo's generator with seed 101 and generated textures and flat parts
    (`embedded_quality.py`, `constant_channel.py`).
 2. A rule's figure is the F1 of its decisions about images over the greatest F1 that any threshold on the image scores
-   reaches (F1-max), averaged over draws, over batches with 5, 20, 50 and 80 % defective images, over methods and
+   reaches (F1-max), averaged over samples, over batches with 5, 20, 50 and 80 % defective images, over methods and
    categories.
-3. Of the rules that call at most 10 % of the images defective in batches that are all good (average over draws, methods
-   and categories), the one with the highest figure is chosen; were there none, the one that calls the fewest.
-4. ``extent``, how far down a region reaches, is then the one with the highest mean over kinds of SegF1 / pixel F1-max
+3. Of the rules that call at most 10 % of the images defective in batches of only normal images (average over samples,
+   methods and categories), the one with the highest figure is chosen; if there is none, the one that calls the fewest.
+4. ``extent``, the lower limit of a region, is then the one with the highest mean over kinds of SegF1 / pixel F1-max
    at the chosen rules.
 
-`suitable`, which is made of the others, is shown and no candidate; neither are rules that must be told the threshold
-(left out) or how many images are defective (told the truth here). Methods are left out on categories where they abstain
-in most images. The row `best at 10 %` is the ceiling: the highest F1 of a threshold on the peaks that calls at most
-10 % of the batch's good images, chosen by the labels.
+`suitable`, which combines the others, is shown but is not a candidate; neither are rules that need a given threshold
+(left out) or the number of defective images (the true number is given here). Methods are left out on categories where
+they abstain in most images. The row `best at 10 %` is the upper limit: the highest F1 of a threshold on the peaks that
+calls at most 10 % of the batch's normal images, chosen with the labels.
 
-Images, features and scores are kept in the folder ``--cache``, so that rules can be compared again in minutes; delete
-it after a change to any of these. With ``--kept`` only what has scores there is studied; ``scores`` computes them, and
-may be stopped at any time. Rules take about 4 s for a method on a category and core, scores a few seconds to two
+Images, features and scores are stored in the folder ``--cache``, so that rules can be compared again in minutes; delete
+it after a change to any of these. With ``--kept`` only stored scores are studied; ``scores`` computes them, and may be
+stopped at any time. Rules take about 4 s for a method on a category and core, scores a few seconds to two
 minutes (`mutual` by the network; all of `batch_neighbours`). The reported sets are magnetic tiles in the MVTec AD
 layout, ELPV's mono- and polycrystalline cells (no masks), and the demo's generator with seed 0.
 """
@@ -79,7 +79,7 @@ from zsad.scoring.tokens import layer_indices
 
 CONTAMINATIONS = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)
 MIXED = CONTAMINATIONS[1:-1]
-MOST_CALLED = 0.1  # of the images of an all-good batch, by the rule of choice
+MOST_CALLED = 0.1  # of the images of a normal batch, by the rule of choice
 BACKBONES = ("embedded", "efficientnet-lite0")
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "memory_bank_8": ("memory_bank", {"shots": 8}),
@@ -91,8 +91,8 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flip_consistency": ("flip_consistency", {}),
     "mirror_symmetry": ("mirror_symmetry", {}),
 }
-ONLY: Mapping[str, Sequence[str]] = {"batch_neighbours": ("embedded",)}  # which is slow, and scores every batch anew
-# A new rule joins with its own defaults; a line here gives it other parameters to be tried.
+ONLY: Mapping[str, Sequence[str]] = {"batch_neighbours": ("embedded",)}  # slow, because it scores every batch by itself
+# A new rule takes part with its defaults; a line here adds other parameters to try.
 VARIANTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "robust_tail": [{"z": z} for z in (5.0, 8.0, 10.0)],
     "conformal": [*({"alpha": alpha} for alpha in (0.05, 0.1, 0.2)), {"over_batch": "benjamini_hochberg"}],
@@ -110,12 +110,12 @@ VARIANTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "self_calibration": [{"shape": "pareto"}, {"shape": "exponential"}],
     "subsample_maxima": [{"shape": "pareto"}, {"shape": "exponential"}],
 }
-LEFT_OUT = ("fixed",)  # which only knows what its user knows
-INFORMED = ("share", "expected_share")  # are told the share of defective images of every batch, as an ideal user would
+LEFT_OUT = ("fixed",)  # its threshold comes from the user
+INFORMED = ("share", "expected_share")  # get the true share of defective images of every batch, as from an ideal user
 COMPOSED = ("suitable",)
 ORACLE = "best at 10 %"
 EXTENTS = tuple(round(0.1 * tenth, 1) for tenth in range(3, 11))
-TRAIN, GOOD, DEFECTIVE = 20, 40, 40  # images of a category, where it is generated or drawn
+TRAIN, GOOD, DEFECTIVE = 20, 40, 40  # images of a category, if it is generated or sampled
 TEXTURES, FLAT = 4, 2  # generated categories
 READ: dict[Path, list[ImageRecord]] = {}  # by the folder of the category
 KINDS = {"references": "With references", "batch": "Zero-shot, batch", "single": "Zero-shot, single image"}
@@ -125,8 +125,8 @@ class Category(NamedTuple):
     """Some images of a kind.
 
     Attributes:
-        layout, root, name: where they lie.
-        make: writes them there, if they are generated and absent.
+        layout, root, name: place of the images.
+        make: writes the images there, if they are generated and missing.
     """
 
     data_set: str
@@ -137,7 +137,7 @@ class Category(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What a method says of some test images, and of its references.
+    """The scores of a method for some test images, and for its references.
 
     Attributes:
         maps: float32 ``[row, column]``, one an image.
@@ -150,7 +150,7 @@ class Scores(NamedTuple):
     reference_scores: np.ndarray
 
     def only(self, indices: np.ndarray) -> Scores:
-        """Those of some of the images."""
+        """The scores of some of the images."""
         return self._replace(maps=[self.maps[index] for index in indices], image_scores=self.image_scores[indices])
 
 
@@ -175,7 +175,7 @@ class Task(NamedTuple):
 
     @property
     def scorer(self) -> Scorer:
-        """As it is configured."""
+        """The configured scorer."""
         name, params = METHODS[self.method]
         return SCORERS.build(name, params)
 
@@ -188,7 +188,7 @@ class Task(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How the study is made."""
+    """The options of the study."""
 
     cache: Path
     batch: int
@@ -199,12 +199,12 @@ class Options(NamedTuple):
 
 
 def development(cache: Path) -> list[Category]:
-    """The sets that rules are chosen by."""
+    """The data sets for the choice of rules."""
     return [*demo(cache, 101), *generated(cache)]
 
 
 def reported(cache: Path, magnetic_tile: Path) -> list[Category]:
-    """The sets that had no part in the choice."""
+    """The data sets that are not used for the choice."""
     facts = facts_of("elpv")
     if facts is None or facts.package is None:
         raise SystemExit("ELPV is not in the catalogue of data sets as a package")
@@ -274,7 +274,7 @@ def _make_part(number: int, folder: Path) -> None:
 
 
 def _write_category(folder: Path, images: Sequence[np.ndarray], rng: np.random.Generator) -> None:
-    """Write good images in the MVTec AD layout, the last of them with a defect drawn into each."""
+    """Write normal images in the MVTec AD layout, and draw a defect into each of the last ones."""
     from embedded_quality import DEFECTS, _defective
 
     for index, image in enumerate(images):
@@ -295,7 +295,7 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 def records_of(category: Category) -> list[ImageRecord]:
-    """Its images, which are made if they are generated and absent; they are read once."""
+    """The images of a category, which are made if they are generated and missing; read only once."""
     folder = category.root / category.name
     if folder not in READ:
         if category.make is not None and not (folder / "made").exists():
@@ -309,7 +309,7 @@ def records_of(category: Category) -> list[ImageRecord]:
 
 
 def tokens_of(category: Category, wanted: FeatureSet, backbone: str, cache: Path) -> FeatureReader:
-    """The feature file of some images, which is extracted if it is absent."""
+    """The feature file of some images, which is extracted if it is missing."""
     stem = f"{wanted.subset}.{wanted.view}.h5"
     path = cache / "features" / category.data_set / category.name / backbone / stem
     if not path.exists():
@@ -321,7 +321,7 @@ def tokens_of(category: Category, wanted: FeatureSet, backbone: str, cache: Path
 
 
 def batches(labels: np.ndarray, size: int, draws: int) -> list[Batch]:
-    """Batches of every contamination for which there are images enough.
+    """Batches of every contamination for which there are enough images.
 
     Args:
         labels: int ``[image]``, 1 for a defective one.
@@ -342,14 +342,14 @@ def batches(labels: np.ndarray, size: int, draws: int) -> list[Batch]:
 
 
 def scores_file(task: Task, options: Options) -> Path:
-    """Where the scores are kept."""
+    """The file of the stored scores."""
     suffix = f".{options.batch}x{options.draws}" if task.kind == "batch" else ""
     folder = options.cache / "scores" / task.category.data_set / task.category.name
     return folder / f"{task.method}.{task.backbone}{suffix}.npz"
 
 
 def scores_of(task: Task, labels: np.ndarray, options: Options) -> list[tuple[Batch, Scores]]:
-    """The scores of every batch, computed if they are absent."""
+    """The scores of every batch, computed if they are missing."""
     drawn = batches(labels, options.batch, options.draws)
     path = scores_file(task, options)
     if not path.exists():
@@ -462,7 +462,7 @@ def _maps(values: np.ndarray, grids: np.ndarray) -> list[np.ndarray]:
 
 
 def candidates() -> dict[str, ThresholdRule]:
-    """Every rule with every set of parameters that is tried, by what the tables call it."""
+    """Every rule with every set of parameters to try, by its name in the tables."""
     found = {}
     for name in THRESHOLDS.names():
         if name not in (*LEFT_OUT, *INFORMED):
@@ -478,7 +478,7 @@ def candidate_names() -> list[str]:
 
 
 def informed(contamination: float) -> dict[str, ThresholdRule]:
-    """The rules that are told the share of defective images, likewise."""
+    """The rules that get the true share of defective images, likewise."""
     known = [name for name in INFORMED if name in THRESHOLDS.names()]
     return {f"{name}, told": THRESHOLDS.build(name, {"share": contamination}) for name in known}
 
@@ -486,9 +486,9 @@ def informed(contamination: float) -> dict[str, ThresholdRule]:
 def measure(
     task: Task, options: Options, rules: Mapping[str, ThresholdRule], with_informed: bool
 ) -> list[dict[str, Any]]:
-    """A row for every batch and rule, and for the ceiling; none where the method abstains in most images.
+    """A row for every batch and rule, and for the upper limit; none if the method abstains in most images.
 
-    Masks are measured in the first draw alone, for their time.
+    Masks are measured only in the first sample, to save time.
     """
     cv2.setNumThreads(1)
     records = [record for record in records_of(task.category) if record.split == "test"]
@@ -522,12 +522,12 @@ def measure(
 
 
 class Truth(NamedTuple):
-    """What a rule is measured against.
+    """The ground truth of a batch, for measuring rules.
 
     Attributes:
         labels: bool ``[image]``.
-        masks: bool ``[height, width]``, one an image; empty if they are not looked at.
-        f1_max: the greatest F1 of a threshold on the image scores; NaN unless there are good and defective images.
+        masks: bool ``[height, width]``, one for each image; empty if they are not used.
+        f1_max: the greatest F1 of a threshold on the image scores; NaN unless there are normal and defective images.
         auroc: of the image scores, likewise.
         pixel_f1_max: the greatest F1 of a threshold on the maps at the images' size; NaN without masks, too.
     """
@@ -559,7 +559,7 @@ class Truth(NamedTuple):
         }
 
     def ceiling(self, peaks: np.ndarray) -> float:
-        """The threshold on the peaks of the highest F1 among those that call at most 10 % of the good images."""
+        """The threshold on the peaks with the highest F1 among those that call at most 10 % of the normal images."""
         good = np.sort(peaks[~self.labels])
         allowed = int(MOST_CALLED * len(good))
         lowest = good[len(good) - 1 - allowed] if len(good) else -np.inf
@@ -590,7 +590,7 @@ def pixel_f1_max(maps: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> flo
 
 
 def f1(decided: np.ndarray, defective: np.ndarray) -> float:
-    """Of decisions, bool ``[image]``; 0 where nothing is called."""
+    """The F1 of decisions, bool ``[image]``; 0 if no image is called defective."""
     return float(2 * (decided & defective).sum() / max(1, decided.sum() + defective.sum()))
 
 
@@ -598,7 +598,7 @@ def f1(decided: np.ndarray, defective: np.ndarray) -> float:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """The figures of each rule, one row a rule, in the order in which they were tried."""
+    """The figures, one row for each rule, in the order of the trials."""
     found = {}
     for rule, of_rule in rows.groupby("rule", sort=False):
         by = of_rule.set_index("contamination")
@@ -621,7 +621,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def chosen(figures: pd.DataFrame) -> str:
-    """The rule that the rule of choice takes, of a table of `summary`."""
+    """The rule that the rule of choice selects from a table of `summary`."""
     asked = figures[[rule != ORACLE and rule.split()[0] in candidate_names() for rule in figures.index]]
     allowed = asked[asked["all good: called"] <= MOST_CALLED]
     if allowed.empty:
@@ -650,7 +650,7 @@ def detail(rows: pd.DataFrame, rules: Sequence[str]) -> pd.DataFrame:
 
 
 def tables(rows: pd.DataFrame, shown: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Markdown of all kinds of method; ``shown`` has the rules of each kind that are told apart by category."""
+    """Markdown of all kinds of method; ``shown`` has the rules of each kind that are listed by category."""
     for kind, title in KINDS.items():
         of_kind = rows[rows["kind"] == kind]
         if of_kind.empty:
@@ -679,7 +679,7 @@ def study(
     *,
     with_informed: bool = False,
 ) -> pd.DataFrame:
-    """All rows; scores are computed one task after the other, rules are measured by several processes.
+    """Compute all rows: scores one task after the other, measurements of rules in several processes.
 
     Args:
         rules: of each kind of method.
@@ -719,18 +719,18 @@ def main() -> None:
     parser.add_argument(
         "what",
         choices=["choose", "report", "scores"],
-        help="scores: computes them alone, of the reported sets if --magnetic-tile is given",
+        help="scores: only computes them, for the reported sets if --magnetic-tile is given",
     )
     parser.add_argument("--magnetic-tile", type=Path, metavar="ROOT", help="folder of the category")
-    parser.add_argument("--cache", type=Path, default=Path("results/decisions"), help="folder of what is kept")
+    parser.add_argument("--cache", type=Path, default=Path("results/decisions"), help="folder of the stored files")
     parser.add_argument("--csv", type=Path, help="file for all rows")
     parser.add_argument("--batch", type=int, default=30, help="images of a batch")
     parser.add_argument("--draws", type=int, default=3, help="batches of each contamination")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--rules", nargs="+", metavar="NAME", help="of those that are tried, e.g. robust_tail")
-    parser.add_argument("--shown", nargs="*", metavar="RULE", default=[], help="rules that report tells apart")
-    parser.add_argument("--kept", action="store_true", help="leave out what has no scores in the cache yet")
+    parser.add_argument("--shown", nargs="*", metavar="RULE", default=[], help="rules that report lists by category")
+    parser.add_argument("--kept", action="store_true", help="leave out tasks without scores in the cache")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     options = Options(given.cache, given.batch, given.draws)

@@ -1,20 +1,20 @@
-"""By how much others' definitions of the same metric differ from ours, on the same maps.
+"""Measure how much other definitions of the same metric differ from ours, on the same maps.
 
-    python benchmarks/definitions.py                       # drawn maps and the demo set
+    python benchmarks/definitions.py                       # synthetic maps and the demo set
     python benchmarks/definitions.py ROOT [CATEGORY ...]   # photographs in the MVTec AD layout, too
 
 Prints a Markdown table: our value, then theirs minus ours, in points (hundredths). Data:
 
 drawn        3 categories of 30 maps of 256 to 320 px, smooth noise, with ellipses and scratches of 2 to 6 px in 22 each
 thin         the same with scratches of 1 or 2 px
-tails        the maps of `drawn`, each score through exp(z / 2) of its standard score z: the order of the pixels, and so
-             every metric that rests on it alone, is the same, but few scores are large
+tails        the maps of `drawn`, with each score replaced by exp(z / 2) of its standard score z: the order of pixels,
+             and every metric that depends only on it, is the same, but few scores are large
 long tails   likewise, exp(2 z)
-demo         the four demo categories, 10 good and 20 defective images of 320 px each
+demo         the four demo categories, 10 normal and 20 defective images of 320 px each
 photographs  all test images of the categories of ROOT
 
-For the last two, a map is each patch's cosine distance to the nearest patch of 8 good images, by the embedded features,
-and an image's score the mean of its top 1 % of patches.
+For the last two, a map is the cosine distance of each patch to the nearest patch of 8 normal images, with the embedded
+features, and the score of an image is the mean of its top 1 % of patches.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ Change = Callable[[MapAndTruth], MapAndTruth]
 
 @dataclass(frozen=True, eq=False)
 class Category:
-    """Anomaly maps with their truth.
+    """Anomaly maps with their ground truth.
 
     Attributes:
-        scored: pairs of a map, float32 ``[row, column]``, and its image's truth, bool ``[height, width]``.
+        scored: pairs of a map, float32 ``[row, column]``, and its image's ground truth, bool ``[height, width]``.
         scores: ``[image]``, image scores.
     """
 
@@ -86,7 +86,7 @@ class Category:
 
     @cached_property
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and scores of all pixels, as scikit-learn wants them."""
+        """Ground truth and scores of all pixels, in the form of scikit-learn."""
         maps, truths = zip(*self.images, strict=True)
         return np.concatenate(truths, axis=None), np.concatenate(maps, axis=None)
 
@@ -99,7 +99,7 @@ class Category:
 
 
 def pixel_metrics(images: Sequence[MapAndTruth]) -> dict[str, float]:
-    """Our pixel metrics of pairs of a map and its truth."""
+    """Our pixel metrics of pairs of a map and its ground truth."""
     images = [(anomaly_map, truth if truth.any() else None) for anomaly_map, truth in images]
     return pixel_statistics(images, with_histograms=False).metrics()
 
@@ -112,7 +112,7 @@ class Curve(NamedTuple):
 
 
 class Descending(NamedTuple):
-    """All pixels in descending order of score, as the script of MVTec AD has them.
+    """All pixels in descending order of score, as in the script of MVTec AD.
 
     Attributes:
         scores: ``[pixel]``.
@@ -132,7 +132,7 @@ class Descending(NamedTuple):
 
         Args:
             connectivity: structuring element of the regions.
-            good_alone: take the rate among the pixels of images without a defect alone.
+            good_alone: compute the rate only among the pixels of images without a defect.
         """
         scores = np.concatenate([anomaly_map for anomaly_map, _ in images], axis=None)
         normal = np.concatenate([~truth & (not (good_alone and truth.any())) for _, truth in images], axis=None)
@@ -215,7 +215,7 @@ def rates_evenly_spaced(category: Category) -> float:
 
 
 def every_score(connectivity: np.ndarray = EIGHT, *, good_alone: bool = False) -> Callable[[Category], float]:
-    """A point at every score, interpolated at the limit: ours, but for the arguments of `Descending.of`."""
+    """A point at every score, interpolated at the limit: ours, except for the arguments of `Descending.of`."""
 
     def measure(category: Category) -> float:
         curve = Descending.of(category.images, connectivity, good_alone=good_alone).curve()
@@ -236,7 +236,7 @@ def every_score_stretched(category: Category) -> float:
 
 
 def aupimo_at_steps(category: Category) -> float:
-    """300 000 thresholds between the ends of good images' scores; from the one nearest to 1e-5 to that of 1e-4."""
+    """300 000 thresholds in the range of normal images' scores; from the one nearest to 1e-5 to that of 1e-4."""
     good = [anomaly_map for anomaly_map, truth in category.images if not truth.any()]
     thresholds = np.linspace(min(map(np.min, good)), max(map(np.max, good)), PIMO_STEPS)
     rates = np.mean([_shares_from(thresholds, anomaly_map.ravel()) for anomaly_map in good], axis=0)
@@ -295,7 +295,7 @@ def mean_over_images(metric: Callable[[np.ndarray, np.ndarray], float]) -> Calla
 
 @cache
 def metrics_after(change: Change, category: Category) -> dict[str, float]:
-    """Our pixel metrics after each map and its truth are changed."""
+    """Our pixel metrics after a change of each map and its ground truth."""
     return pixel_metrics([change(image) for image in category.scored])
 
 
@@ -305,7 +305,7 @@ def changed(change: Change, metric: str) -> Callable[[Category], float]:
 
 
 def resized(image: MapAndTruth, reading: Callable[[np.ndarray], np.ndarray]) -> MapAndTruth:
-    """A map at 256 x 256, bilinear, and its truth as ``reading`` makes it."""
+    """A map at 256 x 256, bilinear, and its ground truth from ``reading``."""
     anomaly_map, truth = image
     return at_image_size(anomaly_map, RESIZED, RESIZED), reading(truth)
 
@@ -329,7 +329,7 @@ def cropped(image: MapAndTruth) -> MapAndTruth:
 
 
 def whole(image: MapAndTruth) -> MapAndTruth:
-    """At 256 x 256, what Pillow's bilinear filter leaves wholly defective."""
+    """At 256 x 256, only pixels that are completely defective after Pillow's bilinear filter."""
     measured_at = Protocol(side=RESIZED, truth="whole")
     return measured_at.anomaly_map(image[0], *image[1].shape), measured_at.true_mask(image[1])
 
@@ -363,11 +363,11 @@ class Definition:
     """Another definition of one of our metrics.
 
     Attributes:
-        metric: its name with us.
-        words: what is different.
-        users: who has it so.
+        metric: our name of the metric.
+        words: the difference.
+        users: projects with this definition.
         of_category: gives the value of a category; the mean over categories is compared.
-        of_all: gives the value of all categories, in place of ``of_category``; for two categories and more.
+        of_all: gives the value of all categories, instead of ``of_category``; for two or more categories.
     """
 
     metric: str
@@ -428,7 +428,7 @@ DEFINITIONS: tuple[Definition, ...] = (
 
 
 def drawn(number: int, widths: tuple[int, int] = (2, 6)) -> Category:
-    """30 maps with their truth, of a seed; scratches are of ``widths`` px, least and greatest."""
+    """30 maps with their ground truth, from a seed; scratches are ``widths`` px wide, least and greatest."""
     rng = np.random.default_rng([7, number])
     grids, truths = [], []
     for index in range(30):
@@ -462,7 +462,7 @@ def _defects(height: int, width: int, widths: tuple[int, int], rng: np.random.Ge
 
 
 def with_heavy_tails(category: Category, factor: float = 0.5) -> Category:
-    """Every score through the exponential of ``factor`` times its standard score."""
+    """Replace every score by the exponential of ``factor`` times its standard score."""
     _, scores = category.pixels
     centre, scale = scores.mean(), scores.std() / factor
     return replace(

@@ -1,18 +1,17 @@
-"""What it costs to check a features file against its digests while it is read.
+"""Measure the cost of checking the digests of a feature file while it is read.
 
     python benchmarks/digests.py                    # 1 GB, 21 turns
     python benchmarks/digests.py --gigabytes 0.2 --turns 5
 
 checked    `FeatureReader`
 unchecked  the same without the comparison of checksums
-plain      HDF5 alone, which knows of no digests: the same selections from `h5py.File`
+plain      only HDF5, without digests: the same selections from `h5py.File`
 
-Each reads the file in two ways: ``stored`` as it is stored, and ``unit`` as the scorers take it, as unit vectors in
-float32 by one thread of torch. The readings take turns, on a file that the system holds in memory, and are measured by
-the clock of the processor. ``from the disk`` the system is asked to forget the file before; there the clock on the wall
-counts, which differs too much from turn to turn to show the checks, so that what they take is set beside it. Tokens are
-those of a ViT-B/14 at 518 px: 37 x 37 patches of 768 channels. The first line is the time to write the file, and how
-much of it the digests take.
+Each reads the file in two ways: ``stored`` as it is stored, and ``unit`` as scorers use it, as unit vectors in float32
+with one thread of torch. The readings take turns, on a file that is cached in memory, and are measured in processor
+seconds. For ``from the disk`` the file is removed from the cache before; there wall-clock seconds count, which vary too
+much to show the checks, so that the time of the checks is printed separately. Tokens are those of a ViT-B/14 at 518 px:
+37 x 37 patches of 768 channels. The first line is the time to write the file, and the share of the digests.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def write(path: Path, images: int) -> None:
 
 
 def unit(tokens: np.ndarray) -> None:
-    """What the scorers make of the tokens of an image."""
+    """Normalise the tokens of an image as scorers do."""
     normalise(torch.from_numpy(tokens).float())
 
 
@@ -76,7 +75,7 @@ def read_checked(path: Path, use: Callable[[np.ndarray], None]) -> None:
 
 
 def read_unchecked(path: Path, use: Callable[[np.ndarray], None]) -> None:
-    """The same, but whatever the bytes are, they are taken."""
+    """The same, without checking the bytes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CheckedFile, "_compare", lambda *_: None)
         read_checked(path, use)
@@ -98,7 +97,7 @@ READINGS: dict[str, Callable[[Path, Callable[[np.ndarray], None]], None]] = {
 
 
 def forget(path: Path) -> None:
-    """Have the system read the file from the disk the next time."""
+    """Remove a file from the cache, so that it is read from the disk the next time."""
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -106,14 +105,14 @@ def forget(path: Path) -> None:
 
 
 def seconds(call: Callable[[], None], clock: Callable[[], float] = time.process_time) -> float:
-    """How long something takes; the processor's clock leaves out what other processes do."""
+    """The seconds of a call; processor seconds do not depend on other processes."""
     start = clock()
     call()
     return clock() - start
 
 
 def compare(title: str, turns: list[dict[str, float]]) -> None:
-    """Print medians, and by how much the checked reading is slower than the others of its turn."""
+    """Print medians, and how much slower the checked reading is than the others of its turn."""
     medians = [f"{name} {statistics.median(turn[name] for turn in turns):.3f} s" for name in READINGS]
     slower = [
         f"{statistics.median(turn['checked'] / turn[name] - 1 for turn in turns):+.1%} against {name}"

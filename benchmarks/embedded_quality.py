@@ -1,11 +1,11 @@
-"""How well the embedded backbone tells defects from good images, beside raw pixels as the plain alternative.
+"""Measure how well the embedded backbone separates defects from normal images, compared with raw pixels.
 
     python benchmarks/embedded_quality.py                       # procedurally generated categories: tune on these
     python benchmarks/embedded_quality.py ROOT [CATEGORY ...]   # photographs in the MVTec AD layout: report on these
 
-A patch's score is its cosine distance to the nearest patch of a few good reference images, an image's score the mean
-of its top 1 % of patches. Prints the image AUROC, and the AUROC of a defective image's pixels against its own mask,
-averaged over the defective images, each as the mean over the draws of references.
+The score of a patch is its cosine distance to the nearest patch of a few normal reference images, the score of an image
+is the mean of its top 1 % of patches. Prints the image AUROC, and the AUROC of a defective image's pixels against its
+own mask, averaged over the defective images; each is the mean over random samples of references.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TOP_FRACTION = 0.01
 
 
 class Category(NamedTuple):
-    """Images, uint8 RGB; a test image comes with its mask, or None where it is good."""
+    """Images, uint8 RGB; a test image comes with its mask, or None if it is normal."""
 
     name: str
     train: list[np.ndarray]
@@ -68,7 +68,7 @@ def embedded() -> Features:
 
 
 def quality(features: Features, category: Category, references: int, seed: int) -> Quality:
-    """Figures of one draw of references."""
+    """Figures of one random sample of references."""
     drawn = np.random.default_rng(seed).permutation(len(category.train))[:references]
     bank = np.concatenate([np.concatenate(features(category.train[index])) for index in drawn])  # [patch, channel]
     scores, pixel_aurocs = [], []
@@ -101,7 +101,7 @@ def _with_mask(record: ImageRecord) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def procedural(count: int) -> Iterator[Category]:
-    """Categories of generated textures: 16 training, 8 good and 12 defective images of one appearance each."""
+    """Categories of generated textures: 16 training, 8 normal and 12 defective images of one appearance each."""
     for number in range(count):
         rng = np.random.default_rng([1, number])
         pattern = PATTERNS[number % len(PATTERNS)]

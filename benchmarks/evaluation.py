@@ -1,37 +1,37 @@
-"""How fast pixel metrics are evaluated, beside the obvious alternatives, and how exactly.
+"""Measure the speed and exactness of pixel metrics, compared with alternatives.
 
-    pip install -r benchmarks/requirements.txt          # the libraries; what is absent is left out, and said so
-    pip install --no-deps adeval==1.1.0                 # one more: it asks for a second copy of OpenCV
+    pip install -r benchmarks/requirements.txt          # the libraries; missing ones are reported and left out
+    pip install --no-deps adeval==1.1.0                 # one more, which requires a second copy of OpenCV
     python benchmarks/evaluation.py                     # all comparisons; the first takes some ten minutes
     python benchmarks/evaluation.py scaling             # one of: ways, scaling, smoothing
     python benchmarks/evaluation.py --images 12 --side 200
 
 ways     83 maps of 900 x 900, 63 of them with defects: AUPRO to 0.3, pixel AUROC, AP and F1-max by each of
 
-  zsad                   `pixel_statistics` and what follows from it: all four, and the other pixel metrics besides
-  zsad with intervals    the same, and 95 % intervals of them all by 1000 draws
+  zsad                   `pixel_statistics` and the metrics from it: all four, and the other pixel metrics
+  zsad with intervals    the same, and 95 % intervals of all of them from 1000 bootstrap replicates
   histogram, NumPy       65536 bins of equal width between the least and the greatest score, which a first pass finds:
                          all four, only approximate; counted by `bincount`
-  histogram, OpenCV      the same, counted by `calcHist`, and told the least and the greatest score: about what it costs
-                         to read the maps at all
-  200 thresholds         AUPRO alone, as in widespread code: equally spaced thresholds, at each of which all maps are
-                         binarised and the regions of all masks labelled anew. Only `--thresholds` of them are run, and
-                         their seconds multiplied; its AUPRO is of all 200
-  labelled once          the same, with the regions labelled once: what is lost to labelling, and what to thresholds
+  histogram, OpenCV      the same, counted by `calcHist`, with the range of scores given: about the cost of reading the
+                         maps
+  200 thresholds         only AUPRO, as in common code: equally spaced thresholds; at each, all maps are binarised and
+                         the regions of all masks labelled again. Only `--thresholds` of them are run, and their seconds
+                         multiplied; its AUPRO is for all 200
+  labelled once          the same, with the regions labelled once: separates the cost of labelling and of thresholds
   scikit-learn           AUROC, AP and F1-max; it has no AUPRO
   anomalib               all four
   torchmetrics, pyaupro  AUROC, AP and F1-max by the one, AUPRO by the other
-  pyaupro (MVTec)        AUPRO alone by the script of MVTec AD's authors, as `pyaupro` ships it
+  pyaupro (MVTec)        only AUPRO, by the script of MVTec AD's authors that `pyaupro` contains
   adeval                 AUPRO, AUROC and AP from 1000 bins: only approximate
 
-scaling  zsad on 1, 2, 5 and 10 times as many maps, with the default budget of memory and a quarter of it: seconds a map
-         and peak memory, and the error that rounding may cause at most once a budget does not hold all defective pixels
+scaling  zsad on 1, 2, 5 and 10 times as many maps, with the default memory budget and a quarter of it: seconds per map,
+         peak memory, and the largest rounding error if the budget does not hold all defective pixels
 
 smoothing  a Gaussian of 4 pixels, by us (OpenCV) and by SciPy: milliseconds a map, and the greatest difference
 
-Each way gets maps and masks from HDF5, reads them itself, and runs on one thread in a process of its own; libraries are
-imported before the clock starts, and memory is what is added to that at the peak. The first four ways and the libraries
-that have all four metrics take turns, and their figures are medians; the others run once.
+Each way reads maps and masks from HDF5 itself, and runs on one thread in its own process; libraries are imported before
+the clock starts, and memory is the increase at the peak. The first four ways and the libraries with all four metrics
+take turns, and their figures are medians; the others run once.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Task:
 
     Attributes:
         file: HDF5 with the maps.
-        images: maps to evaluate; beyond those of the file, they are taken again, with scores a little greater.
-        thresholds: how many of 200 are run.
+        images: number of maps; beyond those of the file, maps are repeated with slightly greater scores.
+        thresholds: number of the 200 thresholds that are run.
     """
 
     file: Path
@@ -113,9 +113,10 @@ class Measured(NamedTuple):
 
 
 def write_maps(path: Path, images: int, side: int) -> None:
-    """Smooth maps as a patch grid gives them, with scores in 0..1, and masks as MVTec AD has them.
+    """Write smooth maps as from a patch grid, with scores in 0..1, and masks as in MVTec AD.
 
-    Areas of defects are lognormal, so that a few regions hold most of the defective pixels; some defects hardly show.
+    Areas of defects are lognormal, so that a few regions have most of the defective pixels; some defects are hardly
+    visible.
     """
     rng = np.random.default_rng(0)
     defective = np.arange(images) >= round(GOOD_SHARE * images)
@@ -159,7 +160,7 @@ def anomaly_map_of(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
 
 
 class StoredMaps(Sequence):
-    """Pairs of a map (float32 ``[row, column]``) and its truth (bool, None without a defect), read when asked for."""
+    """Pairs of a map (float32 ``[row, column]``) and its ground truth (bool, None without a defect), read when used."""
 
     def __init__(self, task: Task) -> None:
         self._file = h5py.File(task.file)
@@ -194,13 +195,13 @@ class StoredMaps(Sequence):
 
 
 def zsad_metrics(task: Task) -> Found:
-    """The four metrics as the pipeline has them, which finds some others on the way."""
+    """The four metrics as in the pipeline, which also computes some others."""
     metrics = pixel_statistics(StoredMaps(task), with_histograms=False).metrics()
     return Found({name: metrics[name] for name in METRICS})
 
 
 def zsad_intervals(task: Task) -> Found:
-    """The same, and the intervals of them all."""
+    """The same, with intervals of all metrics."""
     found = pixel_statistics(StoredMaps(task), with_histograms=True)
     metrics = found.metrics()
     for values in pixel_replicates(found.histograms, Sampler(DRAWS, seed=0)).values():
@@ -209,7 +210,7 @@ def zsad_intervals(task: Task) -> Found:
 
 
 def zsad_within(task: Task, *, megabytes: int) -> Found:
-    """Within a budget of memory, and the greatest error that follows for any metric where it does not suffice."""
+    """The metrics within a memory budget, and the greatest error of any metric if it is not enough."""
     found = pixel_statistics(StoredMaps(task), with_histograms=False, memory_bytes=megabytes * MEGABYTE)
     found.metrics()
     return Found({"error": max(found.errors().values(), default=0.0)})
@@ -232,7 +233,7 @@ def opencv_counts(codes: np.ndarray) -> np.ndarray:
 
 
 def histogram_metrics(task: Task, counts: Counter, *, is_told: bool) -> Found:
-    """The four metrics from bins of equal width, whose range it is told or finds; scores of a bin count as tied."""
+    """The four metrics from bins of equal width, with a given or computed range; scores of a bin count as tied."""
     images = StoredMaps(task)
     low, high = images.range if is_told else found_range(images)
     scale = np.float32((BINS - 1) / (high - low))
@@ -316,7 +317,7 @@ def labelled_once(task: Task) -> Found:
 
 
 def from_thresholds(task: Task, point: Callable[[np.float32], Point], loading: float) -> Found:
-    """Run some of the thresholds, and tell what all would have taken and given."""
+    """Run some of the thresholds, and estimate the time and value of all."""
     low, high = StoredMaps(task).range
     thresholds = np.linspace(low, high, THRESHOLDS, endpoint=False, dtype=np.float32)
     run = np.linspace(0, THRESHOLDS - 1, task.thresholds).astype(int)
@@ -503,7 +504,7 @@ def measured(name: str, task: Task) -> Measured:
 
 
 def in_own_process(name: str, task: Task) -> Measured:
-    """Run one way where no other has left anything behind."""
+    """Run one way in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measured, name, task).result()
 
@@ -558,7 +559,7 @@ def print_ways(results: dict[str, Measured], task: Task) -> None:
 
 
 def print_ratios(results: dict[str, Measured], found: dict[str, list[Measured]]) -> None:
-    """How ours compares, and what was asked."""
+    """Print the comparison of our way, and the requirements."""
     own = results[OWN]
 
     def faster(name: str, what: str, asked: float) -> None:

@@ -5,13 +5,13 @@
 
 Three ways, in turns, each turn in a process of its own, with the same random weights of DINOv3 and the same PNG files:
 
-plain    what most scripts do: Pillow opens and resizes, one image at a time, float32, the network as it comes
-model    our network alone, in its number format and batch size, on normalised tensors that are in its memory already
-zsad     the stage of the pipeline as it is: files to HDF5
+plain    as in most scripts: Pillow opens and resizes, one image at a time, float32, the unchanged network
+model    only our network, in its number format and batch size, on normalised tensors in its memory
+zsad     the stage of the pipeline: files to HDF5
 
-Prints the median images a second of each, the ratios, the mean cosine of the patch tokens that zsad stored to those of
-the plain loop, the peak memory of each, and on a GPU the share of its peak that the network reaches. The time that
-loading takes is taken out of zsad's by extracting a few images and many, after a first time that does not count.
+Prints the median images per second of each, the ratios, the mean cosine between the patch tokens of zsad and of the
+plain loop, the peak memory of each, and on a GPU the share of its peak performance. The loading time is removed from
+zsad's by extracting a few images and many, after a first run that does not count.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Task:
         return HuggingFace(model=str(self.checkpoint), resolution=self.resolution, dtype=self.dtype)
 
     def execution(self, workers: int | None) -> Execution:
-        """How it is run."""
+        """The execution options."""
         return Execution(self.device, self.threads, workers, compiled=self.compiled)
 
 
@@ -138,7 +138,7 @@ def zsad(task: Task) -> Measured:
 
 
 def seconds_of_stage(task: Task, count: int) -> float:
-    """How long the pipeline takes for so many images, everything included."""
+    """The seconds of the pipeline for a number of images, everything included."""
     start = time.perf_counter()
     extract_features(
         image_list=task.folder / f"manifest-{count}.csv",
@@ -170,7 +170,7 @@ def synchronise(device: str) -> None:
 
 
 def in_own_process(way: str, task: Task) -> Measured:
-    """Run one turn where no other has left anything behind."""
+    """Run one turn in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(WAYS[way], task).result()
 

@@ -1,10 +1,11 @@
-"""Nonsense in every field of the JSON files of tiny checkpoints of every family, and what comes of it.
+"""Put invalid values into every field of the JSON files of tiny checkpoints of every family, and count the results.
 
     python benchmarks/fuzz_checkpoints.py                 # some ten minutes on one core
     python benchmarks/fuzz_checkpoints.py vit "clip text"
 
-For each family it counts what loads as the same network, as another, or is refused in a sentence (by class of error).
-Whatever is none of these is printed, and so is what takes more than 5 s of a core or 200 MB; the status is then 1.
+For each family it counts checkpoints that load as the same network, as another network, or are refused with a sentence
+(by class of error). Other results are printed, and so are those that take more than 5 s of a core or 200 MB; the exit
+status is then 1.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ LIMIT = 3 * 2**30  # bytes of address space besides those that the process has w
 
 
 def main() -> int:
-    """Fuzz the families that are asked for."""
+    """Fuzz the given families."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"by default all: {', '.join(FAMILIES)}")
     families = parser.parse_args().families or FAMILIES
@@ -56,16 +57,16 @@ def fuzz(family: str, folder: Path) -> int:
             made = outcome(family, folder)
         seconds, megabytes = time.process_time() - begun, peak_megabytes() - memory
         counts[kind(made, expected)] += 1
-        dear = f"{seconds:.1f} s, {megabytes} MB" if seconds > SECONDS or megabytes > MEGABYTES else ""
-        if made.problem or dear:
+        slow = f"{seconds:.1f} s, {megabytes} MB" if seconds > SECONDS or megabytes > MEGABYTES else ""
+        if made.problem or slow:
             problems += 1
-            print(f"{family}: {mutation}: {made.problem or dear}", flush=True)
+            print(f"{family}: {mutation}: {made.problem or slow}", flush=True)
     print(f"{family}: {dict(sorted(counts.items()))}", flush=True)
     return problems
 
 
 def kind(made: Outcome, expected: Outcome) -> str:
-    """What came of a checkpoint, in a word."""
+    """The result of a checkpoint, in a word."""
     if made.problem:
         return "problem"
     if made.error is not None:
@@ -74,14 +75,14 @@ def kind(made: Outcome, expected: Outcome) -> str:
 
 
 def limit_memory() -> None:
-    """Have a huge allocation fail rather than the machine."""
+    """Limit the memory, so that a huge allocation fails and not the machine."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft = pages * resource.getpagesize() + LIMIT
     resource.setrlimit(resource.RLIMIT_AS, (soft, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def peak_megabytes() -> int:
-    """The most memory that the process has had, 2^20 bytes."""
+    """The peak memory of the process, in 2^20 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -1,12 +1,12 @@
-"""What one photograph takes against a stored model, and what a hundred take beside the workflow's own stages.
+"""Measure one photograph with a stored model, and a hundred compared with the workflow's own stages.
 
     python benchmarks/inspection.py                           # the demo's ring, 100 photographs, 9 turns
     python benchmarks/inspection.py --photographs 20 --turns 3
 
-The first figure is ``zsad inspect PHOTO --model MODEL`` from the shell over ``python -c "import torch"``, which is most
-of it. The second is `zsad.load` and all photographs in one process over `extract_features`, `score_images` and
-`decide_images` of the same in that process. The two sides of each ratio take turns, and of each the least counts: the
-rest is what else the machine does.
+The first ratio is ``zsad inspect PHOTO --model MODEL`` from the shell to ``python -c "import torch"``, which takes most
+of the time. The second is `zsad.load` and all photographs in one process to `extract_features`, `score_images` and
+`decide_images` for the same photographs in that process. The two sides of each ratio take turns, and the least time of
+each counts, because the rest depends on other programs.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ class Bench:
 
 
 def import_torch() -> None:
-    """What no inspection does without."""
+    """Import torch, which every inspection needs."""
     run("-c", "import torch")
 
 
 def run(*arguments: str) -> None:
-    """Python in a process of its own."""
+    """Run Python in its own process."""
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
 

@@ -1,30 +1,30 @@
-"""What methods that learn are worth, beside methods that only compare.
+"""Compare methods that are trained with methods that only compare.
 
     pip install "zsad[efficientnet,elpv]"
     python benchmarks/learned_methods.py --magnetic-tile ROOT     # ROOT: magnetic tiles in the MVTec AD layout
 
 Fixed before the first run:
 
-- Data: the demo set as `config.yaml` draws it (four categories, 16 good and 24 defective test images each); magnetic
-  tiles (40 and 60); ELPV's mono- and polycrystalline cells (40 and 40, no masks). Training images: 20 good ones a
-  category, 40 of magnetic tiles and ELPV.
+- Data: the demo set of `config.yaml` (four categories, 16 normal and 24 defective test images each); magnetic tiles
+  (40 and 60); ELPV's mono- and polycrystalline cells (40 and 40, no masks). Training images: 20 normal ones per
+  category, 40 for magnetic tiles and ELPV.
 - Features: `efficientnet-lite0` and `embedded`, with their defaults.
-- Methods as `METHODS` has them, with the defaults of their scorers: number of steps, learning rate and network are
-  those that everybody gets. Few-shot methods take 8 references, full-shot ones all training images.
-- Three seeds, 0 to 2, of the draw of references and of the training. A figure is the mean over a set's categories, then
-  mean and standard deviation over seeds; what draws nothing runs once.
-- Methods with an auxiliary data set learn from the demo set: for a category of the demo set from the other three, for
-  all others from all four.
+- Methods: as in `METHODS`, with the defaults of their scorers for number of steps, learning rate and network. Few-shot
+  methods use 8 references, full-shot methods all training images.
+- Three random seeds, 0 to 2, of the sample of references and of the training. A figure is the mean over the categories
+  of a set, then mean and standard deviation over seeds; methods without randomness run once.
+- Methods with an auxiliary data set are trained on the demo set: for a category of the demo set on the other three, for
+  all others on all four.
 - Variants of a method (`VARIANTS`) are tried on the demo set with the network alone.
 
-A figure is measured by the code of the workflow, without its jobs: `train_method`, `fit`, `score_by`, `zsad.metrics`.
-What references score, which only thresholds need, is left out. Seconds are the processor's, of all its cores together,
-so that other programs do not count; a mean over all runs of a row: to learn (an auxiliary training, which serves all
-categories of the set under test), to fit, and to score the test images of a category.
+Figures are measured with the code of the workflow, without its jobs: `train_method`, `fit`, `score_by`, `zsad.metrics`.
+The scores of references, which only thresholds need, are left out. Seconds are processor seconds of all cores together,
+so that other programs do not count; they are means over all runs of a row: to train (on an auxiliary data set, once for
+all categories of the tested set), to fit, and to score the test images of a category.
 
-Every row is kept in the folder ``--cache`` as soon as it is known and is not computed again: the study may be stopped
-at any time. ``--only flow coupling_flow`` runs some methods, ``--sets ELPV`` and ``--backbones embedded`` some of the
-rest, also side by side. Delete what is kept after a change to a method. ``--table`` prints what is there.
+Every row is stored in the folder ``--cache`` when it is known and is not computed again: the study may be stopped at
+any time. ``--only flow coupling_flow`` runs some methods, ``--sets ELPV`` and ``--backbones embedded`` some sets and
+backbones, also at the same time. Delete the stored rows after a change to a method. ``--table`` prints stored rows.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Method(NamedTuple):
     Attributes:
         auxiliary: whether it is trained on an auxiliary data set.
         seeded: whether a seed changes anything.
-        fit_of: the row whose fit is asked for this score as well; empty for a fit of its own.
+        fit_of: the row whose fit also gives this score; empty for its own fit.
     """
 
     scorer: str
@@ -100,7 +100,7 @@ METHODS: Mapping[str, Method] = {
     "flow, all": Method("flow", ALL),
     "coupling_flow, all": Method("coupling_flow", ALL),
     "visual_prompts": Method("visual_prompts", {}, auxiliary=True),
-    "prompt_memory": Method("prompt_memory", {}, auxiliary=True, seeded=False),  # fewer keys than it would draw from
+    "prompt_memory": Method("prompt_memory", {}, auxiliary=True, seeded=False),  # fewer keys than it would sample from
     "residual_prompts, auxiliary": Method("residual_prompts", {**EIGHT, "learns_from": "auxiliary"}, auxiliary=True),
 }
 VARIANTS: Mapping[str, Method] = {
@@ -115,7 +115,7 @@ class Category(NamedTuple):
     """Some images of a kind.
 
     Attributes:
-        layout, root, name: where they lie.
+        layout, root, name: place of the images.
     """
 
     data_set: str
@@ -139,12 +139,12 @@ class Run(NamedTuple):
 
     @property
     def row(self) -> Method:
-        """What it runs."""
+        """The row of the run."""
         return {**METHODS, **VARIANTS}[self.method]
 
     @property
     def scorer(self) -> Scorer:
-        """As it is configured."""
+        """The configured scorer."""
         params = dict(self.row.params)
         if self.row.auxiliary:
             params["trained_on"] = DEMO
@@ -160,10 +160,10 @@ class Run(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What a run needs of a category.
+    """The inputs of a run from a category.
 
     Attributes:
-        cache: the folder where everything is kept.
+        cache: the folder of all stored files.
     """
 
     category: Category
@@ -172,11 +172,11 @@ class Sight(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """Where the features are kept."""
+        """The folder of the features."""
         return self.cache / "features" / self.category.key / self.backbone
 
     def features(self, wanted: FeatureSet) -> Path:
-        """The feature file of some images, which is extracted if it is absent."""
+        """The feature file of some images, which is extracted if it is missing."""
         path = self.folder / f"{wanted.subset}.{wanted.view}.h5"
         if not path.exists():
             records: Sequence[ImageRecord | ListedImage] = records_of(self.category)
@@ -191,7 +191,7 @@ class Sight(NamedTuple):
         return path
 
     def synthetic(self, subset: str) -> Path:
-        """The folder of images that are made from references, which are made if they are absent."""
+        """The folder of synthetic images from references, which are made if they are missing."""
         folder = self.cache / "synthetic" / self.category.key / subset
         if not (folder / "images.csv").exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ class Sight(NamedTuple):
         return folder
 
     def labelled(self, wanted: FeatureSet) -> LabelledTokens:
-        """Tokens of such images, and what is wrong with them."""
+        """Tokens of such images, with labels and masks."""
         folder, reader = self.synthetic(wanted.subset), FeatureReader(self.features(wanted))
         marks = synthetic_marks(folder / "manifest.csv", folder / "made_from.csv", reader.image_ids)
         return LabelledTokens(reader, marks)
@@ -227,7 +227,7 @@ class Sight(NamedTuple):
 
 
 def data_sets(cache_folder: Path, magnetic_tile: Path | None) -> dict[str, list[Category]]:
-    """The categories of each data set; magnetic tiles only if it is known where they are."""
+    """The categories of each data set; magnetic tiles only if their folder is given."""
     root = cache_folder / "images" / DEMO
     found = {DEMO: [Category(DEMO, name, MvtecLayout(), root) for name in CATEGORIES]}
     if magnetic_tile is not None:
@@ -243,7 +243,7 @@ def data_sets(cache_folder: Path, magnetic_tile: Path | None) -> dict[str, list[
 
 @cache
 def records_of(category: Category) -> list[ImageRecord]:
-    """Its images, which are made if they are the demo's and absent."""
+    """The images of a category; those of the demo set are made if they are missing."""
     folder = category.root / category.name
     if category.data_set == DEMO and not (folder / "made").exists():
         make_category(category.name, DemoOptions(), folder)
@@ -255,12 +255,12 @@ def records_of(category: Category) -> list[ImageRecord]:
 
 
 def row_file(run: Run, folder: Path) -> Path:
-    """Where the row of a run is kept."""
+    """The file of the row of a run."""
     return folder / "rows" / run.category.key / run.backbone / f"{run.stem}.json"
 
 
 def measured(run: Run, folder: Path) -> dict[str, Any]:
-    """The row of a run; if it is absent it is computed, with those of all runs that share its fit."""
+    """The row of a run; if it is missing it is computed, with those of all runs that share its fit."""
     if not row_file(run, folder).exists():
         first = run._replace(method=run.row.fit_of or run.method)
         sharing = [first._replace(method=name) for name, row in VARIANTS.items() if row.fit_of == first.method]
@@ -274,12 +274,12 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
 
 
 class Prepared(NamedTuple):
-    """What is there before test images are scored.
+    """The state before test images are scored.
 
     Attributes:
-        weights: what was learned from the demo set; None for what learns nothing there.
-        model: what was fitted to references; None without.
-        row: seconds, and what is told of the training.
+        weights: weights trained on the demo set; None for methods without such training.
+        model: the model fitted to references; None without references.
+        row: seconds, and facts about the training.
     """
 
     weights: Path | None
@@ -288,7 +288,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(run: Run, folder: Path) -> Prepared:
-    """Train and fit, as far as the method does."""
+    """Train and fit the method, if it needs this."""
     scorer, weights, model = run.scorer, None, None
     row: dict[str, Any] = {"train_seconds": 0.0, "fit_seconds": 0.0}
     if run.row.auxiliary:
@@ -329,14 +329,14 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
 
 
 def references_of(run: Run, scorer: ReferenceScorer, folder: Path) -> FeatureReader:
-    """The references of a method, with the images made from them where it learns from such."""
+    """The references of a method, with the synthetic images made from them if it is trained on these."""
     sight, sets = Sight(run.category, run.backbone, folder), scorer.feature_sets()
     made = sight.labelled(sets[SYNTHETIC]) if SYNTHETIC in sets else None
     return FeatureReader(sight.features(sets[REFERENCES]), synthetic=made)
 
 
 def trained(run: Run, folder: Path) -> tuple[Path, float]:
-    """The weights that a method learns from the demo set but for the category under test, and the seconds of it."""
+    """The weights of a method trained on the demo set without the tested category, and the seconds of the training."""
     left_out = f".without-{run.category.name}" if run.category.data_set == DEMO else ""
     path = folder / "trained" / run.backbone / f"{run.stem}{left_out}.safetensors"
     seconds = path.with_suffix(".json")
@@ -349,7 +349,7 @@ def trained(run: Run, folder: Path) -> tuple[Path, float]:
 
 
 def learn(run: Run, path: Path, folder: Path) -> None:
-    """Train a method on the demo set but for the category under test."""
+    """Train a method on the demo set without the tested category."""
     scorer = run.scorer
     sights = [
         Sight(category, run.backbone, folder) for category in data_sets(folder, None)[DEMO] if category != run.category
@@ -398,7 +398,7 @@ def cells(rows: Mapping[tuple[str, int | None], Mapping[str, Any]], name: str) -
 
 
 def table(places: Mapping[str, Sequence[Category]], backbone: str, known: Mapping[Run, Mapping[str, Any]]) -> str:
-    """All figures of a backbone in Markdown, in per cent, a row a method; a gap where a run is missing."""
+    """All figures of a backbone in Markdown, in per cent, one row for each method; empty if a run is missing."""
     columns = [(name, measure) for name in places for measure in MEASURED if name != "ELPV" or measure == "image_auroc"]
     header = [f"{name}, {MEASURED[measure]}" for name, measure in columns]
     lines = [
@@ -425,7 +425,7 @@ def table(places: Mapping[str, Sequence[Category]], backbone: str, known: Mappin
 
 
 def is_asked(run: Run) -> bool:
-    """Whether a run is of the study: variants are on the demo set with the first backbone alone."""
+    """Whether a run belongs to the study: variants only run on the demo set with the first backbone."""
     return run.method in METHODS or (run.category.data_set, run.backbone) == (DEMO, BACKBONES[0])
 
 
@@ -439,14 +439,16 @@ def runs(places: Mapping[str, Sequence[Category]], backbones: Sequence[str], met
 
 
 def main() -> None:
-    """Compute what is absent, and print the tables."""
+    """Compute missing rows, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--magnetic-tile", type=Path, required=True, metavar="ROOT", help="folder of the category")
-    parser.add_argument("--cache", type=Path, default=Path("results/learned_methods"), help="folder of what is kept")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("results/learned_methods"), help="folder of the stored files"
+    )
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="of those in the table")
     parser.add_argument("--sets", nargs="+", metavar="SET", help=f"{DEMO}, magnetic tiles, ELPV")
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
-    parser.add_argument("--table", action="store_true", help="compute nothing, print what is there")
+    parser.add_argument("--table", action="store_true", help="compute nothing, print the stored rows")
     given = parser.parse_args()
     methods = [*METHODS, *VARIANTS]
     if given.only and (unknown := [name for name in given.only if name not in methods]):

@@ -1,26 +1,26 @@
-"""How long methods that learn take for one category, beside a plain version of each and beside methods that do not.
+"""Measure the time of methods with training for one category, compared with plain versions and with other methods.
 
     python benchmarks/learning.py                              # all of it on the CPU, with two threads
     python benchmarks/learning.py flow coupling_flow --turns 1 # some methods
     python benchmarks/learning.py --images 50 --no-plain       # smaller, and without the plain versions
 
-A category has 200 good images to learn from and 200 to score, of 28 x 28 patches and 128 channels. Its patches come in
-six kinds, each of which varies along axes of its own and along a curve; every third test image has a planted defect,
-and what the defects of two categories have in common is faint. A method of an auxiliary data set learns from the test
-images of another such category; `residual_prompts` from 4 references and 40 images that stand for synthetic ones.
+A category has 200 normal images for training and 200 to score, of 28 x 28 patches and 128 channels. Its patches are of
+six kinds, each of which varies along its own axes and along a curve; every third test image has a synthetic defect, and
+the common features of defects of two categories are weak. A method with an auxiliary data set is trained on the test
+images of another such category; `residual_prompts` on 4 references and 40 images that stand for synthetic ones.
 
-Each turn of each way runs in a process of its own and reads its features from HDF5. Printed are medians over turns:
-seconds of learning and of scoring by the clock on the wall, those of the processor (which other programs hardly touch),
-memory beyond the loaded libraries at the peak, and the AUROC of planted patches, by which a way that does less shows.
-The ratios are of processor seconds in the same turn. The limit of two minutes is for the clock on the wall, so that it
-says something on a machine that has nothing else to do.
+Each turn of each way runs in its own process and reads its features from HDF5. Printed are medians over turns:
+wall-clock seconds of training and of scoring, processor seconds (which hardly depend on other programs), peak memory
+beyond the loaded libraries, and the AUROC of defective patches, which shows whether a way does less. The ratios are of
+processor seconds in the same turn. The limit of two minutes is wall-clock time, so that it is meaningful only on an
+otherwise idle machine.
 
-The plain versions do what a method's description says, step by step, without this project's shortcuts:
+The plain versions follow a method's description step by step, without this project's optimisations:
 
-coupling_flow  a step takes the patches of one image, which it reads, scales and whitens anew; each coupling has a
+coupling_flow  a step uses the patches of one image, which it reads, scales and whitens again; each coupling has a
                network for scales and one for shifts, which see all dimensions through a mask (Dinh et al., 2017)
-flow           the same steps; the network is asked for the velocity of each patch at each time and for each draw
-visual_prompts each step reads its images anew, and takes all of their patches
+flow           the same steps; the network computes the velocity of each patch at each time and for each noise sample
+visual_prompts each step reads its images again, and uses all of their patches
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Task(NamedTuple):
     steps: int | None = None  # of the trainings; None for those of the method
 
     def scorer(self, name: str) -> Scorer:
-        """A method as it is measured."""
+        """A method with the measured options."""
         fields = SCORERS.load(name).model_fields
         brief = {"steps": self.steps} if self.steps and "steps" in fields else {}
         return SCORERS.build(name, {**METHODS[name], **brief})
@@ -104,7 +104,7 @@ class Task(NamedTuple):
         return self.folder / f"{name}.h5"
 
     def compute(self) -> Compute:
-        """What a scorer gets."""
+        """The compute options of a scorer."""
         return Compute(self.device, self.memory_mb * MEGABYTE, "float32")
 
 
@@ -112,10 +112,10 @@ class Taken(NamedTuple):
     """Of one turn of one way.
 
     Attributes:
-        learning: seconds on the wall.
-        scoring: seconds on the wall.
-        processor: seconds of both together.
-        megabytes: at the peak beyond the start.
+        learning: wall-clock seconds.
+        scoring: wall-clock seconds.
+        processor: processor seconds of both together.
+        megabytes: peak memory beyond the start.
         auroc: of planted patches.
     """
 
@@ -152,7 +152,7 @@ def planted(task: Task, seed: int) -> np.ndarray:
 
 
 def write_features(task: Task, name: str, part: int, seed: int, defects: np.ndarray | None) -> None:
-    """Images of a part: all of one part are drawn alike; ``seed`` draws the images."""
+    """Write images of an object: all images of one object have the same distribution; ``seed`` is for the images."""
     drawn = np.random.default_rng(part)
     kinds = drawn.normal(size=(KINDS, task.channels))
     axes = drawn.normal(size=(KINDS, AXES, task.channels)) / math.sqrt(task.channels)
@@ -182,7 +182,7 @@ def write_features(task: Task, name: str, part: int, seed: int, defects: np.ndar
 
 
 def write_category(task: Task) -> None:
-    """References and test images of a part, and test images of another one."""
+    """Write references and test images of an object, and test images of another one."""
     write_features(task, "references", 0, 1, None)
     write_features(task, "test", 0, 2, planted(task, 0))
     write_features(task, "auxiliary", 9, 3, planted(task, 9))
@@ -195,7 +195,7 @@ def write_category(task: Task) -> None:
 
 
 def labelled(task: Task, name: str, seed: int, made_from: Sequence[str] | None = None) -> LabelledTokens:
-    """Images of a feature file, with the marks of what was planted in them."""
+    """Images of a feature file, with the masks of their synthetic defects."""
     defects = planted(task, seed)
     labels = defects.any(axis=(1, 2)).astype(int).tolist()
     masks = [mask if label else None for mask, label in zip(defects, labels, strict=True)]
@@ -221,7 +221,7 @@ def own(name: str, task: Task) -> Learner:
 
 
 def _trained(scorer: TrainedScorer, test: FeatureReader, task: Task) -> Learner:
-    """A method that learns from an auxiliary data set."""
+    """A method that is trained on an auxiliary data set."""
     images = labelled(task, "auxiliary", 9)
     references = FeatureReader(task.features("auxiliary-references"))
     weights = task.folder / f"{type(scorer).__name__}.safetensors"
@@ -304,7 +304,7 @@ def plain_whitening(task: Task, references: FeatureReader, dimensions: int) -> W
 def plain_training(
     task: Task, scorer: Flow | CouplingFlow, made: Callable[[int], torch.nn.Module], loss: Callable[..., torch.Tensor]
 ) -> Plain:
-    """As many patches as the method sees, image by image, and an average of weights."""
+    """Train on as many patches as the method sees, image by image, with an average of weights."""
     references = FeatureReader(task.features("references"))
     whitening = plain_whitening(task, references, scorer.dimensions)
     network = made(whitening.dimensions).to(task.device)
@@ -389,7 +389,7 @@ def plain_flow(task: Task) -> Learner:
 
 
 def plain_visual_prompts(task: Task) -> Learner:
-    """`visual_prompts` with all patches of the images of each step, which it reads anew."""
+    """`visual_prompts` with all patches of the images of each step, which it reads again."""
     scorer = task.scorer("visual_prompts")
     assert isinstance(scorer, VisualPrompts)
     images, marks = labelled(task, "auxiliary", 9)
@@ -466,7 +466,7 @@ def taken(task: Task, name: str, *, plain: bool) -> Taken:
 
 
 def in_own_process(task: Task, name: str, *, plain: bool) -> Taken:
-    """One turn where no other has left anything behind."""
+    """Run one turn in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(taken, task, name, plain=plain).result()
 

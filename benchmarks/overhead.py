@@ -1,17 +1,17 @@
-"""What a run costs besides its work: Python's start, imports, loading models, hashing weights, and Snakemake itself.
+"""Measure the overhead of a run: Python's start, imports, loading models, hashing weights, and Snakemake itself.
 
     python benchmarks/overhead.py                              # the demo by the default, and by the filter bank
     python benchmarks/overhead.py --runs categories            # 15 categories of 20 images, a ViT-S of random weights
     python benchmarks/overhead.py --runs embedded --before v1.0 --turns 3
 
-Each run computes everything in a folder of its own, and needs no network. Of each rule it prints how many jobs there
-were, the seconds on the clock in them, the seconds of the processor, and what these went to, as the jobs' logs tell.
-The last lines are of the process of Snakemake, with the servers of warm jobs and the ends of jobs, and of all;
-``outside`` is the share that is not work. Seconds of the processor are those of all threads and grow little with what
-else runs on the machine; those on the clock do.
+Each run computes everything in its own folder, without a network. For each rule it prints the number of jobs, their
+wall-clock seconds, their processor seconds, and the use of these according to the jobs' logs. The last lines are for
+the process of Snakemake, with the servers of warm jobs and the ends of jobs, and for the total; ``outside`` is the
+share that is not work. Processor seconds are those of all threads and depend little on other programs; wall-clock
+seconds do.
 
---before REV runs the same by another revision of this repository, in turns with this one, and prints its tables and how
-many times the seconds it took. A revision whose jobs do not yet tell of their time counts them as work.
+--before REV runs the same with another revision of this repository, in turns with this one, and prints its tables and
+the ratio of seconds. For a revision whose jobs do not log their time, all time counts as work.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ VIT_S: Mapping[str, int] = {
 
 
 class Spent(NamedTuple):
-    """What the jobs of a rule took, or what a whole run took.
+    """The time of the jobs of a rule, or of a whole run.
 
     Attributes:
         jobs: how many.
         clock: seconds on the clock; those of jobs side by side are added up.
-        kinds: seconds of the processor by what they went to, see `zsad.timing`.
+        kinds: processor seconds by their use, see `zsad.timing`.
     """
 
     jobs: int
@@ -75,14 +75,14 @@ class Spent(NamedTuple):
 
 
 def added(several: Iterable[Spent]) -> Spent:
-    """What several took together."""
+    """The sum of several times."""
     listed = list(several)
     kinds = {kind: sum(each.kinds.get(kind, 0.0) for each in listed) for kind in KINDS}
     return Spent(sum(each.jobs for each in listed), sum(each.clock for each in listed), kinds)
 
 
 class Prepared(NamedTuple):
-    """What a run is of: the configuration that differs from config.yaml."""
+    """The configuration of a run, where it differs from config.yaml."""
 
     configuration: dict[str, Any]
 
@@ -152,7 +152,7 @@ def save_network(folder: Path, sizes: Mapping[str, int] = VIT_S) -> None:
 
 
 def run(root: Path, prepared: Prepared, folder: Path, cores: int) -> dict[str, Spent]:
-    """Run everything by the Snakefile in ``root`` and tell what it took, by rule.
+    """Run everything with the Snakefile in ``root``; return the time by rule.
 
     Raises:
         RuntimeError: the run fails; with the end of what it prints.
@@ -201,7 +201,7 @@ def _seconds_of_children() -> float:
 
 
 def read_rules(results: Path) -> dict[str, Spent]:
-    """What the jobs of each rule took, by their benchmark files and logs.
+    """The time of the jobs of each rule, from their benchmark files and logs.
 
     Args:
         results: the folder of the results of a run.
@@ -225,7 +225,7 @@ def _spent_in_job(benchmark: Path, log: Path) -> Spent:
 
 
 def table(rules: Mapping[str, Spent]) -> str:
-    """The rules by the seconds of the processor that they took, most first, then Snakemake and all, in Markdown."""
+    """The rules by processor seconds, most first, then Snakemake and the total, in Markdown."""
     last = (SNAKEMAKE, ALL)
     ordered = sorted((name for name in rules if name not in last), key=lambda name: -rules[name].processor)
     lines = [
@@ -270,7 +270,7 @@ def comparison(before: Sequence[Mapping[str, Spent]], now: Sequence[Mapping[str,
 
 @contextmanager
 def worktree(revision: str, folder: Path) -> Iterator[Path]:
-    """Another revision of this repository in a folder of its own, which is removed in the end."""
+    """Another revision of this repository in its own folder, which is removed at the end."""
     git = ["git", "-C", str(REPOSITORY), "worktree"]
     subprocess.run([*git, "add", "--quiet", "--detach", str(folder), revision], check=True)
     try:
@@ -280,7 +280,7 @@ def worktree(revision: str, folder: Path) -> Iterator[Path]:
 
 
 def measure(names: Sequence[str], roots: Mapping[str, Path], options: argparse.Namespace, folder: Path) -> None:
-    """Run what is asked for in turns and print the tables."""
+    """Run the given runs in turns and print the tables."""
     for name in names:
         prepared = RUNS[name](folder / name, options.categories)
         turns: dict[str, list[dict[str, Spent]]] = {state: [] for state in roots}

@@ -1,8 +1,8 @@
-"""How long a folder of photographs takes with the two lines of configuration of the README, and how much memory.
+"""Measure time and memory of a run on a folder of photographs, with the two lines of configuration of the README.
 
     python benchmarks/own_photographs.py                      # 36 photographs, two of them of 12 megapixels, 2 cores
     python benchmarks/own_photographs.py --folder FOLDER      # yours
-    python benchmarks/own_photographs.py --results KEPT       # keep what was made in this folder
+    python benchmarks/own_photographs.py --results KEPT       # keep the results in this folder
 
 Without a folder, the photographs are those of tests/photographs.py: many sizes and formats, one strip of 8000 x 200
 pixels, one that is cut off, EXIF orientations, umlauts and braces in the names. Prints seconds, the peak of the memory
@@ -28,7 +28,7 @@ INTERVAL_SECONDS = 0.2
 
 
 class Measured(NamedTuple):
-    """A run: its exit status, seconds, the peak of all its processes' memory in 10^6 bytes, and what it said."""
+    """A run: its exit status, seconds, the peak memory of all its processes in 10^6 bytes, and its output."""
 
     status: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The README's first picture, and a table, from finished runs on real photographs; no photograph is in them.
+"""Make a picture and a table from finished runs on real photographs; they contain no photograph.
 
     make demo-real                                            # ELPV; its page shows the photographs themselves
     python benchmarks/real_photographs.py results/elpv --picture docs/real.png

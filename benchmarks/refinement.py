@@ -1,4 +1,4 @@
-"""How long the refiners without weights take for an image, and how much memory, from 1 to 100 megapixels.
+"""Measure time and memory of the refiners without weights, for images of 1 to 100 megapixels.
 
     python benchmarks/refinement.py                        # 1, 4, 12, 25, 50 and 100 megapixels
     python benchmarks/refinement.py --largest 12 --plain 1

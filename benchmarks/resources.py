@@ -1,12 +1,12 @@
-"""What the jobs of a finished run took, beside what the workflow had expected and asked for.
+"""Compare the time and memory of the jobs of a finished run with the workflow's estimates and requests.
 
     python benchmarks/resources.py results/demo
     python benchmarks/resources.py results/mvtec_ad --configfile config/mvtec_ad.yaml config/sam.yaml
     python benchmarks/resources.py results/demo --gpu      # networks ran on a GPU
 
-A row a job: expected and measured memory in MB and their ratio; seconds and their ratio, divided by how fast this
-machine is beside that of the estimates (the median ratio). `*` marks what is off by more than a factor of 2, `-` what
-is not known, as the job was shorter than a second.
+One row per job: expected and measured memory in MB and their ratio; seconds and their ratio, divided by the speed of
+this machine relative to that of the estimates (the median ratio). `*` marks differences of more than a factor of 2, `-`
+unknown values, because the job was shorter than a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a promptable segmentation model takes for an image, and what it saves to keep its embedding.
+"""Measure the time of a promptable segmentation model for an image, and the gain of storing its embedding.
 
     python benchmarks/sam.py                              # ViT-B by segment_anything on the CPU
     python benchmarks/sam.py --model tiny                 # a quick try: two narrow blocks, the whole decoder
@@ -13,7 +13,7 @@ zsad       the back-end of the pipeline, in float32, and in the number format th
 Prints the seconds of an embedding, of reading one from HDF5, and of decoding 1, 5 and 20 prompts; the memory that
 embedding and decoding add at their peaks to the loaded model; by how much embeddings differ from those in float32; and
 how many times as fast an image is decoded with a cached embedding (read, decode) as without (embed, decode). Ways take
-turns, each in a process of its own; figures are medians, ratios are of the same turn.
+turns, each in its own process; figures are medians, ratios are of the same turn.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def with_threads(way: Way, task: Task, dtype: str) -> Measured:
 
 
 def in_own_process(way: Way, task: Task, dtype: str) -> Measured:
-    """Run one turn where no other has left anything behind."""
+    """Run one turn in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(with_threads, way, task, dtype).result()
 

@@ -1,4 +1,4 @@
-"""How fast images are scored, beside the obvious alternatives.
+"""Measure the speed of scoring images, compared with alternatives.
 
     pip install -r benchmarks/requirements.txt          # faiss, for the second comparison
     python benchmarks/scoring.py                        # all of it on the CPU
@@ -17,8 +17,8 @@ bank     the nearest of 131 thousand vectors for each patch of an image: faiss `
 coreset  5 % of 20 thousand vectors: a loop that takes the distances to each new one, and the coreset of the memory bank
 peak     the scorer on 120 images of 37 x 37 patches, 1024 channels, 4 layers, as a share of the rate of large products
 
-Ways take turns, each in a process of its own; figures are medians, ratios are of the same turn. Where the processor
-would emulate bfloat16, it is left out, as nothing but an explicit wish computes in it there; ``--without-bfloat16``
+Ways take turns, each in its own process; figures are medians, ratios are of the same turn. If the processor would
+emulate bfloat16, it is left out, because it is then used only if explicitly configured; ``--without-bfloat16``
 leaves it out everywhere, and hides AVX512-BF16 and AMX from the libraries (``ONEDNN_MAX_CPU_ISA=AVX512_CORE``). As on a
 machine without AVX-512 it is with
 
@@ -108,7 +108,7 @@ class Measured(NamedTuple):
 
 
 def write_features(task: Task) -> None:
-    """Images of one part: every place has its own prototype, as aligned parts have; every third image has a defect."""
+    """Write images of one object: each position has a prototype, as in aligned objects; a third have a defect."""
     rng = np.random.default_rng(0)
     shape = (task.layers, task.side, task.side, task.channels)
     prototypes = rng.normal(size=shape) + 2 * rng.normal(size=task.channels)
@@ -295,7 +295,7 @@ class peak_memory:  # noqa: N801 (reads as a statement)
 
 
 def in_own_process(way: Callable[[Task], np.ndarray], task: Task) -> Measured:
-    """Run one turn where no other has left anything behind."""
+    """Run one turn in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measured, way, task).result()
 

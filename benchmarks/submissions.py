@@ -1,10 +1,10 @@
-"""What a run would submit to a cluster: jobs, submissions, and what each asks for, from a dry run.
+"""List the jobs and submissions of a run on a cluster, and their requested resources, from a dry run.
 
     python benchmarks/submissions.py profiles/slurm --mvtec-ad
     python benchmarks/submissions.py profiles/dtu-hpc --configfile mine.yaml
 
-With `--mvtec-ad` it is a run on a generated tree of empty files with the names and numbers of MVTec AD's images, by the
-five methods and two refiners of config.yaml and the model of config/mvtec_ad.yaml; nothing is read or downloaded.
+With `--mvtec-ad` the run is on a generated tree of empty files with the names and numbers of MVTec AD's images, with
+the five methods and two refiners of config.yaml and the model of config/mvtec_ad.yaml; nothing is read or downloaded.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ LINE = "submission: "
 
 
 class Submission(NamedTuple):
-    """What goes to the scheduler as one job, or runs on the submitting host.
+    """A submission to the scheduler as one job, or a job on the submitting host.
 
     Attributes:
-        part: its part of the pipeline; a rule for what runs on the submitting host.
-        category: empty for what is of no category.
-        rules: how many steps of each rule.
-        steps: what each of its steps asks for, by the names of Snakemake's resources.
-        asks: what it asks for as a whole.
+        part: its part of the pipeline; a rule for jobs on the submitting host.
+        category: empty for jobs without a category.
+        rules: number of steps of each rule.
+        steps: requested resources of each step, by Snakemake's names.
+        asks: requested resources of the submission.
     """
 
     part: str
@@ -51,7 +51,7 @@ class Submission(NamedTuple):
 
 
 def submissions(profile: Path, directory: Path, options: Sequence[str | Path] = ()) -> list[Submission]:
-    """Everything that a run would do.
+    """All submissions of a run.
 
     Args:
         profile: of a cluster.
@@ -71,7 +71,7 @@ def submissions(profile: Path, directory: Path, options: Sequence[str | Path] = 
 
 
 def make_empty_mvtec_ad(root: Path) -> None:
-    """Make empty files with the layout and numbers of MVTec AD; of its test images, about a fourth are good."""
+    """Make empty files with the layout and numbers of MVTec AD; about a quarter of its test images are normal."""
     for category, counts in datasets()["mvtec_ad"].categories.items():
         good = counts.test // 4
         for folder, count in {"train/good": counts.train, "test/good": good, "test/bad": counts.test - good}.items():
@@ -103,14 +103,14 @@ def table(found: Iterable[Submission]) -> Iterator[str]:
 
 
 def summary(found: Sequence[Submission]) -> str:
-    """How many jobs and submissions."""
+    """The numbers of jobs and submissions, in words."""
     submitted = [one for one in found if not one.is_local]
     jobs = sum(sum(one.rules.values()) for one in submitted)
     return f"{jobs} jobs in {len(submitted)} submissions, and {len(found) - len(submitted)} on the submitting host"
 
 
 def record() -> None:
-    """Be Snakemake, and print what each submission asks for as well."""
+    """Run Snakemake, and also print the requested resources of each submission."""
     from snakemake.cli import main
     from snakemake.executors import dryrun
     from snakemake.resources import GroupResources

@@ -1,4 +1,4 @@
-"""How long WinCLIP takes for an image, beside a loop over its windows.
+"""Measure the time of WinCLIP for an image, compared with a loop over its windows.
 
     python benchmarks/text.py
     python benchmarks/text.py --model large --turns 5
@@ -6,14 +6,14 @@
 One image of 240 x 240 pixels, from pixels to the map and the image score, with random weights of OpenCLIP's
 ViT-B/16-plus-240 and random vectors for the two classes of sentences. Ways take turns in one process:
 
-loop     what a script does: each of the 365 windows goes through the network by itself, and each patch takes the
-         harmonic mean of the windows over it; float32
+loop     as in a script: each of the 365 windows passes through the network by itself, and each patch gets the harmonic
+         mean of the windows that cover it; float32
 winclip  the backbone with `path: windows`, and the scorer `winclip`; in float32, and in the format that `dtype: auto`
          comes to on this machine
 
 Prints the median seconds of each, how many times as fast as the loop it is (the median of the ratios of the same turn),
-and the greatest difference of a score. Beside them stand the paths `plain` and `values`, which see the image at once;
---model large takes the size of CLIP's ViT-L/14-336 at 518 pixels for these two alone.
+and the greatest difference of a score. It also prints the paths `plain` and `values`, which see the image at once;
+--model large uses the size of CLIP's ViT-L/14-336 at 518 pixels for these two alone.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ WINDOWS, TEMPERATURE = (2, 3), 0.07
 LARGE_SIDE = 518
 
 
-class Told(NamedTuple):
-    """What a way says of an image: its score, and float64 ``[row, column]``."""
+class Scored(NamedTuple):
+    """The result of a way for an image: its score, and its map, float64 ``[row, column]``."""
 
     score: float
     anomaly_map: np.ndarray
@@ -80,7 +80,7 @@ class Loop:
         network = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
         self._network, self._classes = network.eval(), classes
 
-    def __call__(self, pixels: torch.Tensor) -> Told:
+    def __call__(self, pixels: torch.Tensor) -> Scored:
         """Of pixels ``[1, 3, height, width]``, normalised."""
         patch = self._network.config.patch_size
         rows, columns = (side // patch for side in pixels.shape[-2:])
@@ -88,7 +88,7 @@ class Loop:
             tokens = self._network.vision_model.embeddings(pixels, interpolate_pos_encoding=True)
             whole = self._probability(tokens)
             means = [self._means(tokens, rows, columns, side) for side in WINDOWS]
-        return Told(whole, (1 + len(means)) / (1 / whole + sum(1 / mean for mean in means)))
+        return Scored(whole, (1 + len(means)) / (1 / whole + sum(1 / mean for mean in means)))
 
     def _means(self, tokens: torch.Tensor, rows: int, columns: int, side: int) -> np.ndarray:
         """For each patch the harmonic mean of the windows of one size that cover it."""
@@ -124,11 +124,11 @@ class Batched:
         self._extractor = loaded(folder, dtype, path="windows", resolution=side)
         self._classes = classes
 
-    def __call__(self, image: np.ndarray) -> Told:
+    def __call__(self, image: np.ndarray) -> Scored:
         """Of an image, uint8 ``[height, width, 3]``."""
         tokens = self._extractor.extract(image)
         features = MemoryTokens(tokens.patch_tokens[None], tokens.cls_tokens[None], layers=self._extractor.layers)
-        return Told(*score_by_texts(features, 0, self._classes, None, TEMPERATURE))
+        return Scored(*score_by_texts(features, 0, self._classes, None, TEMPERATURE))
 
 
 def loaded(folder: Path, dtype: str, **params: Any) -> Extractor:
@@ -185,7 +185,7 @@ def compared(folder: Path, dtypes: Sequence[str], turns: int, side: int) -> str:
     return "\n".join(rows)
 
 
-def difference(found: Told, expected: Told) -> float:
+def difference(found: Scored, expected: Scored) -> float:
     """The greatest of any score."""
     return max(abs(found.score - expected.score), float(np.abs(found.anomaly_map - expected.anomaly_map).max()))
 

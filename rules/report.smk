@@ -116,6 +116,7 @@ rule draw_plots:
     input:
         evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
     output:
+        **vector_plots(curves=CURVES, histograms=HISTOGRAMS),
         curves=report(
             CURVES,
             caption="report/curves.rst",
@@ -146,7 +147,7 @@ rule draw_plots:
         runtime=duration("draw_plots"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=as_parameter(settings.report.plotting()),
         code=code("draw_plots.py"),
     message:
         "Plotting curves and histograms of {wildcards.category}"
@@ -159,6 +160,7 @@ rule draw_histograms:
     input:
         evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
     output:
+        **vector_plots(histograms=HISTOGRAMS),
         histograms=report(
             HISTOGRAMS,
             caption="report/histograms.rst",
@@ -182,7 +184,7 @@ rule draw_histograms:
         runtime=duration("draw_plots"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=as_parameter(settings.report.plotting()),
         code=code("draw_plots.py"),
     message:
         "Plotting histograms of {wildcards.category}"
@@ -203,6 +205,7 @@ rule draw_confusion:
     input:
         evaluation=CLASS_METRICS,
     output:
+        **vector_plots(confusion=CONFUSION),
         confusion=report(
             CONFUSION,
             caption="report/confusion.rst",
@@ -226,7 +229,7 @@ rule draw_confusion:
         runtime=duration("draw_confusion"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=as_parameter(settings.report.plotting()),
         code=code("draw_confusion.py"),
     message:
         "Plotting the confusion matrix of {wildcards.classifier} on {wildcards.category}"
@@ -239,6 +242,7 @@ rule draw_shots:
     input:
         evaluations=expand(CLASS_METRICS, classifier=settings.classifiers, allow_missing=True),
     output:
+        **vector_plots(shots=SHOTS_PLOT),
         shots=report(
             SHOTS_PLOT,
             caption="report/shots.rst",
@@ -262,7 +266,7 @@ rule draw_shots:
         runtime=duration("draw_shots"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=as_parameter(settings.report.plotting()),
         code=code("draw_shots.py"),
     message:
         "Plotting accuracy against the number of examples on {wildcards.category}"
@@ -278,6 +282,8 @@ rule draw_summary:
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,
     output:
+        **vector_plots(**{Path(plot).stem: f"{PLOTS}/{plot}" for plot in OVERALL_PLOTS}),
+        **shown_sweeps(),
         summary=report(
             f"{PLOTS}/summary.png",
             caption="report/summary.rst",
@@ -309,7 +315,7 @@ rule draw_summary:
         runtime=duration("draw_summary"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=summary_config(),
         code=code("draw_summary.py"),
     message:
         "Plotting the summary, the bars of each category, and quality against cost"
@@ -325,6 +331,7 @@ rule build_page:
             for name in ("metrics_csv", "refinement_csv", "comparisons_csv", "against_csv")
         },
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
+        sweeps=list(sweep_plots().values()),
         table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,
@@ -369,10 +376,6 @@ rule report:
     """The page and all its contents."""
     input:
         expand([PAGE, PAGE_FOLDER], dataset=settings.dataset),
-        expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),
-        curve_plots,
-        targets(HISTOGRAMS),
+        all_plots,
         targets([GALLERY_SHEET, GALLERY_PANELS, LAYERS, THUMBNAILS]),
-        confusion_plots,
-        shots_plots,
     localrule: True

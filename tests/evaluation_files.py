@@ -139,9 +139,11 @@ class Run:
         oracles: Sequence[Mapping] = (),
         textures: Sequence[str] = (),
         published: str = "",
+        swept: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Self:
         """Write the documents and collect them."""
         self.arguments: dict[str, Any] = {**self.outputs, "textures": textures, "published": published}
+        self.arguments |= {} if swept is None else {"swept": swept}
         for kind, documents in (("score", scores), ("mask", masks), ("oracle", oracles)):
             metrics = [self.folder / f"{kind}_metrics{number}.json" for number in range(len(documents))]
             draws = [path.with_suffix(".h5") for path in metrics]

@@ -31,6 +31,7 @@ with job(snakemake) as this:
         cost_csv=cost_csv,
         bars_plot=path_of(snakemake.input, "bars"),
         quality_plot=path_of(snakemake.input, "quality_cost"),
+        sweep_plots=dict(zip(this.cfg.get("swept", []), map(Path, snakemake.input.get("sweeps", [])), strict=True)),
         output=Path(snakemake.output.page),
         folder=Path(snakemake.output.folder),
         heaviest=this.cfg["configuration"]["report"]["page_mb"],

@@ -18,6 +18,7 @@ with job(snakemake) as this:
         published=this.cfg["published"],
         to_meet=this.cfg.get("to_meet", {}),
         all_categories=this.cfg.get("all_categories", []),
+        swept=dict(this.cfg.get("swept", [])),
         unmade=[Path(path) for path in this.cfg["unmade"]],
         **{name: path for name in TABLES if (path := path_of(snakemake.output, name))},
     )

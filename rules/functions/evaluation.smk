@@ -99,5 +99,6 @@ def tables_config(wildcards):
             "published": settings.data.published,
             "unmade": unmade,
             **(asked if asked["to_meet"] else {}),
+            **({"swept": list(settings.swept_columns.items())} if settings.swept else {}),
         }
     )

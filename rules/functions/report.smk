@@ -1,5 +1,20 @@
 # What the rules of report.smk read and depend on.
 from zsad.names import NO_REFINER
+from zsad.workflow.measurable import OVERALL_PLOTS
+
+
+def in_vector_formats(plot):
+    """The files of a plot in the vector formats that are asked for, by their endings."""
+    return {ending: f"{plot.removesuffix('.png')}.{ending}" for ending in settings.report.vector_formats}
+
+
+def vector_plots(**plots):
+    """The outputs of plots in vector formats, named as the plots and their endings."""
+    return {
+        f"{name}_{ending}": path
+        for name, plot in plots.items()
+        for ending, path in in_vector_formats(plot).items()
+    }
 
 
 def shown_masks(wildcards):
@@ -40,6 +55,48 @@ def shots_plots(wildcards):
     return expand(SHOTS_PLOT, dataset=settings.dataset, category=categories_with_kinds())
 
 
+def all_plots(wildcards):
+    """Every plot, in all formats."""
+    overall = [f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots]
+    plots = [
+        *expand(overall, dataset=settings.dataset),
+        *curve_plots(wildcards),
+        *targets(HISTOGRAMS)(wildcards),
+        *confusion_plots(wildcards),
+        *shots_plots(wildcards),
+        *expand(list(sweep_plots().values()), dataset=settings.dataset),
+    ]
+    return [*plots, *(path for plot in plots for path in in_vector_formats(plot).values())]
+
+
+def sweep_plots():
+    """The plots of swept parameters, by the method that they are of."""
+    return {method: f"{PLOTS}/{plot}" for method, plot in settings.measurable.sweep_plots.items()}
+
+
+def shown_sweeps():
+    """An output: the plots of swept parameters, for Snakemake's report too; nothing without a sweep."""
+    shown = {
+        method: report(
+            plot, caption="report/sweep.rst", category="Plots", labels={"plot": f"sweep of {method}"}
+        )
+        for method, plot in sweep_plots().items()
+    }
+    vectors = [path for plot in sweep_plots().values() for path in in_vector_formats(plot).values()]
+    return (
+        {"sweeps": list(shown.values()), **({"sweep_vectors": vectors} if vectors else {})} if shown else {}
+    )
+
+
+def summary_config():
+    """All that the plots over all categories depend on besides the tables."""
+    swept = [
+        {"method": one.method, "columns": one.columns, "entries": list(one.entries.items())}
+        for one in settings.swept
+    ]
+    return as_parameter({**settings.report.plotting(), **({"swept": swept} if sweep_plots() else {})})
+
+
 def examples_beside():
     """Category and name of all supports."""
     return [(category, support) for support in settings.supports for category in available().categories]
@@ -63,6 +120,7 @@ def page_config(wildcards):
             "with_kinds": categories_with_kinds(),
             "confusions": confusions(),
             "supports": examples_beside(),
+            **({"swept": list(sweep_plots())} if sweep_plots() else {}),
             "configuration": settings.resolved(),
             "root": settings.data.folder_of_tables,
             "methods": {

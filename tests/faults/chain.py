@@ -82,10 +82,14 @@ class Chain:
 
     Args:
         made: what earlier runs made each output from, as Snakemake remembers it.
+
+    Attributes:
+        ran: the steps that were run to their ends, in order.
     """
 
     def __init__(self, made: Mapping[Path, str] = MappingProxyType({})) -> None:
         self.made = dict(made)
+        self.ran: list[Step] = []
 
     def run(self, config: Mapping[str, Any], before: Mapping[str, Callable[[], None]] = NOTHING) -> Outcome:
         """Run what is missing or out of date.
@@ -122,6 +126,7 @@ class Chain:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
         _execute(step)
+        self.ran.append(step)
         self.made |= dict.fromkeys(step.outputs.values(), source)
 
     def _is_current(self, output: Path, step: Step, source: str) -> bool:

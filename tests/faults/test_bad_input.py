@@ -87,7 +87,7 @@ def test_a_test_set_of_one_class_is_measured_as_far_as_it_goes(project: Project)
     assert values["image_auroc"] == "NaN"
     assert 0 <= float(values["pixel_auroc"]) <= 1
     page = project.result("t/report.html").read_text()
-    assert "What each method decides" in page
+    assert "Thresholds and decisions of each method" in page
     assert "Mean image metrics" not in page
 
 

@@ -33,7 +33,10 @@ MOMENTS = (
 def test_a_run_that_is_killed_twice_is_finished_by_the_next_with_the_same_bytes(
     finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last run starts a Python for each job: the bytes do not depend on that either."""
+    """The last run starts a Python for each job: the bytes do not depend on that either.
+
+    It ends at the tables, which are compared; test_resources.py has plots and the page of jobs that start so.
+    """
     project = Project.copy_of_repository(tmp_path / "project")
     for moment in MOMENTS:
         process = subprocess.Popen(
@@ -53,7 +56,7 @@ def test_a_run_that_is_killed_twice_is_finished_by_the_next_with_the_same_bytes(
         assert project.run(SMALL, "--unlock").status == 0
 
     monkeypatch.setenv(SWITCH, "0")
-    run = project.run(SMALL)
+    run = project.run(SMALL, "tables")
     assert run.status == 0, run.output
     assert project.broken_results() == []
     assert not list(project.folder.glob("results/**/.*.tmp"))

@@ -261,7 +261,7 @@ REFUSED = {
     "mixed grids": (
         source([*images(1, 2), *images(2, 1, grid=(5, 6))]),
         {"position": True},
-        "train/02.png has 5 x 6 patches and .* 6 x 5",
+        "train/02.png has 5 x 6 patches but .* 6 x 5",
     ),
 }
 

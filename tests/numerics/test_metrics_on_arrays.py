@@ -384,9 +384,9 @@ def test_with_too_little_memory_a_warning_bounds_the_error() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exact = metrics.pixel_auroc(maps, masks)
-    with pytest.warns(UserWarning, match="memory_mb = 1 allows, so scores were rounded.* at most [0-9.e-]+,") as told:
+    with pytest.warns(UserWarning, match="memory_mb = 1 allows, so scores were rounded.* at most [0-9.e-]+;") as told:
         rounded = metrics.pixel_auroc(maps, masks, memory_mb=1)
-    bound = float(str(told[0].message).split("at most ")[1].split(",")[0])
+    bound = float(str(told[0].message).split("at most ")[1].split(";")[0])
     assert 0 < abs(rounded - exact) <= bound
     assert told[0].filename == __file__
 
@@ -412,11 +412,11 @@ PIXEL_METRICS = [
 PIXEL_FAULTS = {
     "different numbers": (([MAP, MAP], [MASK]), "there are 2 maps and 1 masks; give one of each for every image"),
     "none": (([], []), "there are no maps and no masks"),
-    "a generator": (((each for each in [MAP]), [MASK]), "the maps are a generator, of which none can be asked for"),
-    "by name": (({"a": MAP}, [MASK]), "the maps are given by name; give a list in the order"),
+    "a generator": (((each for each in [MAP]), [MASK]), "the maps are a generator, which cannot be indexed"),
+    "by name": (({"a": MAP}, [MASK]), "the maps are a mapping; give a list in the order"),
     "NaN": (([np.where(MASK, np.nan, 0)], [MASK]), "map 0 has a NaN"),
     "infinite": (([np.where(MASK, np.inf, 0)], [MASK]), "map 0 has a NaN, or a value that is infinite"),
-    "masked": (([np.ma.masked_array(MAP, MASK)], [MASK]), "map 0 has masked values"),
+    "masked": (([np.ma.masked_array(MAP, MASK)], [MASK]), "masked values in map 0"),
     "beyond float32": (([1e300 * MAP], [MASK]), "too large for float32"),
     "one map alone": ((MAP, MASK), r"mask 0 has the shape \(4,\), but must be \[height, width\]"),
     "three dimensions": (([MAP[None]], [MASK]), r"map 0 has the shape \(1, 4, 4\), but must be \[row, column\]"),
@@ -449,7 +449,7 @@ IMAGE_FAULTS = {
     "none": (([], []), "there are no scores and no labels"),
     "NaN": (([1.0, np.nan], [0, 1]), "score 1 is nan, which has no rank"),
     "infinite": (([np.inf, 2.0], [0, 1]), "score 0 is inf"),
-    "masked": ((np.ma.masked_array([1.0, 2.0], [0, 1]), [0, 1]), "masked values of the scores"),
+    "masked": ((np.ma.masked_array([1.0, 2.0], [0, 1]), [0, 1]), "masked values in the scores"),
     "two axes": (([[1.0, 2.0]], [0, 1]), r"the scores have the shape \(1, 2\), but must be \[image\]"),
     "a number": ((1.0, 1), r"the scores have the shape \(\)"),
     "unknown label": (([1.0, 2.0], [0, -1]), "label 1 is -1, but it must be 1 for defective or 0 for normal"),
@@ -508,12 +508,12 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
         (lambda: metrics.auspro([MAP], [MASK], [[(MASK[:2], 1)]]), r"has the shape \(2, 4\) and its mask \(4, 4\)"),
         (lambda: metrics.threshold_metrics([MAP], [MASK], float("nan")), "the threshold is NaN"),
         (lambda: metrics.threshold_metrics([MAP], [MASK], 0, region=float("nan")), "the region is NaN"),
-        (lambda: metrics.threshold_metrics([MAP], [MASK], "high"), "threshold is no number"),
+        (lambda: metrics.threshold_metrics([MAP], [MASK], "high"), "threshold is not a number"),
         (lambda: metrics.threshold_limits([MAP], [MASK], [0, 1]), r"threshold has the shape \(2,\); .* the 1 images"),
         (lambda: metrics.threshold_ratio([MAP], [MASK], 0, region=[[1]]), r"region has the shape \(1, 1\)"),
         (lambda: metrics.threshold_metrics([MAP], [MASK], 2, region=1), "region is 1.0 and threshold is 2.0, but"),
         (lambda: metrics.decision_metrics([1, 0], [1, 0], scores=[1]), "there are 1 scores and 2 labels"),
-        (lambda: metrics.decision_limits([1, 0], [1, 1], scores=[1, 2]), "good"),
+        (lambda: metrics.decision_limits([1, 0], [1, 1], scores=[1, 2]), "normal"),
         (
             lambda: metrics.mask_metrics([MASK[:2]], [MASK]),
             r"prediction 0 has the shape \(2, 4\) and its mask \(4, 4\)",

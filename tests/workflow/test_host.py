@@ -164,8 +164,8 @@ def _switched_off() -> dict[str, Any]:
 
 
 def _write_readme(folder: Path) -> None:
-    """The host of the README, with photographs."""
-    text = (REPOSITORY / "README.md").read_text()
+    """The host of docs/another_workflow.md, with photographs."""
+    text = (REPOSITORY / "docs/another_workflow.md").read_text()
     snakefile, config = (
         re.search(rf"^```{kind}\n(.*?)^```$", text, re.S | re.M) for kind in ("snakemake", "yaml\n# host.yaml")
     )
@@ -187,7 +187,7 @@ def rules_of(host: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_host_of_the_readme_is_planned(hosts: dict[str, Any]) -> None:
+def test_the_host_of_the_documentation_is_planned(hosts: dict[str, Any]) -> None:
     readme = hosts["readme"]
     assert {"all", "worst", "zsad_score_images", "zsad_collect_tables"} <= rules_of(readme)
     assert readme["default_target"] == "all"

@@ -247,6 +247,13 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
     assert project.would_make(changed) == drawn | OVERALL_PLOTS | {"t/report.html"}
 
 
+def test_a_vector_format_draws_the_plots_alone(project: Project) -> None:
+    drawn = plots() | OVERALL_PLOTS
+    beside = {plot.replace(".png", ".pdf") for plot in drawn}
+    changed = merged(SMALL, report={**SMALL["report"], "format": ["png", "pdf"]})
+    assert project.would_make(changed) == drawn | beside | {"t/report.html"}
+
+
 def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
     changed = merged(SMALL, report={**SMALL["report"], "thumbnail": 64})
     assert project.would_make(changed) == {"t/ring/thumbnails.h5", "t/report.html"}

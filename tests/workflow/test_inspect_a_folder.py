@@ -154,7 +154,7 @@ def test_a_killed_inspection_ends_whole_and_the_next_one_goes_on(tmp_path: Path)
         wait_for("results/*/photos/images.csv", place.folder, process)
         status, _, said = finished(started(warm_python(), tmp_path, *words))
         assert status == 1
-        assert "another inspection is at work" in said
+        assert "another inspection is running" in said
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -169,7 +169,7 @@ def test_a_killed_inspection_ends_whole_and_the_next_one_goes_on(tmp_path: Path)
     status, out, err = finished(process)
     assert (status, out) == (128 + signal.SIGTERM, "")
     assert "Traceback" not in err
-    assert "zsad: stopped; the same command goes on" in err
+    assert "zsad: stopped; run the same command to continue" in err
     assert not is_used(place)
 
     status, out, err = finished(started(warm_python(), tmp_path, *words))

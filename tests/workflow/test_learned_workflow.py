@@ -153,7 +153,7 @@ def test_every_method_goes_from_images_to_the_page_and_says_what_it_has_seen(lea
         assert "on others" in rows[name]["training"]
         assert digest[:12] in rows[name]["training"]
     page = learned.result("t/report.html").read_text(encoding="utf-8")
-    for said in (*SETTINGS.values(), digest[:12], "4 methods were trained on good photographs of these parts."):
+    for said in (*SETTINGS.values(), digest[:12], "4 methods were trained on normal images of these objects."):
         assert said in page
     assert "make_synthetic" in learned.result("t/tables/cost.csv").read_text()
     assert learned.would_make(CONFIG) == set()

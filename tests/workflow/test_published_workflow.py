@@ -85,10 +85,10 @@ def test_a_run_prints_ours_beside_theirs_at_its_end(tmp_path: Path) -> None:
         ]
         assert float(row["difference"]) == pytest.approx(float(row["ours"]) - float(row["theirs"]), abs=2e-6)
     assert rows["bottle", "image_auroc"]["theirs"] == "0.999200"
-    said = run.output.split("zsad: ours beside published figures")
+    said = run.output.split("zsad: our figures and published ones")
     assert len(said) == 2, run.output
     lines = [line.split() for line in said[1].splitlines()]
     of_mean = rows["mean", "pixel_ap"]
     assert next(line for line in lines if line[:2] == ["pixel", "AP"])[2] == f"{100 * float(of_mean['ours']):.1f}"
-    assert "musc beside MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)" in said[1]
-    assert "theirs is the published row of the one category of the run" in said[1]
+    assert "musc, compared with MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)" in said[1]
+    assert "the published figure is the published row of the only category of the run" in said[1]

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to do works as written: every block and every command of it, on small data."""
+"""What the README and the pages of docs/ show works as written: every block and every command, on small data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ import transformers
 import yaml
 from PIL import Image
 
+from documents import FOLLOWED_ELSEWHERE, NOT_EXECUTED, blocks_of, commands_of, kind_of, pages
 from harness import SMALL, Project, merged
 from hub_server import Repository, running_hub
 from paths import REPOSITORY
@@ -25,84 +25,16 @@ from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreReader
 from zsad.segmentation.catalogue import MODELS as SEGMENTERS
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PHOTOGRAPHS = "path/to/the/photographs"
 FOLDER = "path/to/folder"
 KINDS = "path/to/kinds"
-METHOD = "from collections.abc import Iterator, Mapping"  # where the block with a method of one's own begins
 
-# What is executed is the command itself; `-n` is added to runs, which other tests carry out.
-PLANNED = (r"snakemake .*",)
-EXECUTED = (
-    r"zsad (methods|datasets|backbones|segmenters|classifiers|check .*|prompts .*)",
-    r"zsad download (dinov2-small|sam-vit-b)",
-    r"snakemake --unlock",
-)
-# What no test can execute, or another does; each with the reason.
-NOT_EXECUTED = {
-    r"make (run|demo-real|test|test-portable|mutants|lint|envs)": "installs packages or runs the suite; see Makefile",
-    r"zsad export( results/demo)?": "needs a finished run: tests/unit/exporting/test_exporting.py has one",
-    r"zsad inspect (path/to/photographs|part1\.jpg) ?.*": "tests/workflow/test_inspect_a_folder.py runs it",
-    r"zsad inspect part\.jpg --part .*": "needs weights: tests/workflow/test_inspecting_by_words.py has tiny ones",
-    r"zsad inspect --help": "what the parser says",
-    r"zsad inspect( .* --model .*)?": "needs a model: tests/unit/inspecting/test_inspect_command.py has one",
-    r"make config": "writes in the repository: tests/unit/workflow/test_schema.py compares what it would write",
-    r"snakemake --report .*": "needs the finished run; tested on the run of the first block",
-    r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
-    r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/project/test_envs.py reads the recipes",
-    r"zsad download( NAME)?|zsad check": "a mention, without what it is for",
-    r"zsad download clip-vitb16": "tests/unit/models/test_hub_texts.py downloads a tokenizer",
-    r"zsad download mvtec_ad": "5 GB: tests/faults/test_bad_input.py downloads a small set by the workflow",
-    r"python benchmarks/backbones\.py .*": "twenty minutes; test_benchmark_backbones.py tries the rule",
-    r"python benchmarks/resources\.py .*": "needs a finished run: tests/workflow/test_resources.py has one",
-    r"python benchmarks/real_photographs\.py .*": "needs a finished run: test_real_photographs.py draws one",
-    r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
-    r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
-    r"pip install pillow-heif": "installs a package",
-    r'pip install "zsad\[(elpv|textile|efficientnet)\]"': "installs packages; see tests/unit/data/test_packages.py",
-    r"(mkdir|export) .*": "a shell's own",
-}
-COMMANDS = ("snakemake", "zsad", "make", "python", "apptainer", "docker", "bash", "sh", "pip", "conda")
-
-
-class Block(NamedTuple):
-    """A fenced block of the README."""
-
-    language: str
-    text: str
-
-    @property
-    def key(self) -> str:
-        """Its name in a comment, or its first line."""
-        return self.text.splitlines()[0].lstrip("# ").strip()
-
-
-BLOCKS = [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.S | re.M)]
+PAGES = {page: text for page, text in pages().items() if not page.startswith(FOLLOWED_ELSEWHERE)}
+BLOCKS = [block for page, text in PAGES.items() for block in blocks_of(page, text)]
 YAML = {block.key: block.text for block in BLOCKS if block.language == "yaml"}
-
-
-def commands() -> list[str]:
-    """Every command of the README, in blocks and in running text, without its comment; each once."""
-    lines = [
-        re.split(r"\s{2,}#|\s+# ", line)[0].strip()
-        for block in BLOCKS
-        if block.language == ""
-        for line in block.text.splitlines()
-    ]
-    listings = {line for line in lines if not line or re.match(r"[\w./-]+,? ?[\w./-]*/?\s{2,}", line)}
-    inline = [text for text in re.findall(r"`([^`\n]+)`", README) if text.split()[0] in COMMANDS and " " in text]
-    return list(dict.fromkeys([line for line in lines if line not in listings] + inline))
-
-
-def kind(command: str) -> str:
-    """``executed``, ``planned``, the reason why it is neither, or nothing."""
-    for pattern, reason in NOT_EXECUTED.items():
-        if re.fullmatch(pattern, command):
-            return reason
-    for name, patterns in (("executed", EXECUTED), ("planned", PLANNED)):
-        if any(re.fullmatch(pattern, command) for pattern in patterns):
-            return name
-    return ""
+# Their names are those of files; tests/unit/project/test_documents.py checks the blocks without a name.
+FILES = {"mine", "more", "words", "welding", "learn", "kinds", "sam", "host"}
+COMMANDS = list(dict.fromkeys(command for text in PAGES.values() for command in commands_of(text)))
 
 
 def draw(folder: Path, count: int, *, seed: int = 0) -> None:
@@ -149,7 +81,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A project with the README's folders, its files of configuration, and small ones beside them.
+    """A project with the folders of the pages, their files of configuration, and small ones beside them.
 
     Its default network sees small squares: `test_trained_network.py` looks at what comes of one.
     """
@@ -163,9 +95,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     draw(project.folder / FOLDER / "more", 2)
     for seed, kind_of_defect in enumerate(("good", "scratch"), 1):
         draw(project.folder / KINDS / kind_of_defect, 2, seed=seed)
-    for key, text in YAML.items():
-        name = key if key.endswith(".yaml") else "model.yaml"
-        (project.folder / name).write_text(text)
+    for name in FILES:
+        (project.folder / f"{name}.yaml").write_text(YAML[f"{name}.yaml"])
+    (project.folder / "model.yaml").write_text(YAML["backbone: mine"])
     small = merged(
         SMALL,
         dataset__demo={"size": 64, "train": 8, "good": 2, "defective": 2},
@@ -187,29 +119,24 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def test_every_block_is_known() -> None:
-    assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake"}
-    assert set(YAML) == {
-        "mine.yaml",
-        "more.yaml",
-        "words.yaml",
-        "learn.yaml",
-        "kinds.yaml",
-        "sam.yaml",
-        "backbone: mine",
-        "host.yaml",
-    }, "give a new block a test here"
-    python = [block for block in BLOCKS if block.language == "python"]
-    assert [block.key for block in python] == ["from pathlib import Path", METHOD]  # the first: test_api_docs.py
-    assert sum(block.language == "snakemake" for block in BLOCKS) == 1  # planned by test_host.py
+    assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake", "text"}
+    named = [block for block in BLOCKS if block.language == "yaml" and block.has_name]
+    assert {block.key for block in named} == {f"{name}.yaml" for name in FILES}, "give a new block a test here"
+    for block in named:
+        assert block.text == YAML[block.key], f"{block.page} and another page differ in {block.key}"
+    python = {block.page for block in BLOCKS if block.language == "python"}
+    assert python == {"README.md", "docs/api.md", "docs/backbones.md"}, "test_api_docs.py and test_own_backbone.py"
+    snakefiles = [block.page for block in BLOCKS if block.language == "snakemake"]
+    assert snakefiles == ["docs/another_workflow.md"], "test_host.py"
 
 
 def test_every_command_is_executed_or_stands_among_the_exceptions() -> None:
-    unknown = [command for command in commands() if not kind(command)]
+    unknown = [command for command in COMMANDS if not kind_of(command)]
     assert not unknown, "give each a place in EXECUTED, PLANNED or NOT_EXECUTED"
-    stale = [pattern for pattern in NOT_EXECUTED if not any(re.fullmatch(pattern, line) for line in commands())]
-    assert not stale, "no command of the README is like these"
+    stale = [pattern for pattern in NOT_EXECUTED if not any(re.fullmatch(pattern, line) for line in COMMANDS)]
+    assert not stale, "no command of the pages is like these"
     makefile = (REPOSITORY / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.M):
+    for target in {command.split()[1] for command in COMMANDS if command.startswith("make ")}:
         assert f"\n{target}:" in makefile
     assert "make test" in (REPOSITORY / ".ci/run").read_text()
 
@@ -227,9 +154,9 @@ def test_two_lines_make_a_page_a_ranked_list_and_masks(shell: Shell) -> None:
     ranked = (results / "tables/images.csv").read_text().splitlines()
     assert len(ranked) == 1 + 4 * 3
     assert len(list((results / "photographs/masks").iterdir())) == 4 * 2
-    (same,) = [command for command in commands() if PHOTOGRAPHS in command and KINDS not in command]
+    (same,) = [command for command in COMMANDS if PHOTOGRAPHS in command and KINDS not in command]
     assert "Nothing to be done" in shell.run(f"{same} -n")
-    (report,) = [command for command in commands() if "--report" in command]
+    (report,) = [command for command in COMMANDS if "--report" in command]
     shell.run(f"{report} --configfile mine.yaml")
     assert (shell.folder / "run.html").stat().st_size > 100_000
 
@@ -300,15 +227,24 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [command for command in commands() if kind(command) == "executed"])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if kind_of(command) == "executed"])
 def test_a_command_is_executed(shell: Shell, hub: str, command: str) -> None:
     shell.run(command, HF_ENDPOINT=hub, HF_HUB_OFFLINE="0")
 
 
+TARGET = re.compile(r"(snakemake --cores 8) (\w+)")  # which are planned together
+
+
+def runs() -> list[str]:
+    """The planned commands, each once, and one for all targets of the default configuration."""
+    planned = [command.removesuffix(" -n") for command in COMMANDS if kind_of(command) == "planned"]
+    targets = [found for command in planned if (found := TARGET.fullmatch(command))]
+    together = " ".join([targets[0][1], *(found[2] for found in targets)])
+    return [f"{command} -n" for command in dict.fromkeys([together, *planned]) if not TARGET.fullmatch(command)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", list(dict.fromkeys(f"{line.removesuffix(' -n')} -n" for line in commands() if kind(line) == "planned"))
-)
+@pytest.mark.parametrize("command", runs())
 def test_a_run_is_planned(shell: Shell, command: str) -> None:
     if "config/mvtec_ad.yaml" in command:
         for place in ("train/good", "test/good"):
@@ -320,19 +256,3 @@ def test_a_run_is_planned(shell: Shell, command: str) -> None:
 def draw_once(folder: Path) -> None:
     if not folder.exists():
         draw(folder, 1)
-
-
-@pytest.mark.slow
-def test_the_method_of_the_readme_is_added_by_one_file_and_one_line_and_runs_alone(project: Project) -> None:
-    (text,) = [block.text for block in BLOCKS if block.key == METHOD]
-    (project.folder / "zsad/scoring/my_method.py").write_text(text)
-    line = re.search(r'`("my_method": "[\w.:]+")`', README)[1]
-    registry = project.folder / "zsad/scoring/registry.py"
-    registry.write_text(registry.read_text().replace('        "mutual":', f'        {line},\n        "mutual":'))
-    assert line in registry.read_text()
-    added = merged(SMALL, methods__my_method={"scorer": "my_method", "params": {"power": 2}})
-    planned = project.would_make(added)
-    assert {path for path in planned if "/features/" in path or "/scores/" in path} == {"t/ring/scores/my_method.h5"}
-    run = project.run(added, "scores")
-    assert run.status == 0, run.output
-    assert run.made == {"t/ring/scores/my_method.h5"}

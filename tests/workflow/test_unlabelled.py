@@ -129,7 +129,7 @@ def test_the_page_says_that_nothing_is_evaluated_and_shows_the_ranking(inspected
     page = page.replace(costs, "")
     words = " ".join(re.sub(r"<(script|style)[^>]*>.*?</\1>|<[^>]*>", " ", page, flags=re.S).split())
     assert "Not evaluated: no image has a label." in words
-    assert "Labels of good and defective images would have the same run measure the rankings" in words
+    assert "With labels of normal and defective images, the same run measures the rankings" in words
     assert "Most anomalous images" in words
     assert re.search(r"mutual : (\d|None) of \d photographs (is|are) called defective\.", words)
     assert not re.search(r"<(section|div|details|tbody)[^>]*>\s*</\1>", page)

@@ -1,4 +1,4 @@
-"""The command ``zsad``: looks at what there is, and fetches it; the work itself is done by ``snakemake``."""
+"""The command ``zsad``: lists, checks, downloads, inspects and exports; ``snakemake`` runs the pipeline itself."""
 
 from zsad.cli.command import main
 

@@ -1,4 +1,4 @@
-"""What methods ask in words of each category, and how many sentences that makes; no model is loaded."""
+"""The text prompts of methods for each category, and the number of sentences; no model is loaded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from zsad.workflow.entries import TextsEntry
 from zsad.workflow.settings import Settings
 
 
-def asked_lines(settings: Settings, *, whole: bool = False) -> list[str]:
-    """A line for each set of prompts and its methods, and one for each category and what its part is called.
+def prompt_lines(settings: Settings, *, whole: bool = False) -> list[str]:
+    """One line for each set of prompts with its methods, and one for each category with the name of its object.
 
     Args:
-        whole: whether every sentence is given, too.
+        whole: also list every sentence.
     """
     lines = []
     for (backbone, name), texts in settings.asked_texts.items():
@@ -29,14 +29,14 @@ def asked_lines(settings: Settings, *, whole: bool = False) -> list[str]:
 
 
 def _of_category(settings: Settings, category: str, texts: TextsEntry, width: int, *, whole: bool) -> Iterator[str]:
-    part = settings.part_name(category, texts)
+    name = settings.part_name(category, texts)
     if texts.is_learned:
-        yield f"    {category:<{width}}  '{part}'"
+        yield f"    {category:<{width}}  '{name}'"
         return
-    sentences = sentences_of(prompt_set(texts.prompts), part)
+    sentences = sentences_of(prompt_set(texts.prompts), name)
     normal = sentences.states.count(NORMAL)
-    counted = f"{len(sentences.texts)} sentences, {normal} of them of a normal part"
-    yield f"    {category:<{width}}  '{part}', {counted}"
+    counted = f"{len(sentences.texts)} sentences, {normal} of them for a normal object"
+    yield f"    {category:<{width}}  '{name}', {counted}"
     if whole:
         yield from _words(sentences)
 
@@ -47,7 +47,7 @@ def _words(sentences: Sentences) -> Iterator[str]:
 
 
 def _methods(settings: Settings, backbone: str, prompts: str) -> Iterator[str]:
-    """The methods that read a file of texts."""
+    """Yield the methods that use this text encoder and set of prompts."""
     for method, entry in settings.methods.items():
         if entry.texts is not None and (settings.text_backbone(method), entry.texts.name) == (backbone, prompts):
             yield method

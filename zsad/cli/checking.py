@@ -1,4 +1,4 @@
-"""The check of a configuration and its images."""
+"""The command that checks a configuration and its images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zsad.columns import aligned
 from zsad.errors import DataError
 from zsad.errors.sections import DATASET
+from zsad.files.json_values import value_in_words
 from zsad.files.tracked import check_workflow_folder
 from zsad.workflow.settings import WORKFLOW_PATH, Settings, load
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
@@ -19,50 +21,66 @@ if TYPE_CHECKING:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Print what the configuration asks for and what its images are like; 1 if a run would stop at them."""
-    if Path("Snakefile").is_file():  # a clone that this command is not of, but the run is
+    """Print the configuration and the properties of its images; return 1 if a run would stop because of them."""
+    if Path("Snakefile").is_file():  # the run uses this clone, even if the command is installed elsewhere
         check_workflow_folder(Path.cwd())
-    settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
+    settings = load(*options.configfile, dataset=_dataset_section(options.folder) if options.folder else {})
     _print_configuration(settings)
-    _tell_of_words(settings, whole=options.words)
+    _print_prompts(settings, whole=options.words)
     check_cache()
     for data in settings.data_sets:
         check_folders(data.name)
         check_writable(data.name)
     settings.check_models()
-    kinds_stop = _tell_of_kinds(settings)
-    looked_at = [data for data in settings.data_sets if _can_be_looked_at(data)]
-    if not looked_at:
-        _tell_of_clone()
+    kinds_stop = _print_examples(settings)
+    checked = [data for data in settings.data_sets if _has_images(data)]
+    if not checked:
+        _print_clone_hint()
         return int(kinds_stop)
     from zsad.data.inspection_table import entry_lines, inspection_text
     from zsad.resources.feature_files import expected_cost
 
-    found = {data.name: _inspections(settings, data, full=options.full) for data in looked_at}
-    shared = [*_shared_images(looked_at), *(_images_of_weights(settings) if settings.data in looked_at else [])]
+    found = {data.name: _inspections(settings, data, full=options.full) for data in checked}
+    shared = [*_shared_images(checked), *(_images_of_weights(settings) if settings.data in checked else [])]
     print()
-    for data in looked_at:
-        _tell_of_missing(data)
+    for data in checked:
+        _print_missing(data)
     under_test = found.pop(settings.dataset, [])
-    learned_from = [inspection for inspections in found.values() for inspection in inspections]
-    print(inspection_text(under_test, expected_cost(settings, under_test, learned_from), found))
+    auxiliary = [inspection for inspections in found.values() for inspection in inspections]
+    print(inspection_text(under_test, expected_cost(settings, under_test, auxiliary), found))
     if shared:
         lines = [line for sentence in shared for line in entry_lines("problem", sentence)]
-        print("\n" + "\n".join(["seen before", *lines]))
-    _tell_of_clone()
-    is_stopped = any(inspection.problems for inspection in (*under_test, *learned_from))
+        print("\n" + "\n".join(["images in both training and test data", *lines]))
+    _print_clone_hint()
+    is_stopped = any(inspection.problems for inspection in (*under_test, *auxiliary))
     return int(kinds_stop or is_stopped or bool(shared))
 
 
-def _can_be_looked_at(data: Dataset) -> bool:
-    """Whether there are images of a data set; it is said if they are drawn by the run.
+def sweep_lines(settings: Settings) -> list[str]:
+    """The methods of a sweep, a line each with the values of its parameters; no line without a sweep."""
+    lines = []
+    for swept in settings.swept:
+        rows = [
+            ["method", *swept.columns],
+            *(
+                [name, *(value_in_words(values[column]) if column in values else "" for column in swept.columns)]
+                for name, values in swept.entries.items()
+            ),
+        ]
+        lines.append(f"swept      {swept.method}: {len(swept.entries)} methods")
+        lines += [f"  {line}" for line in aligned(rows, swept.columns)]
+    return lines
+
+
+def _has_images(data: Dataset) -> bool:
+    """Whether the images of a data set exist; print a line if the run will generate them.
 
     Raises:
         DataError: they must be downloaded first.
     """
     if data.is_demo and not data.root.exists():
-        which = "" if data.section == DATASET else f" '{data.name}', which methods learn from"
-        print(f"\nThe run draws the images of the demo set{which}; until then there is none to check.")
+        which = "" if data.section == DATASET else f" '{data.name}' (for training)"
+        print(f"\nThe run generates the images of the demo set{which}; until then there are none to check.")
         return False
     if data.is_here:
         return True
@@ -76,7 +94,7 @@ def _can_be_looked_at(data: Dataset) -> bool:
 
 
 def _inspections(settings: Settings, data: Dataset, *, full: bool) -> list[Inspection]:
-    """What the images of each wanted category are like."""
+    """Check the images of each selected category."""
     from zsad.data.inspection import inspect_category
 
     return [
@@ -95,16 +113,16 @@ def _inspections(settings: Settings, data: Dataset, *, full: bool) -> list[Inspe
     ]
 
 
-def _tell_of_missing(data: Dataset) -> None:
-    """Print which categories a data set was published with that are not here."""
+def _print_missing(data: Dataset) -> None:
+    """Print the categories of the published data set that are missing here."""
     from zsad.data.inspection import missing_categories
 
     if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
-        print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
+        print(f"{data.facts.title} was also published with {', '.join(missing)}; missing here\n")
 
 
 def _shared_images(data_sets: Sequence[Dataset]) -> list[str]:
-    """That images under test are also learned from; nothing if none is."""
+    """A sentence if test images are also training images; an empty list if none is."""
     if len(data_sets) < 2:
         return []
     from zsad.data.check_unseen import more_of, shared_files
@@ -114,11 +132,11 @@ def _shared_images(data_sets: Sequence[Dataset]) -> list[str]:
     if not shared:
         return []
     first, copy = shared[0]
-    return [f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_of(shared)}"]
+    return [f"{first} is under test, and {copy}, which is for training, is the same image{more_of(shared)}"]
 
 
 def _images_of_weights(settings: Settings) -> list[str]:
-    """That images under test are among those that somebody's weights were learned from, for each such file."""
+    """A sentence for each file of weights that was trained on test images."""
     from zsad.data.check_unseen import files_learned_from, learned_images, more_of
     from zsad.files.learned import read_facts
 
@@ -127,39 +145,39 @@ def _images_of_weights(settings: Settings) -> list[str]:
     for path in dict.fromkeys(Path(entry.learned_files["weights"]) for entry in read):
         shared = files_learned_from(settings.data.image_paths(), learned_images(read_facts(path), path))
         if shared:
-            found.append(f"{shared[0]} is under test, and {path} was learned from the same image{more_of(shared)}")
+            found.append(f"{shared[0]} is under test, and {path} was trained on the same image{more_of(shared)}")
     return found
 
 
-def _tell_of_kinds(settings: Settings) -> bool:
-    """Print what classifiers will be shown, as far as it is known; whether a run would stop at it."""
+def _print_examples(settings: Settings) -> bool:
+    """Print the labelled examples of classifiers, as far as they are known; return whether a run would stop."""
     if not settings.classifiers or not settings.data.is_here:
         return False
-    from zsad.cli.kinds import tell_kinds
+    from zsad.cli.kinds import report_examples
 
-    told = tell_kinds(settings)
-    print("\nexamples of kinds of defect")
-    print("\n".join(told.lines))
-    return told.stops
+    report = report_examples(settings)
+    print("\nexamples of defect types")
+    print("\n".join(report.lines))
+    return report.stops
 
 
-def _tell_of_words(settings: Settings, *, whole: bool) -> None:
-    """Print what methods ask in words."""
+def _print_prompts(settings: Settings, *, whole: bool) -> None:
+    """Print the text prompts of the methods."""
     if not settings.asked_texts:
         return
-    from zsad.cli.asking import asked_lines
+    from zsad.cli.asking import prompt_lines
 
-    print("\nasked in words")
-    print("\n".join(asked_lines(settings, whole=whole)))
+    print("\ntext prompts")
+    print("\n".join(prompt_lines(settings, whole=whole)))
 
 
-def _tell_of_clone() -> None:
+def _print_clone_hint() -> None:
     if not (WORKFLOW_PATH.is_file() or Path(WORKFLOW_PATH.name).is_file()):
-        print("\nA run needs the Snakefile and its rules, which this package does not hold: run it in a clone.")
+        print("\nA run needs the Snakefile and its rules, which are not in this package: run it in a clone.")
 
 
-def _guessed(folder: Path) -> Mapping[str, Any]:
-    """The section ``dataset`` for a folder of which nothing else is known."""
+def _dataset_section(folder: Path) -> Mapping[str, Any]:
+    """The section ``dataset`` for a folder whose layout is guessed."""
     from zsad.data.guessing import guess_layout
 
     layout, root, categories = guess_layout(folder)
@@ -174,15 +192,17 @@ def _print_configuration(settings: Settings) -> None:
             print(f"categories {', '.join(data.categories)}")
     print(f"backbones  {', '.join(settings.backbones)}")
     print(f"methods    {', '.join(settings.methods)}")
+    for line in sweep_lines(settings):
+        print(line)
     if settings.trained_methods:
         print(f"trained    {', '.join(settings.trained_methods)}")
     for name, reason in settings.left_out.items():
         print(f"left out   {name}: {reason}")
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")
     if settings.classifiers:
-        print(f"kinds by   {', '.join(settings.classifiers)}")
+        print(f"classifier {', '.join(settings.classifiers)}")
     for name, method in settings.classifiers_left_out.items():
-        print(f"left out   {name}: it reads the maps of '{method}', which is left out")
+        print(f"left out   {name}: it uses the maps of '{method}', which is left out")
     if settings.segmenters:
         print(f"segmenters {', '.join(settings.segmenters)}")
     if settings.sharing.root:

@@ -1,4 +1,4 @@
-"""The demo images, written to a folder."""
+"""The command that writes the demo images to a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zsad.data.demo.plan import CATEGORIES, DemoOptions
 
 
 def write_demo(options: argparse.Namespace) -> None:
-    """Draw all categories, and print where each is."""
+    """Generate all categories, and print the folder of each."""
     demo = DemoOptions.build({"seed": options.seed, "size": options.size}, where="zsad demo")
     for category in CATEGORIES:
         make_category(category, demo, options.folder / category)

@@ -1,4 +1,4 @@
-"""Downloads ahead of a run: models and published data sets."""
+"""The command that downloads models and published data sets in advance of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zsad.workflow.settings import default_sharing
 
 
 def download(options: argparse.Namespace) -> None:
-    """Fetch what is named, and print where it is."""
+    """Download the named models and data sets, and print where they are."""
     for name in options.names:
         if name in datasets():
             print(f"{name}: {_found_dataset(name, options.to)}")
@@ -27,7 +27,7 @@ def download(options: argparse.Namespace) -> None:
 
 
 def _found_dataset(name: str, to: Path | None) -> str:
-    """Where a data set is now, fetched if it does not come by a package."""
+    """The place of a data set, downloaded unless a package provides it."""
     facts = datasets()[name]
     if facts.package:
         found = installed(facts.package, facts.title)
@@ -36,14 +36,14 @@ def _found_dataset(name: str, to: Path | None) -> str:
 
 
 def _downloaded_dataset(name: str, folder: Path) -> Path:
-    """Where a data set is now, unpacked."""
+    """Download and unpack a data set; return its folder."""
     from zsad.data.download_dataset import download_dataset
 
     return download_dataset(name, folder, record=folder / f"{name}.json", progress=True, by_command=True)
 
 
 def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
-    """Where a model is now, and what version it is."""
+    """Download a segmentation model; return its path and version."""
     from zsad.segmentation.weights import download as download_weights
 
     weights = download_weights(name, revision, progress=True)
@@ -53,31 +53,31 @@ def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
 
 
 def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path | str, str]:
-    """Where a model is now, and what version it is; it may also be one of the hub that no catalogue names."""
+    """Download a backbone, also one of the hub that no catalogue lists; return its path and version."""
     from zsad.models.hub import BACKBONE_MODELS, check_weights
     from zsad.models.hub import download as download_model
     from zsad.models.weight_files import weight_files
     from zsad.segmentation.weights import published_models
 
     if name not in BACKBONE_MODELS.hub_ids and (known := listed(name)) is not None:
-        return _brought_otherwise(*known), "on this machine: nothing is downloaded"
+        return _local_source(*known), "on this machine: nothing is downloaded"
     located = download_model(name, revision, BACKBONE_MODELS.joined(published_models()), progress=True)
     check_weights(weight_files(located.path), None, name, anew=True)
     return located.path, f"commit {located.commit}"
 
 
-def _brought_otherwise(family: str, model: NamedModel) -> str:
-    """What a model comes by that is not of the hub, such as a package.
+def _local_source(family: str, model: NamedModel) -> str:
+    """The source of a model that is not on the hub, such as a package.
 
     Raises:
-        ModelError: it is not here, or damaged.
+        ModelError: it is missing or damaged.
     """
     kind = BACKBONES.load(family)
     kind.build(kind.params_of(model.name), where=f"backbone '{model.name}'").check_model()
     if not kind.has(model.name):
         source = f" ({model.place})" if model.place else ""
         raise ModelError(
-            f"model '{model.name}'{source} of family '{family}' is not on this machine, and not of a hub that it could "
-            "be downloaded from; `zsad backbones` says what the family needs"
+            f"model '{model.name}'{source} of family '{family}' is not on this machine and cannot be downloaded from a "
+            "hub; `zsad backbones` lists what the family needs"
         )
     return model.place or f"family '{family}'"

@@ -1,4 +1,4 @@
-"""The command that exports results that are there, without a run."""
+"""The command that exports existing results, without a run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ DEFAULT_FOLDER = Path("exports")
 
 
 class Result(NamedTuple):
-    """The scores of a category by a method, and what lies around them."""
+    """The scores of a category by a method, and the files that belong to them."""
 
     scores: Path
 
     @property
     def method(self) -> str:
-        """Its name."""
+        """The name of the method."""
         return self.scores.stem
 
     @property
     def category(self) -> Path:
-        """The folder of its category."""
+        """The folder of the category."""
         return self.scores.parent.parent
 
     @property
@@ -42,18 +42,18 @@ class Result(NamedTuple):
 
     @property
     def decisions(self) -> Path:
-        """What is called defective."""
+        """The file of decisions."""
         return self.category / "decisions" / self.scores.name
 
     def refiners(self) -> dict[str, Path]:
-        """The masks that there are, by the name of the refiner."""
+        """The existing masks, by the name of the refiner."""
         paths = sorted((self.category / "masks").glob("*.h5"))
         names = (path.stem.split(".", 1) for path in paths)
         found = zip(names, paths, strict=True)
         return {name[1]: path for name, path in found if len(name) == 2 and name[0] == self.method}
 
     def photograph(self, path: str) -> Path:
-        """Where a photograph lies that the list names: from here, or from the folder that holds ``results``."""
+        """The path of a listed photograph: relative to the working folder, or to the folder that holds ``results``."""
         root = self.category.resolve().parents[2] if len(self.category.resolve().parents) > 2 else Path()
         return next((place for place in (Path(path), root / path) if place.exists()), Path(path))
 
@@ -63,8 +63,7 @@ def export(options: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: there is no such format or colour map.
-        DataError: there are no such results, decisions, masks or photographs, or something else is where the
-            export is to be.
+        DataError: results, decisions, masks or photographs are missing, or the output folder holds something else.
     """
     formats = ExportOptions.build({"formats": options.formats} if options.formats else {}, where="zsad export").formats
     colormap = ReportOptions.build({"colormap": options.colormap}, where="zsad export").colormap
@@ -88,11 +87,11 @@ def export(options: argparse.Namespace) -> None:
             provenance={"stage": "zsad export", "refiner": refiner},
             place_of=result.photograph,
         )
-        print(f"{folder} ({'what stands out in the maps' if masks is None else f'masks by {refiner}'})", flush=True)
+        print(f"{folder} ({'thresholded maps' if masks is None else f'masks by {refiner}'})", flush=True)
 
 
 def find_results(place: Path) -> list[Result]:
-    """The results in a place: a score file, the folder of a category or data set, or that of all results.
+    """Find the results in a place: a score file, the folder of a category or data set, or the folder of all results.
 
     Raises:
         DataError: there are none.
@@ -100,22 +99,22 @@ def find_results(place: Path) -> list[Result]:
     hint = "give results/<name>/<category>/scores/<method>.h5, or one of the folders above it"
     if place.is_file():
         if place.parent.name != "scores" or place.suffix != ".h5":
-            raise DataError(f"{place} does not lie where the scores of a run do; {hint}")
+            raise DataError(f"{place} is not in the folder of the scores of a run; {hint}")
         return [Result(place)]
     if not place.is_dir():
         raise DataError(f"{place} does not exist; {hint}")
     inside = ("*.h5",) if place.name == "scores" else ("scores/*.h5", "*/scores/*.h5", "*/*/scores/*.h5")
     found = next((paths for pattern in inside if (paths := sorted(place.glob(pattern)))), [])
     if not found:
-        raise DataError(f"{place} has no scores in it (scores/*.h5); run `snakemake scores` first, or {hint}")
+        raise DataError(f"{place} contains no scores (scores/*.h5); run `snakemake scores` first, or {hint}")
     return [Result(path) for path in found]
 
 
 def masks_of(result: Result, refiner: str | None) -> tuple[str, Path | None]:
-    """The refiner and its masks; those of `DEFAULT_REFINER` if none is named and they are there.
+    """The refiner and its masks; if none is named, those of `DEFAULT_REFINER` if they exist.
 
     Raises:
-        DataError: there are none of the one that is named.
+        DataError: the named refiner has no masks.
     """
     there = result.refiners()
     wanted = refiner or (DEFAULT_REFINER if DEFAULT_REFINER in there else NO_REFINER)
@@ -128,33 +127,33 @@ def masks_of(result: Result, refiner: str | None) -> tuple[str, Path | None]:
 
 
 def require_replaceable(folder: Path) -> None:
-    """Refuse to write where something is that no export made, or that was changed since.
+    """Refuse to overwrite files that no export wrote, or that were changed since.
 
     Raises:
-        DataError: names it.
+        DataError: the folder holds such files; the message names one.
     """
-    mend = "move it away, or choose another folder with --out"
+    fix = "move it away, or choose another folder with --out"
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
-        raise DataError(f"{folder} is a file, where a folder is to be written; {mend}")
+        raise DataError(f"{folder} is a file, but the export needs a folder; {fix}")
     if not any(folder.iterdir()):
         return
     about = folder / ABOUT
     if not about.is_file():
-        raise DataError(f"{folder} holds something else than an export, which would be lost; {mend}")
+        raise DataError(f"{folder} contains other files than an export, which would be lost; {fix}")
     if (folder / TIMESTAMP).exists():
-        raise DataError(f"{folder} was made by the workflow, which would not notice; choose another folder with --out")
+        raise DataError(f"{folder} belongs to the workflow, which would not notice; choose another folder with --out")
     if read_json(about).get("names") != names_digest(folder):
-        raise DataError(f"files were added to {folder} or taken away after it was exported; {mend}")
+        raise DataError(f"files in {folder} were added or removed after the export; {fix}")
     made = about.stat().st_mtime_ns
     for path in sorted(folder.rglob("*")):
         if not path.is_dir() and path.lstat().st_mtime_ns > made:
-            raise DataError(f"{path} was changed after it was exported, and would be lost; {mend}")
+            raise DataError(f"{path} was changed after the export; the changes would be lost; {fix}")
 
 
 def _places(results: list[Result], options: argparse.Namespace) -> Iterator[tuple[Result, Path]]:
-    """Where each export is to be."""
+    """Yield the results with the output folder of each."""
     for result in results:
         if options.out is None:
             yield result, DEFAULT_FOLDER.joinpath(*result.category.resolve().parts[-2:], result.method)
@@ -168,7 +167,7 @@ def _places(results: list[Result], options: argparse.Namespace) -> Iterator[tupl
 def _require_decisions(result: Result) -> None:
     if not result.decisions.is_file():
         raise DataError(
-            f"{result.scores} has no decisions ({result.decisions} is not there); run `snakemake decisions` first"
+            f"{result.scores} has no decisions ({result.decisions} is missing); run `snakemake decisions` first"
         )
 
 
@@ -176,6 +175,6 @@ def _require_photographs(result: Result) -> None:
     for record in read_image_list(result.image_list):
         if record.split == "test" and not result.photograph(record.path).exists():
             raise DataError(
-                f"the photograph {record.path} is not there; run the command in the folder of the workflow, or leave "
+                f"the photograph {record.path} is missing; run the command in the folder of the workflow, or leave "
                 "the overlays out, e.g. --formats masks maps csv"
             )

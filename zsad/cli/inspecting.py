@@ -1,4 +1,4 @@
-"""The command that looks at photographs: by a stored model here, by a run of the workflow underneath otherwise."""
+"""The command that inspects photographs: with a stored model in this process, or otherwise by running the workflow."""
 
 from __future__ import annotations
 
@@ -23,52 +23,53 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 DEFECT_CALLED, SOME_FAILED = 3, 1  # exit statuses
 
-# Options that do not go together, as they are written, and why.
+# Options that cannot be combined with --model, or that need it, and why.
 WITH_A_MODEL = {
-    "references": "its references are in it",
-    "method": "it has its own",
-    "backbone": "it has its own",
-    "weights": "what it needs of them is in it",
-    "part": "the part was named when it was made",
+    "references": "the model contains its references",
+    "method": "the model has its own method",
+    "backbone": "the model has its own backbone",
+    "weights": "the model contains the weights that it needs",
+    "part": "the name of the object is stored in the model",
 }
 WITHOUT_A_MODEL = {
-    "watch": "photographs that appear one by one are compared with a stored model",
-    "device": "the workflow finds the device by its configuration",
+    "watch": "new photographs are compared with a stored model",
+    "device": "the workflow takes the device from its configuration",
 }
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Print what is said of each photograph.
+    """Print the result for each photograph.
 
     Returns:
-        0; 3 if a defect is called and that was to fail; otherwise 1 if a photograph could not be inspected.
+        3 if a photograph is called defective and ``--fail-on-defect`` is given; otherwise 1 if a photograph could not
+        be inspected; otherwise 0.
     """
     _check_together(options)
     return _by_model(options) if options.model else _by_workflow(options)
 
 
 def _check_together(options: argparse.Namespace) -> None:
-    """Refuse options that do not go together.
+    """Refuse options that cannot be combined.
 
     Raises:
-        ConfigError: some do not.
+        ConfigError: some cannot.
     """
     with_model = options.model is not None
     for name, reason in (WITH_A_MODEL if with_model else WITHOUT_A_MODEL).items():
         if getattr(options, name):
-            fix = "leave one of the two out" if with_model else "add --model"
-            word = "does not go with" if with_model else "needs"
+            fix = "leave out one of the two" if with_model else "add --model"
+            word = "cannot be combined with" if with_model else "needs"
             raise ConfigError(f"--{name} {word} --model: {reason}; {fix}")
     if STANDARD_INPUT not in options.photographs:
         return
     if not with_model:
         raise ConfigError(
-            "paths on standard input need --model: what comes one by one is compared with a stored model; add --model, "
-            "or give a folder"
+            "paths on standard input need --model, because each photograph is compared with a stored model; add "
+            "--model, or give a folder"
         )
     if len(options.photographs) > 1 or options.watch:
         other = "--watch" if options.watch else "other photographs"
-        raise ConfigError(f"'-' for standard input does not go with {other}; leave one of the two out")
+        raise ConfigError(f"'-' for standard input cannot be combined with {other}; leave out one of the two")
 
 
 def _by_workflow(options: argparse.Namespace) -> int:
@@ -92,11 +93,11 @@ def _by_workflow(options: argparse.Namespace) -> int:
 
 def _by_model(options: argparse.Namespace) -> int:
     import_ahead(options.model)
-    from zsad.inspecting.answers import Count, for_people, for_programs
+    from zsad.inspecting.answers import Count, format_json, format_line
     from zsad.inspecting.inspector import load
     from zsad.inspecting.stopping import Stopping
 
-    answer = for_programs if options.json else for_people
+    answer = format_json if options.json else format_line
     count, stopping = Count(), Stopping()
     with ExitStack() as stack:
         inspector = stack.enter_context(
@@ -130,8 +131,8 @@ def _kept(options: argparse.Namespace, inspector: Inspector, stack: ExitStack) -
 
 
 def import_ahead(model: Path) -> None:
-    """Begin to import torch, most of the time of a single photograph, in a thread; not for what is no model."""
-    # Threads that wait in a loop take the cores from each other where other programs run: several times as long.
+    """Start to import torch in a thread, most of the time of a single photograph; only if the model exists."""
+    # Threads that wait in a busy loop take the cores from each other if other programs run: several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if model.is_file():
         threading.Thread(target=importlib.import_module, args=("torch",), name="import torch").start()
@@ -151,7 +152,7 @@ def _answers(options: argparse.Namespace, inspector: Inspector, stopping: Stoppi
 
 
 def _of_all(inspector: Inspector, photographs: Sequence[Path | Failure]) -> Iterator[Inspection | Failure]:
-    """Inspect those that there are, in the order in which all were named."""
+    """Inspect the photographs that exist; answers are in the order in which all were named."""
     found = inspector.inspect_all([path for path in photographs if isinstance(path, Path)])
     for photograph in photographs:
         yield next(found) if isinstance(photograph, Path) else photograph

@@ -1,4 +1,4 @@
-"""What classifiers will be shown of each category, as far as listings and tables tell; no image is opened."""
+"""The labelled examples that classifiers will get in each category, from file lists and tables; no image is opened."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from zsad.workflow.entries import ClassifierEntry
 from zsad.workflow.settings import Settings
 
 
-class Told(NamedTuple):
-    """What is to be said of the labelled images of a run.
+class Report(NamedTuple):
+    """A report on the labelled images of a run.
 
     Attributes:
-        lines: for a terminal.
-        stops: whether a run would stop at any of it.
+        lines: text for a terminal.
+        stops: whether a run would stop because of them.
     """
 
     lines: list[str]
     stops: bool
 
 
-def tell_kinds(settings: Settings) -> Told:
-    """What classifiers ask of each kind, and for each category its images of each kind, and what goes wrong with them.
+def report_examples(settings: Settings) -> Report:
+    """Report how many examples classifiers need, the images of each kind in each category, and problems with them.
 
-    Classifiers that draw alike are told together.
+    Classifiers that sample in the same way are reported together.
     """
-    told = Told([], stops=False)
+    report = Report([], stops=False)
     for same in grouped(settings.classifiers.values(), lambda entry: (entry.support, canonical_json(entry.drawing))):
-        told.lines.extend(entry_lines("drawn", _asked(same)))
+        report.lines.extend(entry_lines("sampled", _sampled(same)))
         for category in settings.categories:
             lines, stops = _category_lines(same, _pool(settings, same[0].support, category), category)
-            told = Told([*told.lines, *lines], told.stops or stops)
-    return told
+            report = Report([*report.lines, *lines], report.stops or stops)
+    return report
 
 
 def _pool(settings: Settings, source: str, category: str) -> list[Labelled] | None:
-    """The images that may be drawn, copies among them; None where masks alone tell what they are.
+    """The images that may be sampled, copies included; None if only masks show which images are defective.
 
-    Their content, which nobody has read, is taken to be their name.
+    Their names stand for their content, because no image is read.
     """
     if source != TEST:
         examples = settings.supports[source].source.items(category)
@@ -63,7 +63,7 @@ def _pool(settings: Settings, source: str, category: str) -> list[Labelled] | No
 
 
 def _test_kinds(data: Dataset, category: str) -> dict[str, str] | None:
-    """The kind of each test image, empty if unknown; None where masks alone tell whether some are defective."""
+    """The kind of each test image, empty if unknown; None if only masks show which images are defective."""
     if data.is_demo:
         names = planned_files(category, data.demo_options)
         return {name: name.split("/")[1] for name in names if name.startswith("test/")}
@@ -73,41 +73,41 @@ def _test_kinds(data: Dataset, category: str) -> dict[str, str] | None:
     return {item.image_id: kind_of(item) for item in items}
 
 
-def _asked(same: Sequence[ClassifierEntry]) -> str:
-    """What is drawn of each kind, from where, and for whom."""
+def _sampled(same: Sequence[ClassifierEntry]) -> str:
+    """How many examples of each kind are sampled, from where, and for which classifiers, in words."""
     options, source = DrawOptions(**same[0].drawing), same[0].support
     *some, last = [str(count) for count in options.shots]
     shots = f"{', '.join(some)} or {last}" if some else last
     calibration = f"{options.calibration} for calibration, and " if options.calibration else ""
-    seeds = f"{len(options.seeds)} seeds" if len(options.seeds) > 1 else "1 seed"
-    place = "the test images, by their labels" if source == TEST else f"the examples of '{source}'"
+    seeds = f"{len(options.seeds)} random seeds" if len(options.seeds) > 1 else "1 random seed"
+    place = "the labelled test images" if source == TEST else f"the examples of '{source}'"
     names = ", ".join(entry.name for entry in same)
-    return f"of each kind {calibration}{shots} to learn from, by {seeds}, from {place}; for {names}"
+    return f"of each kind {calibration}{shots} for training, with {seeds}, from {place}; for {names}"
 
 
-def _category_lines(same: Sequence[ClassifierEntry], pool: Sequence[Labelled] | None, category: str) -> Told:
-    """The images of each kind of a category, which of them are not shown, and what makes a run stop."""
+def _category_lines(same: Sequence[ClassifierEntry], pool: Sequence[Labelled] | None, category: str) -> Report:
+    """The number of images of each kind in a category, the kinds that are left out, and problems that stop a run."""
     if pool is None:
-        return Told(entry_lines(category, "known once the masks are read, which alone tell what is defective"), False)
+        return Report(entry_lines(category, "known after the masks are read, which show the defective images"), False)
     source, options = same[0].support, DrawOptions(**same[0].drawing)
     counts = Counter(image.kind for image in pool if image.kind)
     lines = entry_lines(category, ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no label")
     try:
         shown = shown_kinds(pool, options, source, category)
     except ZsadError as error:
-        return Told([*lines, *entry_lines("problem", str(error))], True)
+        return Report([*lines, *entry_lines("problem", str(error))], True)
     enough = options.least_images + (source == TEST)
     left = [kind for kind, count in sorted(counts.items()) if kind not in shown.kinds and count >= enough]
     remarks = [
-        *([f"Not shown: {', '.join(left)}."] if left else []),
+        *([f"Left out: {', '.join(left)}."] if left else []),
         *shown.remarks,
         *(said for entry in same for said in _few(entry, options, len(shown.kinds))),
     ]
-    return Told([*lines, *(line for remark in remarks for line in entry_lines("remark", remark))], False)
+    return Report([*lines, *(line for remark in remarks for line in entry_lines("remark", remark))], False)
 
 
 def _few(entry: ClassifierEntry, options: DrawOptions, kinds: int) -> list[str]:
-    """That too few images set the thresholds of a classifier's sets for any kind to be ruled out, if that is so."""
+    """A warning if too few images set the thresholds of the prediction sets to exclude any kind."""
     conformal = ConformalOptions(**entry.conformal)
     fewest = fewest_images(conformal.alpha)
     of_sets = 1 if conformal.thresholds == "kind" else kinds
@@ -115,15 +115,15 @@ def _few(entry: ClassifierEntry, options: DrawOptions, kinds: int) -> list[str]:
     few = [shots for shots, size in each.items() if size * of_sets < fewest]
     if not few:
         return []
-    by_shots = f" with {' or '.join(few)} to learn from" if conformal.sets == "cross" else ""
+    by_shots = f" with {' or '.join(few)} training examples" if conformal.sets == "cross" else ""
     return [
-        f"No prediction set of '{entry.name}' will rule a kind out{by_shots}, for at alpha {conformal.alpha:g} that "
-        f"takes {fewest} {NOUNS[conformal.sets]}{' of the kind' if of_sets == 1 else ''} that set its thresholds."
+        f"No prediction set of '{entry.name}' can exclude a kind{by_shots}: alpha {conformal.alpha:g} needs "
+        f"{fewest} {NOUNS[conformal.sets]}{' of the kind' if of_sets == 1 else ''} to set its thresholds."
     ]
 
 
 def _comparable(options: DrawOptions, probabilities: ProbabilityOptions, conformal: ConformalOptions) -> dict[str, int]:
-    """The images of each kind that set thresholds, by the shots; ``all`` is known only when they are counted."""
+    """The number of images of each kind that set thresholds, by the shots; ``all`` is known only after counting."""
     if conformal.sets == "cross":
         return {str(count): count if count > 1 else 0 for count in options.shots if count != "all"}
     fit = choose_fitting_images(np.zeros(options.calibration, dtype=int), probabilities, conformal)

@@ -1,4 +1,4 @@
-"""The listings: what there is to choose from."""
+"""The commands that list methods, models and data sets."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
 
 
 def show_methods(_: argparse.Namespace) -> None:
-    """Print the scorers, thresholds, refiners and formats of exports, with their parameters."""
+    """Print the scorers, threshold rules, refiners and export formats, with their parameters."""
     listed: dict[str, Registry[Choice]] = {
         "Scorers": SCORERS,
         "Scorers of other methods' scores": FUSIONS,
         "Scorers of a method's map and a refiner's masks": MODULATIONS,
         "Thresholds": THRESHOLDS,
         "Refiners": REFINERS,
-        "Formats of exports": FORMATS,
+        "Export formats": FORMATS,
     }
     for title, registry in listed.items():
         print(f"{title}\n")
@@ -49,8 +49,8 @@ def show_methods(_: argparse.Namespace) -> None:
 
 
 def show_classifiers(_: argparse.Namespace) -> None:
-    """Print the classifiers of kinds of defect with their parameters, and the sections that all of them share."""
-    print("Classifiers of kinds of defect\n")
+    """Print the classifiers of defect types with their parameters, and the sections that all of them share."""
+    print("Classifiers of defect types\n")
     _show(CLASSIFIERS)
     print("Sections of every classifier\n")
     for name, field in ConfiguredClassifier.model_fields.items():
@@ -71,8 +71,8 @@ def show_backbones(options: argparse.Namespace) -> None:
         [BACKBONE_COLUMNS, *(_backbone_row(model, cached[model.name]) for model in models)],
         "px is the default short side of the image",
         BACKBONES,
-        "Texts are read by a model's own text tower, or by that of a head (dino.txt), whose file must be named.",
-        "Pixels are normalised as a checkpoint's preprocessor_config.json says; without one, as usual of its family.",
+        "Texts are encoded by a model's own text tower, or by that of a head (dino.txt), whose file must be given.",
+        "Pixels are normalised by a checkpoint's preprocessor_config.json; without one, by the default of its family.",
     )
 
 
@@ -86,7 +86,7 @@ def show_segmenters(options: argparse.Namespace) -> None:
         return _print_json(models, cached, SEGMENTERS)
     _show_models(
         [SEGMENTER_COLUMNS, *(_segmenter_row(facts, cached[facts.name]) for facts in models)],
-        "px is the side of the square that an image is resized to",
+        "px is the side of the square to which an image is resized",
         SEGMENTERS,
     )
 
@@ -100,11 +100,9 @@ def show_datasets(options: argparse.Namespace) -> None:
     print("Published data sets\n")
     for line in aligned([DATASET_COLUMNS, *map(_dataset_row, datasets(), datasets().values())], NUMBER_COLUMNS):
         print(f"  {line}")
-    print("\nGB is the size of the download. `dataset: {layout: NAME}` has one downloaded and unpacked by the run, and")
-    print(
-        "`zsad download NAME` does it ahead; what must be fetched by hand says where and where to put it. What comes by"
-    )
-    print("a package is installed with the command below, found where it is, and not copied.\n")
+    print("\nGB is the size of the download. With `dataset: {layout: NAME}` the run downloads and unpacks a data set;")
+    print("`zsad download NAME` does so in advance. For data sets 'by hand', the notes below say where to get the")
+    print("files and where to put them. A package is installed with the command below; its data set is not copied.\n")
     for name, facts in datasets().items():
         print(f"  {name}: {facts.citation}")
         comes = (f"package: {verified(facts.package)} (`{facts.package.command}`)",) if facts.package else ()
@@ -129,27 +127,27 @@ def _dataset_row(name: str, facts: DatasetFacts) -> tuple[str, ...]:
 
 
 def _way(facts: DatasetFacts) -> str:
-    """How a data set comes, if it is not downloaded."""
+    """How to get a data set that is not downloaded."""
     if facts.package:
         return "package"
     return "by hand" if facts.is_by_hand else ""
 
 
 def _total(numbers: Sequence[int | None], text: Callable[[int], str] = str) -> str:
-    """The sum of some numbers; ``?`` if one of them is not known."""
+    """The sum of some numbers; ``?`` if one of them is unknown."""
     known = [number for number in numbers if number is not None]
     return text(sum(known)) if known and len(known) == len(numbers) else "?"
 
 
 class Described(Protocol):
-    """What is known of a model: a NamedTuple that has its name."""
+    """Facts about a model: a NamedTuple with its name."""
 
     @property
     def name(self) -> str:
-        """What the configuration may call it."""
+        """The name in the configuration."""
 
     def _asdict(self) -> dict[str, Any]:
-        """All that is known."""
+        """All facts by name."""
 
 
 def _print_json(models: Iterable[Described], cached: Mapping[str, bool], registry: Registry[Choice]) -> None:
@@ -162,7 +160,7 @@ def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[
     for line in aligned(rows, NUMBER_COLUMNS):
         print(f"  {line}")
     print(f"\nGB is the size of the weights in float32; {pixels}.")
-    print("A gated model needs an account of the hub that has accepted its licence; `zsad download NAME` fetches one.")
+    print("A gated model needs a hub account that has accepted its licence; `zsad download NAME` downloads a model.")
     for note in notes:
         print(note)
     print("\nFamilies\n")
@@ -203,7 +201,7 @@ def _described(registry: Registry[Choice]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "summary": part.summary,
+            "summary": choice.summary,
             "parameters": [
                 {
                     "name": parameter,
@@ -211,41 +209,41 @@ def _described(registry: Registry[Choice]) -> list[dict[str, Any]]:
                     "default": None if field.is_required() else field.default,
                     "description": field.description,
                 }
-                for parameter, field in part.model_fields.items()
+                for parameter, field in choice.model_fields.items()
             ],
         }
-        for name, part in ((name, registry.load(name)) for name in registry.names())
+        for name, choice in ((name, registry.load(name)) for name in registry.names())
     ]
 
 
 def _show(registry: Registry[Choice]) -> None:
     for name in registry.names():
-        part = registry.load(name)
-        print(f"  {name}: {part.summary}")
-        if reference := getattr(part, "reference", ""):
+        choice = registry.load(name)
+        print(f"  {name}: {choice.summary}")
+        if reference := getattr(choice, "reference", ""):
             print(f"    source: {reference}")
-        if blind_to := getattr(part, "blind_to", ""):
+        if blind_to := getattr(choice, "blind_to", ""):
             print(f"    cannot see: {blind_to}")
-        if issubclass(part, ThresholdRule):
-            print(f"    looks at: {_evidence_of(part)}")
-        _show_parameters(part)
+        if issubclass(choice, ThresholdRule):
+            print(f"    uses: {_evidence_of(choice)}")
+        _show_parameters(choice)
         print()
 
 
-def _show_parameters(part: type[Options]) -> None:
-    for parameter, field in part.model_fields.items():
+def _show_parameters(choice: type[Options]) -> None:
+    for parameter, field in choice.model_fields.items():
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"    {parameter} ({default}): {field.description}")
 
 
 def _evidence_of(rule: type[ThresholdRule]) -> str:
-    """What a threshold rule decides an image by."""
+    """The evidence that a threshold rule uses to decide on an image, in words."""
     if rule is THRESHOLDS.load(SUITABLE):
-        return "what there is; `zsad inspect --model` takes it too"
+        return "the evidence that is available; also for `zsad inspect --model`"
     if rule is THRESHOLDS.load(FIXED):
-        return "nothing but the values; `zsad inspect --model --threshold 0.8` gives one"
+        return "only the given values; also as `zsad inspect --model --threshold 0.8`"
     if rule.needs_references:
-        return "scores of two or more references; `zsad inspect --model` takes it too"
+        return "scores of two or more references; also for `zsad inspect --model`"
     if rule.needs_batch:
-        return "the images of a category together; `zsad inspect --model`, which sees them one by one, does not take it"
-    return "the patches of the images; `zsad inspect --model` takes it for those of each photograph"
+        return "all images of a category together; not for `zsad inspect --model`, which decides one by one"
+    return "the patches of the images; also for `zsad inspect --model`, for each photograph by itself"

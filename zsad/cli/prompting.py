@@ -1,4 +1,4 @@
-"""What can be asked in words: the sets of prompts, and each sentence of one."""
+"""The command that lists the sets of text prompts, and the sentences of one set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TITLES = {NORMAL: "Normal", ANOMALOUS: "Anomalous"}
 
 
 def show_prompts(options: argparse.Namespace) -> None:
-    """Print the sets of prompts of the package; or the sentences of one, or of a file, word by word.
+    """Print the sets of prompts of the package; or all sentences of one set, or of a file.
 
     Raises:
-        ConfigError: there is no such set, it cannot be used, or no part can be called so.
+        ConfigError: there is no such set, it cannot be used, or the name of the object is invalid.
         ModelError: a file of learned tokens cannot be used.
     """
     if options.prompts is None:
@@ -33,8 +33,8 @@ def show_prompts(options: argparse.Namespace) -> None:
     prompts = prompt_set(reference)
     sentences = sentences_of(prompts, name_on_command_line(options.part))
     if options.json:
-        return _print_json(_told(options.prompts, prompts, sentences))
-    print(f"{options.prompts}: {prompts.source or 'the file says no source'}")
+        return _print_json(_as_json(options.prompts, prompts, sentences))
+    print(f"{options.prompts}: {prompts.source or 'the file gives no source'}")
     for state, title in TITLES.items():
         texts = _of_state(sentences, state)
         print(f"\n{title} ({len(texts)})\n")
@@ -50,10 +50,10 @@ def _show_sets(as_json: bool) -> None:
     print("Sets of prompts\n")
     for line in aligned([COLUMNS, *(_row(name, prompts) for name, prompts in sets.items())], NUMBER_COLUMNS):
         print(f"  {line}")
-    print("\nEvery phrase, normal or anomalous, is put into every template, and a part's name into every phrase.")
+    print("\nEvery phrase is combined with every template, and the name of the object is put into the phrase.")
     print("`zsad prompts NAME --part 'metal nut'` prints the sentences; `text_prompts: NAME` in the params of a method")
-    print("chooses a set. A YAML file with the keys normal, anomalous and templates is a set of one's own, and a file")
-    print("of AnomalyCLIP's authors, .pth, holds learned tokens in the place of words.\n")
+    print("selects a set. Your own set is a YAML file with the keys normal, anomalous and templates. A .pth file of")
+    print("AnomalyCLIP's authors contains learned tokens instead of words.\n")
     for name, prompts in sets.items():
         print(f"  {name}: {prompts.source}")
 
@@ -81,14 +81,14 @@ def _show_learned(path: str, as_json: bool) -> None:
     print(f"{path}: learned tokens of AnomalyCLIP, for a text tower of {channels} channels")
     for title, description in zip(TITLES.values(), learned.descriptions, strict=True):
         print(f"\n{title} (1)\n\n  {description}")
-    print(f"\nBefore each of the blocks 2 to {blocks + 1} the first {tokens} of them give way to others.")
+    print(f"\nBefore each of the blocks 2 to {blocks + 1}, other learned tokens replace the first {tokens}.")
 
 
 def _print_json(content: object) -> None:
     print(json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def _told(name: str, prompts: PromptSet, sentences: Sentences) -> dict[str, object]:
+def _as_json(name: str, prompts: PromptSet, sentences: Sentences) -> dict[str, object]:
     return {
         "name": name,
         "source": prompts.source,

@@ -1,4 +1,4 @@
-"""The published figures, and the configurations that are to meet some of them."""
+"""The command that lists published figures, and the configurations that reproduce some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from zsad.columns import aligned
 from zsad.errors import ConfigError, DataError, nearest_hint
 from zsad.names import MEAN, TITLES, setting_order
-from zsad.tables.against_published import as_printed, read_against, told
+from zsad.tables.against_published import format_published, read_against, summarise
 from zsad.tables.frames import rows_of
 from zsad.tables.published import FIGURES, PublishedFigure, read_published
 from zsad.workflow.measurable import TABLES
@@ -22,29 +22,31 @@ ROW_COLUMNS = ("method", "backbone", "resolution", "setting", *(TITLES[name] for
 
 
 def show_published(options: argparse.Namespace) -> None:
-    """Print the configurations that are papers, and the rows of published figures, those of categories counted.
+    """Print the configurations that reproduce papers, and published figures: means, and the number of category rows.
 
-    With ``results`` print what a run says at its end instead: its figures beside those that it was to meet.
+    With ``results``, print instead the summary of a finished run: its figures compared with the published ones.
 
     Raises:
-        ConfigError: nothing is published of the data set that is asked for.
-        DataError: there is no such table in the results, or it is damaged.
+        ConfigError: there are no published figures for the data set.
+        DataError: the table is missing in the results, or damaged.
     """
     if options.results is not None:
-        _show_met(options.results, as_json=options.json)
+        _show_comparison(options.results, as_json=options.json)
         return
     rows = read_published()
     datasets = sorted({row.dataset for row in rows})
     if options.dataset is not None and options.dataset not in datasets:
-        raise ConfigError(f"no figures are published of '{options.dataset}'{nearest_hint(options.dataset, datasets)}")
+        raise ConfigError(
+            f"there are no published figures for '{options.dataset}'{nearest_hint(options.dataset, datasets)}"
+        )
     asked = [name for name in datasets if options.dataset in (None, name)]
     if options.json:
         listed = [asdict(row) for row in rows if row.dataset in asked]
         print(json.dumps({"presets": _presets(), "rows": _without_nan(listed)}, indent=1, ensure_ascii=False))
         return
     if presets := _presets():
-        print("Configurations that are papers: snakemake --cores 8 --configfile FILE\n")
-        for line in aligned([("file", "what it is"), *presets.items()]):
+        print("Configurations that reproduce papers: snakemake --cores 8 --configfile FILE\n")
+        for line in aligned([("file", "description"), *presets.items()]):
             print(f"  {line}")
         print()
     for dataset in asked:
@@ -52,31 +54,31 @@ def show_published(options: argparse.Namespace) -> None:
         for line in aligned([ROW_COLUMNS, *_lines([row for row in rows if row.dataset == dataset])], ROW_COLUMNS[4:]):
             print(f"  {line}")
         print()
-    print("categories: of how many there is a row each. `--json` has sources, protocols and notes besides, and")
-    print("docs/published.md says how a configuration names the rows that its methods are to meet.")
+    print("categories: number of categories with a row of their own. `--json` also lists sources, protocols and notes.")
+    print("docs/published.md explains how a configuration selects the rows to compare with.")
 
 
-def _show_met(results: Path, *, as_json: bool) -> None:
-    """Print the figures of a run beside those that it was to meet.
+def _show_comparison(results: Path, *, as_json: bool) -> None:
+    """Print the figures of a run compared with the published ones.
 
     Raises:
-        DataError: there is no such table, or it is damaged.
+        DataError: the table is missing or damaged.
     """
     path = results / "tables" / TABLES["against_csv"]
     if not path.is_file():
         raise DataError(
-            f"{path} does not exist; give the folder of the results of a data set, e.g. results/musc, of a run whose "
-            "configuration has a section 'published'"
+            f"{path} does not exist; give the results folder of a data set, e.g. results/musc, of a run with a section "
+            "'published' in its configuration"
         )
     frame = read_against(path)
     if as_json:
         print(json.dumps(_without_nan(rows_of(frame)), indent=1, ensure_ascii=False, default=float))
         return
-    print(told(frame, path) or f"{path} has no rows: nothing is published of the categories of the run")
+    print(summarise(frame, path) or f"{path} has no rows: there are no published figures for the categories of the run")
 
 
 def _presets() -> dict[str, str]:
-    """By path from the project's folder, the first line of what each says of itself; empty where none lie beside."""
+    """The first comment line of each configuration by its path in the project; empty in an installed package."""
     return {path.relative_to(REPOSITORY).as_posix(): _first_comment(path) for path in sorted(PRESETS.glob("*.yaml"))}
 
 
@@ -85,7 +87,7 @@ def _first_comment(path: Path) -> str:
 
 
 def _lines(rows: list[PublishedFigure]) -> list[tuple[str, ...]]:
-    """A line a mean, and one without figures of what is published by category alone."""
+    """One line for each mean, and one without figures for rows that are published only by category."""
     categories = Counter(_names(row) for row in rows if row.category != MEAN)
     means = [row for row in rows if row.category == MEAN]
     known = set(map(_names, means))
@@ -103,7 +105,7 @@ def _names(row: PublishedFigure) -> tuple[str, str, str, str]:
 
 
 def _figure(row: PublishedFigure, name: str) -> str:
-    return as_printed(getattr(row, name), row.steps[name]) if name in row.steps else ""
+    return format_published(getattr(row, name), row.steps[name]) if name in row.steps else ""
 
 
 def _without_nan(listed: list[dict[str, object]]) -> list[dict[str, object]]:

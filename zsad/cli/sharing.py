@@ -1,4 +1,4 @@
-"""Where commands that read no further configuration find the models that users share."""
+"""The shared models, for commands that read no further configuration."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from zsad.workflow.settings import default_sharing
 
 
 def share_caches() -> None:
-    """Have this process and its children look for models where `config.yaml` says; see `Sharing.variables`.
+    """Make this process and its children look for models in the folder of `config.yaml`; see `Sharing.variables`.
 
     Raises:
-        ConfigError: the shared folder is absent.
+        ConfigError: the shared folder is missing.
     """
     os.environ.update(default_sharing().variables())

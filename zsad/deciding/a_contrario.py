@@ -24,8 +24,9 @@ class AContrario(ThresholdRule):
     more than the share ``defective`` of the image hides itself.
     """
 
-    summary: ClassVar[str] = "The expected number of equally anomalous patches in a normal image, from the image's own "
-    "patches."
+    summary: ClassVar[str] = (
+        "The expected number of equally anomalous patches in a normal image, from the image's own patches."
+    )
     reference: ClassVar[str] = (
         "Number of false alarms: Desolneux, Moisan and Morel 2000; of anomaly maps: U-Flow, Tailanian et al. 2023."
     )

@@ -9,8 +9,9 @@ import numpy as np
 from zsad.deciding.base import Evidence, Verdicts, above_all, median_patch, values_of
 from zsad.maps import informative_maps
 
-NOTHING_DIFFERS = "The patches of the images do not differ enough to identify normal ones, so no image is called "
-"defective."
+NOTHING_DIFFERS = (
+    "The patches of the images do not differ enough to identify normal ones, so no image is called defective."
+)
 PRESUMED = (
     0.1  # share of defective images: a low quantile of all images is a somewhat higher quantile of the normal ones
 )

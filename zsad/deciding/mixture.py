@@ -51,8 +51,10 @@ class Mixture(ThresholdRule):
         """One threshold for all images."""
         rising = informative_peaks(evidence)
         if len(rising) < FEWEST or rising[0] == rising[-1]:
-            remark = f"Fewer than {FEWEST} images differ, too few to distinguish two kinds from one; none is called "
-            "defective."
+            remark = (
+                f"Fewer than {FEWEST} images differ, too few to distinguish two kinds from one; none is called "
+                "defective."
+            )
             return call_none(evidence, remarks=[remark])
         ordinary = ordinary_value(evidence) if evidence.localises else None
         values = rising if ordinary is None else log_heights(rising, ordinary)

@@ -29,8 +29,9 @@ class PeaksOverThreshold(ThresholdRule):
     A p-value is the chance itself, as approximate as the tail.
     """
 
-    summary: ClassVar[str] = "The value that the highest patch of a normal image exceeds with a small chance, by the "
-    "tail of the patches."
+    summary: ClassVar[str] = (
+        "The value that the highest patch of a normal image exceeds with a small chance, by the tail of the patches."
+    )
     reference: ClassVar[str] = (
         "Peaks over threshold: Pickands, Annals of Statistics 1975; the fit to low quantiles of order statistics over "
         "the images, which defects leave alone, is this project's own."

@@ -27,8 +27,9 @@ class ReferenceTail(ReferenceRule):
     not differ, there is no tail, and `conformal` decides.
     """
 
-    summary: ClassVar[str] = "The value that the highest patch of a normal image exceeds with a small chance, by the "
-    "references."
+    summary: ClassVar[str] = (
+        "The value that the highest patch of a normal image exceeds with a small chance, by the references."
+    )
     reference: ClassVar[str] = (
         "Peaks over threshold: Pickands, Annals of Statistics 1975; the fit to medians of order statistics over the "
         "references is this project's own."

@@ -40,8 +40,9 @@ class SubsampleMaxima(ThresholdRule):
     the less defective ones is taken for that of normal images, and few images are called defective.
     """
 
-    summary: ClassVar[str] = "The highest of more and more patches, at a low quantile of the images, extrapolated to a "
-    "whole image."
+    summary: ClassVar[str] = (
+        "The highest of more and more patches, at a low quantile of the images, extrapolated to a whole image."
+    )
     reference: ClassVar[str] = (
         "Block maxima: Fisher and Tippett 1928; maxima of all sub-samples as U-statistics: Hoeffding 1948. The low "
         "quantile of images and samples, which defects do not affect, is this project's own."

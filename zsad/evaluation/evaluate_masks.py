@@ -20,6 +20,7 @@ from zsad.evaluation.ground_truth import (
     records_with_ground_truth,
 )
 from zsad.evaluation.marks import mask_of
+from zsad.evaluation.measured import Measured
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
@@ -83,6 +84,23 @@ def evaluate_masks(
         "provenance": {**made_of, **provenance},
     }
     write_evaluation(output, result, draws, measured.known_replicates(MASK_METRICS))
+
+
+def measure_masks(
+    maps: ScoreReader,
+    decisions: DecisionReader,
+    masks: MaskReader,
+    records: Sequence[ImageRecord],
+    options: EvaluationOptions,
+    sampler: Sampler,
+) -> Measured:
+    """The metrics of a refiner's masks, and their bootstrap replicates; nothing is written.
+
+    Args:
+        records: of the images of the masks, in their order; those without a label are left out.
+    """
+    compared = _comparisons(maps, decisions, masks, records, options.measured_at)
+    return measured_masks((one.after for one in compared), sampler)
 
 
 def _comparisons(

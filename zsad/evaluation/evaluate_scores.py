@@ -128,6 +128,23 @@ def evaluate_scores(
     write_evaluation(output, result, draws, measured.known_replicates(ALL_METRICS))
 
 
+def measure_scores(
+    reader: ScoreReader,
+    decisions: DecisionReader,
+    records: Sequence[ImageRecord],
+    options: EvaluationOptions,
+    saturation: Path | None,
+    sampler: Sampler,
+) -> Measured:
+    """The metrics of a category's scores and decisions, and their bootstrap replicates; nothing is written.
+
+    Args:
+        records: of the images of the scores, in their order; those without a label are left out.
+    """
+    pixels = _Pixels(reader, decisions, records, options, saturation)
+    return _together(_Images(reader, records, decisions.decided).measured(sampler), pixels.measured(sampler))
+
+
 def _check_finite(reader: ScoreReader) -> None:
     for index, image_id in enumerate(reader.image_ids):
         if not (np.isfinite(reader.image_scores[index]) and np.isfinite(reader.anomaly_map(index)).all()):

@@ -1,1 +1,1 @@
-"""Results for other programs: pictures, and tables and annotations of the regions that were found."""
+"""Export results for other programs: pictures, and tables and annotations of the found regions."""

@@ -1,4 +1,4 @@
-"""What every format of export is."""
+"""The interface of export formats."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zsad.exporting.exported import Export, ExportedImage
 from zsad.registry import Choice
 
 Write = Callable[[ExportedImage], None]
-"""Takes the next image."""
+"""A function that writes the next image."""
 
 
 class Format(Choice):
-    """A kind of files that other programs read; a subclass is one format in one file.
+    """Base class of export formats, which other programs read; each format is one subclass in one file.
 
     Class attributes:
-        needs_maps: whether there is nothing to write of a method that scores images alone.
-        needs_photographs: whether it looks at the photographs themselves.
+        needs_maps: whether the format cannot be written for a method that scores only images.
+        needs_photographs: whether it reads the photographs themselves.
     """
 
     needs_maps: ClassVar[bool] = True
@@ -28,10 +28,10 @@ class Format(Choice):
 
     @abstractmethod
     def writing(self, folder: Path, export: Export) -> AbstractContextManager[Write]:
-        """What writes images, one after the other, until it is left; then all of its files are there.
+        """A context in which images are written one after the other; at its end all files are complete.
 
-        Each file is written whole or not at all, one that holds several images when the last one is there.
+        Each file is written whole or not at all; a file with several images is written at the end.
 
         Args:
-            folder: to write to, under names of the format's own.
+            folder: output folder; the format chooses the names in it.
         """

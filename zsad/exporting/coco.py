@@ -1,4 +1,4 @@
-"""Annotations as COCO has them."""
+"""Annotations in the format of COCO."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Segmentations = Callable[[ExportedImage], Iterator[Any]]
 
 
 class Coco(Format):
-    """``coco.json`` with run lengths, which hold every region exactly, and ``coco_polygons.json`` with polygons.
+    """``coco.json`` with run lengths, which describe every region exactly, and ``coco_polygons.json`` with polygons.
 
-    Some programs take run lengths for crowds or do not read them, hence the second file, which is the same otherwise;
+    Some programs take run lengths for crowds or do not read them, hence the second file, which is otherwise the same;
     holes are cut open there (`zsad.exporting.polygons`). Each region is an annotation with ``iscrowd`` 0 and the peak
-    of the map in it as its ``score``; each image is listed, with its score, its peak and whether it is called
-    defective, those without a region and those of a method that scores images alone too.
+    of the map in it as its ``score``. Every image is listed with its score, its peak and whether it is called
+    defective, also without regions and for methods that score only images.
     """
 
     summary: ClassVar[str] = "COCO JSON: coco.json with run lengths, exact, and coco_polygons.json with polygons."
@@ -32,7 +32,7 @@ class Coco(Format):
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """The annotations of each image as it comes, the list of images in the end."""
+        """Write the annotations of each image at once, and the list of images at the end."""
         with ExitStack() as stack:
             files = [
                 (_Document(stack.enter_context(_opened(folder / name)), export), segmentations)
@@ -55,7 +55,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 
 class _Document:
-    """A file in the making, of which only the list of images is kept."""
+    """A file that is being written; only the list of images is kept in memory."""
 
     def __init__(self, stream: TextIO, export: Export) -> None:
         self._stream = stream
@@ -66,7 +66,7 @@ class _Document:
         stream.write(f'{json.dumps(head)[:-1]}, "annotations": [')
 
     def add(self, image: ExportedImage, segmentations: Segmentations) -> None:
-        """The next image with its regions."""
+        """Write the next image with its regions."""
         number = len(self._images) + 1
         size = {"width": image.width, "height": image.height}
         decision = image.decided.defective
@@ -88,7 +88,7 @@ class _Document:
             self._stream.write(("," if self._annotations > 1 else "") + f"\n{json.dumps(annotation)}")
 
     def finish(self) -> None:
-        """Write what is still missing."""
+        """Write the rest of the file."""
         images = ",\n".join(json.dumps(image) for image in self._images)
         self._stream.write(f'\n], "images": [\n{images}\n]}}\n')
 

@@ -1,4 +1,4 @@
-"""The stage of exports: what one method found in each image, in files for other programs."""
+"""The export stage: the results of one method for each image, in files for other programs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
 ABOUT = "export.json"
-ASKED = ("texts", "learned_files", TRAINING)  # of the provenance of scores by what was asked in words, or learned
-TIMESTAMP = ".snakemake_timestamp"  # what Snakemake leaves in folders that a rule makes
+ASKED = ("texts", "learned_files", TRAINING)  # entries of the provenance of scores on text prompts and training
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake writes it into folders that a rule makes
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +51,21 @@ def export_results(
     provenance: Mapping[str, Any],
     place_of: Callable[[str], Path] = Path,
 ) -> None:
-    """Write what one method found in every scored image of a category.
+    """Export the results of one method for every scored image of a category.
 
-    Of a method that scores images alone there are tables and the list of images, and neither pictures nor regions.
+    A method that scores only images has tables and the list of images, but no pictures and no regions.
 
     Args:
-        image_list: names the images and their digests.
+        image_list: list of the images with their digests.
         scores: score file; its images are exported, in its order.
-        decisions: what is called defective, of the same scores.
-        masks: masks of the same images; None for what stands out in the map.
+        decisions: file of decisions for the same scores.
+        masks: masks of the same images; None for the thresholded map.
         formats: names of `FORMATS`.
-        colormap: of the heat maps, a matplotlib name.
-        folder: written whole or not at all; what was in it is gone. ``export.json`` says what it holds.
-        title: what it is of, e.g. ``"magnetic_tile by memory_bank"``.
-        provenance: what is known of the job; the stage adds the rest.
-        place_of: where a photograph lies that the list names.
+        colormap: colour map of the heat maps, a matplotlib name.
+        folder: written whole or not at all; its old content is deleted. ``export.json`` lists the content.
+        title: e.g. ``"magnetic_tile by memory_bank"``.
+        provenance: facts about the job; the stage adds the rest.
+        place_of: gives the path of a listed photograph.
 
     Raises:
         DataError: the files do not belong together, or a photograph is missing or has changed.
@@ -107,12 +107,12 @@ def export_results(
 
 
 def _asked(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provenance of scores says of words, weights of others, and the training behind a method.
+    """The entries of the provenance of scores on text prompts, published weights, and training.
 
-    A fusion says it of its members, and a modulation of the method that it modulates.
+    For a fusion they come from its members, for a modulation from the method that it modulates.
     """
     own = {key: scores[key] for key in ASKED if key in scores}
-    if MEMBERS in own.get(TRAINING, ()):  # which say it themselves
+    if MEMBERS in own.get(TRAINING, ()):  # the members have their own entries
         del own[TRAINING]
     members = {name: said for name, member in scores.get(MEMBERS, {}).items() if (said := _asked(member))}
     of_modulated = _asked(scores["scores"]) if "scores" in scores else {}
@@ -120,7 +120,7 @@ def _asked(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names_digest(folder: Path) -> str:
-    """A digest of what the files of an export are called, which tells whether some were added or taken away."""
+    """A digest of the file names of an export, which shows whether files were added or removed."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     kept = sorted(name for name in names if name not in (ABOUT, TIMESTAMP))
     return hashlib.sha256("\0".join(kept).encode(errors="surrogateescape")).hexdigest()
@@ -129,7 +129,7 @@ def names_digest(folder: Path) -> str:
 def _plain(
     index: int, record: ListedImage, scores: ScoreReader, decisions: DecisionReader, photograph: Path
 ) -> ExportedImage:
-    """An image with what is decided of it, without what is marked in it."""
+    """An image with its decision, without marked regions."""
     return ExportedImage(
         image_id=record.image_id,
         path=photograph,
@@ -142,17 +142,17 @@ def _plain(
 
 
 def _with_marks(image: ExportedImage, anomaly_map: np.ndarray, mask: np.ndarray | None) -> ExportedImage:
-    """An image with what is marked in it.
+    """An image with its marked regions.
 
     Args:
         anomaly_map: on the patch grid.
-        mask: of a refiner; None for what stands out in the map.
+        mask: of a refiner; None for the thresholded map.
     """
     found = marked(anomaly_map, image.decided.thresholds, image.height, image.width)
     mask = found.mask if mask is None else mask
     if mask.shape != found.mask.shape:
         raise DataError(
-            f"the mask of '{image.image_id}' is of {mask.shape[1]} x {mask.shape[0]} pixels, but the image of "
+            f"the mask of '{image.image_id}' has {mask.shape[1]} x {mask.shape[0]} pixels, but the image has "
             f"{image.width} x {image.height}; run the refinement again"
         )
     return replace(image, mask=mask, anomaly_map=found.anomaly_map)

@@ -1,4 +1,4 @@
-"""What is exported: an image with what was found in it, and what the images of an export have in common."""
+"""The exported data: an image with its results, and the common data of an export."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:  # imports matplotlib, which only pictures need
 
 @dataclass(frozen=True)
 class ExportedImage:
-    """One image, upright, and what a method found in it.
+    """One image, upright, with the results of a method.
 
     Attributes:
-        image_id: what it is called in tables and annotations: a relative path with forward slashes; unique.
-        path: of its file.
+        image_id: its name in tables and annotations: a unique relative path with forward slashes.
+        path: path of its file.
         height, width: pixels.
         score: image score, greater is more anomalous.
-        decided: what is decided of it.
-        photograph: gives the image, uint8 RGB ``[height, width, 3]``; asked only by what draws on it.
-        mask: bool ``[height, width]``, what is called defective; None from a method that scores images alone.
-        anomaly_map: float32 ``[height, width]``, as `zsad.exporting.marks.Marked` has it; None likewise.
+        decided: the decision on it.
+        photograph: reads the image, uint8 RGB ``[height, width, 3]``; called only by formats that draw on it.
+        mask: bool ``[height, width]``, the marked regions; None from a method that scores only images.
+        anomaly_map: float32 ``[height, width]``, see `zsad.exporting.marks.Marked`; None likewise.
     """
 
     image_id: str
@@ -46,26 +46,26 @@ class ExportedImage:
 
     @cached_property
     def pieces(self) -> list[Piece]:
-        """The regions of the mask with their pixels, highest peak first; none without a mask."""
+        """The regions of the mask with their pixels, highest peak first; empty without a mask."""
         if self.mask is None or self.anomaly_map is None:
             return []
         return find_pieces(self.mask, self.anomaly_map)
 
     @cached_property
     def polygons(self) -> list[list[Point]]:
-        """The line around each region, in the same order; see `zsad.exporting.polygons`."""
+        """The outline of each region, in the same order; see `zsad.exporting.polygons`."""
         return [polygon(piece.pixels, piece.region.box[:2]) for piece in self.pieces]
 
 
 @dataclass(frozen=True)
 class Export:
-    """What the images of an export have in common.
+    """The common data of the images of an export.
 
     Attributes:
-        folder: where the export will lie in the end; what it says of places is relative to it.
-        title: what it is of, e.g. ``"magnetic_tile by memory_bank"``.
-        scale: the colours of the maps; None from a method that scores images alone.
-        names: what the files of its images are called.
+        folder: the final folder of the export; paths in its files are relative to it.
+        title: e.g. ``"magnetic_tile by memory_bank"``.
+        scale: colour scale of the maps; None from a method that scores only images.
+        names: file names of its images.
     """
 
     folder: Path

@@ -13,20 +13,21 @@ from pathlib import Path
 from zsad.errors import DataError
 from zsad.errors.system import is_of_writing, system_sentence
 
-_LONGEST = 200  # signs of the folder's name that stand in that of the temporary one
+_LONGEST = 200  # characters of the folder's name in the name of the temporary one
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``folder``, which takes its place on success, and is removed on failure.
+    """Yield a temporary folder beside ``folder``, which replaces it on success and is removed on failure.
 
-    What was in ``folder`` is removed when the new one is whole. What killed processes left behind is removed first.
+    The old content of ``folder`` is removed when the new one is complete. Remains of killed processes are removed
+    first.
 
     Raises:
-        DataError: it is a file, or the disk has no space or no inode for it, fails, or may not be written to.
+        DataError: it is a file, or the disk is full, out of inodes, damaged or not writable.
     """
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file where a folder is needed; move it away and run again")
+        raise DataError(f"{folder} is a file, but a folder is needed; move it away and run again")
     temporary, before = _beside(folder, "tmp"), _beside(folder, "old")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         _flush(temporary)
         _put_in_place(temporary, folder, before)
     except OSError as error:
-        # Of other files the block itself knows more.
+        # For other files, the block itself has the better message.
         is_own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(temporary)
         sentence = system_sentence(error, folder) if is_own or is_of_writing(error, folder) else None
         if sentence is None:
@@ -50,7 +51,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _put_in_place(temporary: Path, folder: Path, before: Path) -> None:
-    """Rename a folder; what is in its place, or is put there meanwhile by another process, is put aside."""
+    """Rename a folder; a folder at the new place, also a new one from another process, is moved aside."""
     while True:
         _remove(before)
         with suppress(FileNotFoundError):
@@ -65,7 +66,7 @@ def _put_in_place(temporary: Path, folder: Path, before: Path) -> None:
 
 
 def _remove(place: Path) -> None:
-    """Remove a folder with all that is in it, or a link; nothing if it is not there."""
+    """Remove a folder with its content, or a link; do nothing if it does not exist."""
     if place.is_symlink():
         place.unlink(missing_ok=True)
     else:
@@ -77,7 +78,7 @@ def _beside(folder: Path, ending: str) -> Path:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Remove the temporary folders of processes that are no more."""
+    """Remove the temporary folders of processes that have ended."""
     pattern = re.compile(rf"\.{re.escape(folder.name[:_LONGEST])}\.(\d+)\.(?:tmp|old)")
     for place in folder.parent.iterdir():
         found = pattern.fullmatch(place.name)
@@ -87,7 +88,7 @@ def _remove_left_behind(folder: Path) -> None:
 
 def _is_running(process: int) -> bool:
     if process == os.getpid():
-        return False  # and has not made it yet
+        return False  # this process has not made its own folder yet
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -98,7 +99,7 @@ def _is_running(process: int) -> bool:
 
 
 def _flush(folder: Path) -> None:
-    """Have the disk hold what was written, all at once, which takes less than file by file."""
+    """Flush all written files to the disk at once, which is faster than file by file."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             with open(path, "rb") as stream:

@@ -1,4 +1,4 @@
-"""Annotations as LabelMe has them."""
+"""Annotations in the format of LabelMe."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from zsad.exporting.names import relative_path, with_ending
 from zsad.exporting.pictures import write_bytes
 
 FOLDER, LABEL = "labelme", "defect"
-VERSION = "5.5.0"  # of LabelMe, whose files have been the same since
+VERSION = "5.5.0"  # of LabelMe; the format has not changed since
 
 
 class LabelMe(Format):
-    """``labelme/<image>.json``, one an image, with a polygon a region; ``imagePath`` leads to the photograph.
+    """``labelme/<image>.json``, one file per image, with one polygon per region; ``imagePath`` leads to the photograph.
 
-    Holes are cut open (`zsad.exporting.polygons`). The number of a region is its ``group_id``, and ``defective`` a flag
-    of the image. The photograph itself is not in the file; the program does not find one with a backslash in its path.
+    Holes are cut open (`zsad.exporting.polygons`). The number of a region is its ``group_id``, and ``defective`` is a
+    flag of the image. The photograph is not in the file; LabelMe does not find a photograph with a backslash in its
+    path.
     """
 
-    summary: ClassVar[str] = "LabelMe JSON, one an image, with a polygon a region."
+    summary: ClassVar[str] = "LabelMe JSON: one file per image, with one polygon per region."
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """One file an image, those without a region too."""
+        """Write one file per image, also for images without regions."""
 
         def write(image: ExportedImage) -> None:
             name = export.names.of(image.image_id)

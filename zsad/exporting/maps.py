@@ -14,13 +14,13 @@ from zsad.exporting.pictures import heat_map, write_picture
 
 
 class Maps(Format):
-    """``maps/<image>.png``, RGB of 8 bits: one colour for one value in all images, at the size of the image."""
+    """``maps/<image>.png``, 8-bit RGB of the size of the image: the same colour for the same value in all images."""
 
-    summary: ClassVar[str] = "A heat map an image: PNG, in the colours that the gallery has."
+    summary: ClassVar[str] = "One heat map per image: PNG, in the colours of the gallery."
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """One picture an image."""
+        """Write one picture per image."""
 
         def write(image: ExportedImage) -> None:
             if image.anomaly_map is not None and export.scale is not None:

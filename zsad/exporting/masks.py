@@ -14,13 +14,13 @@ from zsad.exporting.pictures import mask_picture, write_picture
 
 
 class Masks(Format):
-    """``masks/<image>.png``, grey of 8 bits: defective 255, good 0, at the size of the image."""
+    """``masks/<image>.png``, 8-bit grey of the size of the image: defective 255, normal 0."""
 
-    summary: ClassVar[str] = "A mask an image: PNG, defective 255, good 0."
+    summary: ClassVar[str] = "One mask per image: PNG, defective 255, normal 0."
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """One picture an image."""
+        """Write one picture per image."""
 
         def write(image: ExportedImage) -> None:
             if image.mask is not None:

@@ -1,4 +1,4 @@
-"""What the files of an image are called: as the image, in the same sub-folders, with another ending."""
+"""File names for images: the name of the image, in the same subfolders, with another extension."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
 _ENDINGS = (".png", ".json", ".txt")
-_LONGEST = 230  # bytes of a name, which with an ending and in the making must not exceed 255
+_LONGEST = 230  # bytes of a name, which must not exceed 255 with its extension and a temporary suffix
 
 
 class Names:
-    """Names for the files of images, without ending: each its own, whatever the images are called.
+    """Unique names for the files of images, without extension, for any names of images.
 
-    An image that differs from an earlier one in its ending alone (``a.png``, ``a.jpg``) keeps its ending in the name,
-    so that it becomes ``a.jpg.png``; where that does not help, a number follows. Names that differ in upper and lower
-    case, or in how their accents are written, count as the same, as they do on some disks.
+    An image that differs from an earlier one only in its extension (``a.png``, ``a.jpg``) keeps it in the name, which
+    becomes ``a.jpg.png``; if that is not enough, a number follows. Names that differ only in case, or in the encoding
+    of accents, count as equal, because some disks treat them so.
 
     Args:
-        avoided: names that no folder may have; ``_`` is put behind them.
+        avoided: names that no folder may have; ``_`` is appended to them.
     """
 
     def __init__(self, avoided: Container[str] = ()) -> None:
@@ -28,10 +28,10 @@ class Names:
         self._taken: set[str] = set()
 
     def of(self, image_id: str) -> PurePosixPath:
-        """The name for an image, a relative path; the same each time.
+        """The name for an image, a relative path; always the same.
 
         Args:
-            image_id: path inside the category's folder, with forward slashes; steps upwards are left out.
+            image_id: path in the category's folder, with forward slashes; steps upwards are removed.
         """
         if image_id not in self._names:
             self._names[image_id] = self._new(image_id)
@@ -51,17 +51,17 @@ class Names:
         return candidates[0]
 
     def _folder(self, name: str) -> str:
-        """The name of a folder, which is not that of a file of another image either."""
+        """The name of a folder, which is also different from the file names of other images."""
         return f"{name}_" if name in self._avoided or name.lower().endswith(_ENDINGS) else name
 
 
 def with_ending(folder: Path, name: PurePosixPath, ending: str) -> Path:
-    """The path of a file in a folder: a name with an ending behind it, whatever dots there are in the name."""
+    """The path of a file in a folder: a name with an extension; dots in the name are kept."""
     return folder / name.parent / f"{name.name}{ending}"
 
 
 def relative_path(path: str | Path, folder: Path) -> str:
-    """How a file is reached from a folder, links resolved, with forward slashes; neither need exist."""
+    """The path of a file relative to a folder, with links resolved and forward slashes; neither need exist."""
     return Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
 
 

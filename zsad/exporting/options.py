@@ -1,4 +1,4 @@
-"""What is exported."""
+"""Options of exports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zsad.registry import Options
 
 
 class ExportOptions(Options):
-    """In which formats."""
+    """The formats of an export."""
 
     formats: list[str] = Field(
         default_factory=FORMATS.names,
         min_length=1,
-        description="masks, maps and overlays are pictures; csv, coco, labelme and yolo say where the defects are",
+        description="masks, maps and overlays are pictures; csv, coco, labelme and yolo list the positions of defects",
     )
 
     @field_validator("formats")

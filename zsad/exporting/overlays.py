@@ -1,4 +1,4 @@
-"""Photographs with what was found drawn on them."""
+"""Photographs with heat maps and outlines."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from zsad.exporting.pictures import overlay, write_picture
 
 
 class Overlays(Format):
-    """``overlays/<image>.png``, RGB of 8 bits: the photograph upright, heat and outlines on it, at its own size.
+    """``overlays/<image>.png``, 8-bit RGB: the upright photograph at its own size, with heat map and outlines.
 
     Photographs of 16 bits and of floating point are scaled as the workflow reads them; grey ones become RGB.
     """
 
-    summary: ClassVar[str] = "A photograph with heat map and outlines an image: PNG."
+    summary: ClassVar[str] = "One photograph with heat map and outlines per image: PNG."
     needs_photographs: ClassVar[bool] = True
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """One picture an image."""
+        """Write one picture per image."""
 
         def write(image: ExportedImage) -> None:
             if image.anomaly_map is None or image.mask is None or export.scale is None:

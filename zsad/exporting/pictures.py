@@ -1,4 +1,4 @@
-"""Pictures of an image at its own size, and how they are written."""
+"""Make and write pictures of an image at its own size."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zsad.errors import DataError
 from zsad.errors.system import system_sentence
 from zsad.reporting.overlays import PREDICTION_COLOUR, ColourScale, outlined
 
-_OPACITY = 0.6  # of the highest values of a map on a photograph; the lowest are not seen
+_OPACITY = 0.6  # of the highest values of a map on a photograph; the lowest are invisible
 _LINE = 800  # pixels of the longer side for each pixel of a line's width
 
 
 def mask_picture(mask: np.ndarray) -> np.ndarray:
-    """uint8 ``[height, width]``: defective 255, good 0."""
+    """uint8 ``[height, width]``: defective 255, normal 0."""
     return mask.astype(np.uint8) * 255
 
 
@@ -31,9 +31,9 @@ def heat_map(anomaly_map: np.ndarray, scale: ColourScale) -> np.ndarray:
 
 
 def overlay(photograph: np.ndarray, anomaly_map: np.ndarray, mask: np.ndarray, scale: ColourScale) -> np.ndarray:
-    """uint8 RGB ``[height, width, 3]``: a photograph with the heat of its map on it, and the outline of its mask.
+    """uint8 RGB ``[height, width, 3]``: a photograph with its map as a heat map, and the outline of its mask.
 
-    The heat is the more opaque the higher the value, by its square, so that what is good is seen as it is.
+    The opacity of the heat map grows with the square of the value, so that normal areas stay visible.
     """
     picture = np.empty_like(photograph)
     for rows in strips(*anomaly_map.shape):
@@ -58,7 +58,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file, of which there are many, whole or not at all; folders are made.
+    """Write one of many small files, whole or not at all; folders are made.
 
     Raises:
         DataError: it cannot be written.

@@ -1,4 +1,4 @@
-"""The regions of a mask: where each defect is, how large it is, and how anomalous."""
+"""The regions of a mask: position, size and anomaly score of each defect."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _CORNERS = np.array([(0, 0), (1, 0), (0, 1), (1, 1)])
 
 
 class Region(NamedTuple):
-    """An 8-connected region of a mask. Its lengths are in pixels of the image, its scores in the unit of the map.
+    """An 8-connected region of a mask. Lengths are in pixels of the image, scores in the unit of the map.
 
     Attributes:
         box: ``(x, y, width, height)`` of the smallest upright box around it; ``x, y`` is its left upper pixel.
         area: number of pixels.
         centroid: ``(x, y)``, the mean position of its pixels; (0, 0) is the centre of the image's left upper pixel.
-        length: greatest distance between any two points of it, its pixels being squares (maximum Feret diameter): 1.41
-            of a single pixel.
+        length: greatest distance between two of its points, with pixels as squares (maximum Feret diameter): 1.41
+            for a single pixel.
         peak: greatest value of the map in it.
         mean: mean value of the map in it.
     """
@@ -35,9 +35,9 @@ class Piece(NamedTuple):
     """A region with its pixels.
 
     Attributes:
-        region: what is measured of it.
-        labels: ``[height, width]``, the labelled image within its box: a view, as boxes of many regions may overlap.
-        label: its own among them.
+        region: its measurements.
+        labels: ``[height, width]``, the labelled image within its box: a view, because boxes of regions may overlap.
+        label: the label of the region.
     """
 
     region: Region
@@ -52,7 +52,7 @@ class Piece(NamedTuple):
 
 
 def find_regions(mask: np.ndarray, anomaly_map: np.ndarray) -> list[Region]:
-    """The 8-connected regions of a mask, highest peak first; of equal peaks, the one that is met first row by row.
+    """The 8-connected regions of a mask, highest peak first; with equal peaks, in row order.
 
     Args:
         mask: bool ``[height, width]``.
@@ -65,9 +65,9 @@ def find_regions(mask: np.ndarray, anomaly_map: np.ndarray) -> list[Region]:
 
 
 def find_pieces(mask: np.ndarray, anomaly_map: np.ndarray) -> list[Piece]:
-    """The same with their pixels; arguments, order and errors are those of `find_regions`."""
+    """The same with their pixels; arguments, order and errors as in `find_regions`."""
     if mask.ndim != 2 or mask.shape != anomaly_map.shape:
-        raise ValueError(f"a mask of shape {mask.shape} needs a map of the same, not of {anomaly_map.shape}")
+        raise ValueError(f"a mask of shape {mask.shape} needs a map of the same shape, not {anomaly_map.shape}")
     marked = np.flatnonzero(mask)
     if not marked.size:
         return []
@@ -76,7 +76,7 @@ def find_pieces(mask: np.ndarray, anomaly_map: np.ndarray) -> list[Piece]:
     peaks = np.full(count, -np.inf)
     np.maximum.at(peaks, owners, values)
     means = np.bincount(owners, values, count) / np.maximum(np.bincount(owners, minlength=count), 1)
-    names, first = np.unique(owners, return_index=True)  # not all labellings number regions row by row
+    names, first = np.unique(owners, return_index=True)  # some labellings do not number regions in row order
     pieces = []
     for label in names[np.lexsort((first, -peaks[names]))].tolist():
         x, y, width, height, area = stats[label].tolist()

@@ -1,4 +1,4 @@
-"""The formats of export by name: one line each."""
+"""The export formats by name: one line each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zsad.exporting.base import Format
 
 FORMATS: Registry[Format] = Registry(
-    "format of exports",
+    "export format",
     {
         "masks": "zsad.exporting.masks:Masks",
         "maps": "zsad.exporting.maps:Maps",

@@ -1,8 +1,8 @@
-"""Masks as run lengths, as COCO has them: exact, with holes and parts (`pycocotools.mask` reads them).
+"""Masks as run lengths in the format of COCO: exact, with holes and several parts (`pycocotools.mask` reads them).
 
 The pixels are taken column by column. The counts of background and region alternate, background first. The compressed
-form writes each count, from the third on as its difference from the one two before, in groups of five bits, each a
-letter from ``0`` on; the sixth bit says that more groups follow. That is the format of the COCO API (Lin et al., 2014).
+form writes each count (from the third on, its difference to the last but one) in groups of five bits, each as a letter
+from ``0`` on; the sixth bit shows that more groups follow. This is the format of the COCO API (Lin et al., 2014).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BITS, _MORE, _SIGN, _FIRST = 5, 0x20, 0x10, 48
 
 
 def run_lengths(pixels: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> list[int]:
-    """The counts of a mask of ``size`` (height, width) that is empty but for ``pixels``.
+    """The counts of a mask of ``size`` (height, width) that is empty except for ``pixels``.
 
     Args:
         pixels: bool ``[row, column]``.
@@ -29,7 +29,7 @@ def run_lengths(pixels: np.ndarray, place: tuple[int, int], size: tuple[int, int
     ends = np.nonzero(steps == -1)[1]
     offset = (x + columns) * height + y
     borders = np.stack([offset + starts, offset + ends], axis=1).ravel()
-    # A run that ends where the next one starts goes on from the foot of a column to the head of the next.
+    # A run that ends where the next one starts continues from the bottom of a column to the top of the next.
     joined = np.flatnonzero(borders[1:-1:2] == borders[2::2])
     borders = np.delete(borders, np.concatenate([2 * joined + 1, 2 * joined + 2]))
     counts = np.diff(np.concatenate([[0], borders, [height * width]]))

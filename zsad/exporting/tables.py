@@ -20,22 +20,22 @@ IMAGE_FIGURES = ("width", "height", "score", "peak", "defective", *DECIDED_BY, "
 
 
 class Tables(Format):
-    """``defects.csv``, a row a region, and ``images.csv``, a row an image.
+    """``defects.csv``, one row per region, and ``images.csv``, one row per image.
 
-    An image without a region has no row in ``defects.csv``. The numbers of the regions of an image begin at 1, highest
-    peak first; `zsad.exporting.regions.Region` says what the figures are. In ``images.csv`` ``defective`` is 1 or 0: 1
-    if ``peak``, the highest value of the map, exceeds ``region_threshold``. ``pixel_threshold`` is how far regions
-    reach, and ``p_value`` or ``false_alarms`` says how surprising such a peak is in a good image. What a rule does not
-    give is empty, and so is a threshold that nothing exceeds. ``area`` is that of all regions; of a method that scores
-    images alone, ``peak`` is the score, and what is of regions and pixels is empty.
+    An image without regions has no row in ``defects.csv``. The regions of an image are numbered from 1, highest peak
+    first; `zsad.exporting.regions.Region` explains the figures. In ``images.csv``, ``defective`` is 1 if ``peak``, the
+    highest value of the map, exceeds ``region_threshold``, otherwise 0. ``pixel_threshold`` is the limit of the
+    regions, and ``p_value`` or ``false_alarms`` shows how unlikely such a peak is in a normal image. Values that a rule
+    does not give are empty, and so are infinite thresholds. ``area`` is that of all regions; for a method that scores
+    only images, ``peak`` is the score, and the columns of regions and pixels are empty.
     """
 
-    summary: ClassVar[str] = "Tables: defects.csv, a row a region, and images.csv, a row an image."
+    summary: ClassVar[str] = "Tables: defects.csv, one row per region, and images.csv, one row per image."
     needs_maps: ClassVar[bool] = False
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """Rows in the order of the images."""
+        """Write rows in the order of the images."""
         with ExitStack() as stack:
             defects, images = (
                 stack.enter_context(table_in_the_making(folder / name, ("image", *figures), figures))
@@ -79,5 +79,5 @@ def _decided_cells(decided: Decision) -> dict[str, str]:
 
 
 def _figure(value: float) -> str:
-    """With the nine digits that tell any two numbers of maps from each other, as they are compared."""
+    """A figure with nine digits, which distinguish any two float32 values of maps."""
     return f"{value:.9g}"

@@ -1,4 +1,4 @@
-"""Writing images in several formats at a time."""
+"""Write images in several formats at the same time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zsad.exporting.exported import Export, ExportedImage
 
 @contextmanager
 def exporting(folder: Path, formats: Sequence[Format], export: Export) -> Iterator[Write]:
-    """Yield what writes the next image in all of the formats, into a folder that may hold other things.
+    """Yield a function that writes the next image in all formats, into a folder that may contain other files.
 
-    Each file is written whole or not at all, tables and the like when the block succeeds.
+    Each file is written whole or not at all; tables and other common files are written when the block succeeds.
     """
     with ExitStack() as stack:
         used = [each for each in formats if export.scale is not None or not each.needs_maps]

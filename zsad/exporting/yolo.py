@@ -16,9 +16,9 @@ from zsad.exporting.names import Names, relative_path, with_ending
 from zsad.exporting.pictures import write_bytes
 
 FOLDER = "yolo"
-IMAGES, LABELS = "images", "labels"  # the program looks for one in place of the other, by these names
+IMAGES, LABELS = "images", "labels"  # YOLO replaces one by the other in paths, so the names are fixed
 DATA = """\
-# All images: share them out before you train, and correct the labels.
+# All images: split them before training, and correct the labels.
 train: images
 val: images
 names:
@@ -29,16 +29,16 @@ names:
 class Yolo(Format):
     """``yolo/data.yaml``, ``yolo/labels/<image>.txt`` and ``yolo/images/<image>``, links to the photographs.
 
-    A line a region: the class, 0, and the corners of its polygon as shares of width and height. Holes are cut open
+    One line per region: the class, 0, and the corners of its polygon relative to width and height. Holes are cut open
     (`zsad.exporting.polygons`). The file of an image without a region is empty.
     """
 
-    summary: ClassVar[str] = "YOLO segmentation: data.yaml, a text file an image, and links to the photographs."
+    summary: ClassVar[str] = "YOLO segmentation: data.yaml, one text file per image, and links to the photographs."
 
     @contextmanager
     def writing(self, folder: Path, export: Export) -> Iterator[Write]:
-        """One text and one link an image."""
-        names = Names(avoided=(IMAGES,))  # the last folder of this name would be taken for that of all photographs
+        """Write one text file and one link per image."""
+        names = Names(avoided=(IMAGES,))  # YOLO would take the last folder of this name for that of all photographs
 
         def write(image: ExportedImage) -> None:
             name = names.of(image.image_id)
@@ -67,7 +67,7 @@ def _link(path: Path, target: str) -> None:
     except OSError as error:
         sentence = system_sentence(error, path)
         if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            sentence = f"{path} cannot be a link ({error.strerror}); export to another disk, or leave yolo out"
+            sentence = f"{path} cannot be a link ({error.strerror}); export to another disk, or leave out yolo"
         if sentence is None:
             raise
         raise DataError(sentence) from None

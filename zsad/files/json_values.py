@@ -32,6 +32,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def value_in_words(value: Any) -> str:
+    """A value of a parameter as a configuration has it: ``4``, ``0.1``, ``true``, ``null``, a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
 def number(value: float | None) -> float:
     """Convert a number of a JSON file, in which NaN is written as ``null``."""
     return math.nan if value is None else float(value)

@@ -1,1 +1,1 @@
-"""Photographs that are looked at as they come: by a stored model, or by a run of the workflow underneath."""
+"""Inspect photographs: with a stored model, one by one, or by running the workflow."""

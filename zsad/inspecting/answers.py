@@ -1,4 +1,4 @@
-"""What is said of a photograph in one line, for people or for programs."""
+"""The result for a photograph in one line, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ WORDS = {True: "defective", False: "good", None: "undecided"}
 FAILED = "failed"
 
 
-class Said(Protocol):
-    """What an answer tells of a photograph; see `zsad.inspecting.inspection.Inspection`, which has it all."""
+class PhotographResult(Protocol):
+    """The attributes of a result that are printed; see `zsad.inspecting.inspection.Inspection` for all."""
 
     @property
     def path(self) -> Path | None:
-        """Of the photograph."""
+        """Path of the photograph."""
 
     @property
     def score(self) -> float:
-        """Greater is more anomalous."""
+        """Anomaly score; greater is more anomalous."""
 
     @property
     def peak(self) -> float:
-        """What is decided by."""
+        """The value that decides."""
 
     @property
     def decision(self) -> bool | None:
@@ -40,27 +40,27 @@ class Said(Protocol):
 
     @property
     def threshold(self) -> float:
-        """For the peak."""
+        """Threshold of the peak."""
 
     @property
     def pixel_threshold(self) -> float:
-        """For the values of the map."""
+        """Threshold of the values of the map."""
 
     @property
     def p_value(self) -> float:
-        """Of the peak."""
+        """P-value of the peak."""
 
     @property
     def false_alarms(self) -> float:
-        """Of the peak."""
+        """Expected number of false alarms of the peak."""
 
     @property
     def threshold_from(self) -> str:
-        """What the thresholds come from."""
+        """The origin of the thresholds."""
 
     @property
     def regions(self) -> Sequence[Region]:
-        """Of the mask."""
+        """Regions of the mask."""
 
     @property
     def note(self) -> str:
@@ -68,54 +68,54 @@ class Said(Protocol):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Sentences on how it was decided."""
+        """Remarks on the decision, in sentences."""
 
 
-Answer = Callable[[Said | Failure], str]
+Answer = Callable[[PhotographResult | Failure], str]
 
 
-def for_people(said: Said | Failure) -> str:
-    """Decision, peak, threshold, and path of a photograph; or why it could not be inspected."""
-    if isinstance(said, Failure):
-        return f"{FAILED:9}  {_in_one_line(said)}"
-    compared = f" ({_compared(said)})" if said.threshold_from else ""
-    count = len(said.regions)
+def format_line(result: PhotographResult | Failure) -> str:
+    """A line with decision, peak, threshold and path of a photograph; or the reason why it could not be inspected."""
+    if isinstance(result, Failure):
+        return f"{FAILED:9}  {_in_one_line(result)}"
+    compared = f" ({_compared(result)})" if result.threshold_from else ""
+    count = len(result.regions)
     regions = f", {count} region{'s' if count > 1 else ''}" if count else ""
-    note = f"; {said.note}" if said.note else ""
-    return f"{WORDS[said.decision]:9}  {said.peak:.4g}{compared}  {said.path}{regions}{note}"
+    note = f"; {result.note}" if result.note else ""
+    return f"{WORDS[result.decision]:9}  {result.peak:.4g}{compared}  {result.path}{regions}{note}"
 
 
-def for_programs(said: Said | Failure) -> str:
-    """The same as a JSON object; numbers that are not finite are null."""
-    return json.dumps(without_nan(described(said)), allow_nan=False)
+def format_json(result: PhotographResult | Failure) -> str:
+    """The same as a JSON object in one line; numbers that are not finite are null."""
+    return json.dumps(without_nan(as_dict(result)), allow_nan=False)
 
 
-def described(said: Said | Failure) -> dict[str, Any]:
-    """What `for_programs` says."""
-    path = None if said.path is None else str(said.path)
-    if isinstance(said, Failure):
-        return {"path": path, "error": _in_one_line(said)}
+def as_dict(result: PhotographResult | Failure) -> dict[str, Any]:
+    """The content of `format_json`."""
+    path = None if result.path is None else str(result.path)
+    if isinstance(result, Failure):
+        return {"path": path, "error": _in_one_line(result)}
     return {
         "path": path,
-        "score": said.score,
-        "peak": said.peak,
-        "decision": said.decision,
-        "p_value": said.p_value,
-        "false_alarms": said.false_alarms,
-        "threshold": said.threshold,
-        "pixel_threshold": said.pixel_threshold,
-        "threshold_from": said.threshold_from or None,
-        "regions": [region._asdict() for region in said.regions],
-        "note": "; ".join(filter(None, (said.note, *said.remarks))),
+        "score": result.score,
+        "peak": result.peak,
+        "decision": result.decision,
+        "p_value": result.p_value,
+        "false_alarms": result.false_alarms,
+        "threshold": result.threshold,
+        "pixel_threshold": result.pixel_threshold,
+        "threshold_from": result.threshold_from or None,
+        "regions": [region._asdict() for region in result.regions],
+        "note": "; ".join(filter(None, (result.note, *result.remarks))),
     }
 
 
 class Count(NamedTuple):
-    """How many photographs were called what.
+    """The numbers of inspected, defective and failed photographs.
 
     Attributes:
-        inspected: all but those that failed.
-        remarks: on how they were decided, each once.
+        inspected: all except those that failed.
+        remarks: remarks on the decisions, each once.
     """
 
     inspected: int = 0
@@ -123,27 +123,27 @@ class Count(NamedTuple):
     failed: int = 0
     remarks: tuple[str, ...] = ()
 
-    def with_(self, said: Said | Failure) -> Count:
-        """One photograph more."""
-        if isinstance(said, Failure):
+    def with_(self, result: PhotographResult | Failure) -> Count:
+        """The count with one more photograph."""
+        if isinstance(result, Failure):
             return self._replace(failed=self.failed + 1)
         return self._replace(
             inspected=self.inspected + 1,
-            defective=self.defective + bool(said.decision),
-            remarks=tuple(dict.fromkeys((*self.remarks, *said.remarks))),
+            defective=self.defective + bool(result.decision),
+            remarks=tuple(dict.fromkeys((*self.remarks, *result.remarks))),
         )
 
     def __str__(self) -> str:
-        """For people."""
+        """A sentence."""
         failed = f", {self.failed} could not be inspected" if self.failed else ""
         return f"{self.defective} of {self.inspected} photographs called defective{failed}"
 
 
-def _compared(said: Said) -> str:
-    """What a peak is compared with."""
-    measures = (("p-value", said.p_value), ("false alarms", said.false_alarms))
+def _compared(result: PhotographResult) -> str:
+    """The threshold of a peak and its origin, in words."""
+    measures = (("p-value", result.p_value), ("false alarms", result.false_alarms))
     given = [f"{name} {value:.2g}" for name, value in measures if not math.isnan(value)]
-    return ", ".join([f"threshold {said.threshold:.4g}", said.threshold_from, *given])
+    return ", ".join([f"threshold {result.threshold:.4g}", result.threshold_from, *given])
 
 
 def _in_one_line(failure: Failure) -> str:

@@ -1,4 +1,4 @@
-"""Which model of images and texts is asked, and what the part is called there, where somebody only names a part."""
+"""The image-text model and the prompts for an inspection by the name of the object."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
 from zsad.texts.part_names import ANY_PART, name_on_command_line
 
-ENTRY = "words"  # of `backbones`, in the configuration that is written
-BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # methods, where none is named
-PATHS = ("values", "plain")  # of a method that looks at patches: the first that the model takes
+ENTRY = "words"  # entry of `backbones` in the written configuration
+BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # default methods
+PATHS = ("values", "plain")  # for methods that use patches: the first one that the model supports
 WINDOWS: Mapping[str, Any] = {"model": "clip-vitb16-plus-240", "path": "windows"}  # WinCLIP's
 PATCHES: Mapping[str, Any] = {"model": "clip-vitl14-336", "path": "values", "resolution": 518}  # AnomalyCLIP's
 
 
 class Words(NamedTuple):
-    """What a method is asked with.
+    """The text prompts of a method.
 
     Attributes:
-        part: its name.
-        params: of the backbone, of the family `IMAGE_TEXT`.
+        part: name of the object.
+        params: parameters of the backbone, of the family `IMAGE_TEXT`.
     """
 
     part: str
@@ -31,19 +31,19 @@ class Words(NamedTuple):
 
 
 def method_for(has_references: bool) -> str:
-    """The method that suits a part with a name."""
+    """The default method for an object with a name."""
     return BY_WORDS_AND_REFERENCES if has_references else BY_WORDS
 
 
 def words_of(method: str, scorer: Scorer, part: str | None, backbone: str | None) -> Words | None:
-    """What a method is asked with; None for one that is asked in no words.
+    """The text prompts of a method; None for a method without text prompts.
 
     Args:
-        part: its name; None if nobody has said it.
-        backbone: a model, a hub id or a path; None for one that suits the method.
+        part: name of the object; None if it is not given.
+        backbone: a model, a hub id or a path; None for the default of the method.
 
     Raises:
-        ConfigError: a part is named, and the method reads no words; or its name cannot be put into a sentence.
+        ConfigError: a name is given, but the method uses no texts; or the name cannot be put into a sentence.
     """
     if scorer.text_role:
         return Words(ANY_PART if part is None else name_on_command_line(part), _params(scorer, backbone))
@@ -51,8 +51,8 @@ def words_of(method: str, scorer: Scorer, part: str | None, backbone: str | None
         return None
     asked = [name for name in SCORERS.names() if SCORERS.load(name).text_role]
     raise ConfigError(
-        f"--part is for methods that are asked in words ({', '.join(asked)}), and '{method}' is none; leave one of the "
-        "two out"
+        f"--part is for methods with text prompts ({', '.join(asked)}), and '{method}' has none; leave out one of the "
+        "two"
     )
 
 
@@ -65,7 +65,7 @@ def _params(scorer: Scorer, backbone: str | None) -> Mapping[str, Any]:
 
 
 def _fits(params: Mapping[str, Any]) -> bool:
-    """Whether a model takes parameters, as far as that is known before it is loaded."""
+    """Whether a model accepts parameters, as far as known before it is loaded."""
     try:
         BACKBONES.build(IMAGE_TEXT, completed(IMAGE_TEXT, params)).check_model()
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Photographs inspected by a run of the workflow, for people who never write a configuration."""
+"""Inspect photographs by running the workflow, for users who do not write a configuration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from zsad.errors import ConfigError
 from zsad.files.atomic import write_text
-from zsad.inspecting.answers import Count, for_people, for_programs
+from zsad.inspecting.answers import Count, format_json, format_line
 from zsad.inspecting.inspection import Failure
 from zsad.inspecting.outcome import Answered, Results
-from zsad.inspecting.place import CONFIGURATION, TABLE, Place, place_for, sealed
+from zsad.inspecting.place import CONFIGURATION, TABLE, Place, place_for, with_header
 from zsad.inspecting.running import run_workflow
 from zsad.inspecting.selection import Selection, select, table_rows
 from zsad.inspecting.written_configuration import (
@@ -34,12 +34,12 @@ COLUMNS = ("path", "category", "split", "label", "image_id")
 
 
 class Outcome(NamedTuple):
-    """What an inspection came to.
+    """The outcome of an inspection.
 
     Attributes:
-        answers: of each photograph, the worst first; those that could not be read at the end.
-        tally: how many were called what.
-        results: where all of it lies.
+        answers: for each photograph, the worst first; those that could not be read at the end.
+        tally: numbers of inspected, defective and failed photographs.
+        results: places of the results.
     """
 
     answers: list[Answered | Failure]
@@ -48,12 +48,12 @@ class Outcome(NamedTuple):
 
     @property
     def defective(self) -> int:
-        """How many photographs are called defective."""
+        """Number of photographs that are called defective."""
         return self.tally.defective
 
     @property
     def failed(self) -> int:
-        """How many could not be read."""
+        """Number of photographs that could not be read."""
         return self.tally.failed
 
 
@@ -69,22 +69,22 @@ def inspect_by_workflow(
     out: str | Path | None = None,
     json: bool = False,
 ) -> Outcome:
-    """Inspect photographs, print a line for each, and say where page, pictures and tables lie.
+    """Inspect photographs, print one line for each, and print the places of page, pictures and tables.
 
     Args:
-        photographs: files, and folders with their sub-folders.
-        references: likewise, of good photographs to compare with.
+        photographs: files, and folders with their subfolders.
+        references: likewise, normal photographs to compare with.
         threshold: a number in the unit of the scores, or the name of a rule.
-        method: a scorer; None for one that suits what there is.
-        backbone: None for that of the workflow's configuration, or a model of images and texts if it needs words.
-        part: what a person would call what is inspected, for methods that are asked in words.
-        weights: of a method that is trained on other parts, the file of what it has learned.
-        out: folder for configuration and results; None for one of its own, outside the photographs' folders.
+        method: a scorer; None for one that fits the given photographs and references.
+        backbone: None for that of the workflow's configuration, or an image-text model for methods with text prompts.
+        part: name of the inspected object, for methods with text prompts.
+        weights: file of trained weights, for a method that is trained on other objects.
+        out: folder for configuration and results; None for a new one outside the photographs' folders.
         json: print a JSON object for each photograph.
 
     Raises:
-        ConfigError: something is asked for that does not exist or makes no sense.
-        DataError: a photograph or folder is absent, or the results cannot be laid where they are to lie.
+        ConfigError: an option does not exist or makes no sense.
+        DataError: a photograph or folder is missing, or the results cannot be written to their place.
         RunError: the run failed.
     """
     _check_clone()
@@ -97,20 +97,20 @@ def inspect_by_workflow(
         folders=selection.folders,
         searched=selection.searched,
     )
-    _tell(asked.remark)
+    _report(asked.remark)
     _checked(asked, selection)
     with place.reserved() as lock:
-        place.check()  # again, as nobody else can change it now
+        place.check()  # again, now that no other process can change it
         _write(place, asked, selection)
         count = len(selection.names)
-        _tell(f"inspecting {count} photograph{'s' if count > 1 else ''}; results go to {place.folder}")
+        _report(f"inspecting {count} photograph{'s' if count > 1 else ''}; the results are written to {place.folder}")
         run_workflow(_arguments(place), place.folder, lock=lock, environment={"PYTHONPATH": _import_path()})
         results = Results(place.folder / "results" / dataset_name(selection.title), selection.category, asked.method)
         answers = list(results.answers())
     answers += [Failure(path, error) for path, error in selection.unnamed.items()]
     tally = Count()
     for said in answers:
-        print((for_programs if json else for_people)(said))
+        print((format_json if json else format_line)(said))
         tally = tally.with_(said)
     sys.stdout.flush()
     for sentence in _closing(tally, results, place):
@@ -121,16 +121,16 @@ def inspect_by_workflow(
 def _check_clone() -> None:
     if not WORKFLOW_PATH.is_file():
         raise ConfigError(
-            "this needs the workflow, which an installed package does not hold; clone the repository, run "
-            "`python -m zsad.cli inspect` in it, or give --model to ask a stored model"
+            "this needs the workflow, which an installed package does not contain; clone the repository and run "
+            "`python -m zsad.cli inspect` in it, or give --model to use a stored model"
         )
 
 
 def _checked(asked: Asked, selection: Selection) -> Settings:
-    """The settings that will be written, checked; nothing is written before.
+    """The checked settings of the configuration to be written; nothing is written before.
 
     Raises:
-        ConfigError: they make no sense.
+        ConfigError: they are invalid.
     """
     with TemporaryDirectory() as folder:
         table, configuration = Path(folder, TABLE), Path(folder, CONFIGURATION)
@@ -142,13 +142,13 @@ def _checked(asked: Asked, selection: Selection) -> Settings:
 
 
 def _write(place: Place, asked: Asked, selection: Selection) -> None:
-    """Write table and configuration, where they are not there already."""
+    """Write table and configuration, unless they exist already."""
     if selection.is_folder:
         place.table.unlink(missing_ok=True)
     else:
         _write_changed(place.table, _table(selection))
     text = _configuration(asked, selection, place.folder, place.table)
-    _write_changed(place.configuration, sealed(text, selection.subject))
+    _write_changed(place.configuration, with_header(text, selection.subject))
 
 
 def _write_changed(path: Path, text: str) -> None:
@@ -179,17 +179,17 @@ def _table(selection: Selection) -> str:
 
 
 def _arguments(place: Place) -> list[str]:
-    """The command line of Snakemake; no profile of the user's own has it run elsewhere."""
+    """The command line of Snakemake; the user's own profiles are not used, which might run it elsewhere."""
     return [
         *("--snakefile", str(WORKFLOW_PATH), "--directory", str(place.folder), "--cores", "all"),
         *("--profile", "none", "--workflow-profile", str(REPOSITORY / "profiles" / "default")),
-        *("--quiet", "rules", "reason", "host"),  # what is left is how far it is
+        *("--quiet", "rules", "reason", "host"),  # leaves the progress
         *("--configfile", str(place.configuration), "--", *TARGETS),
     ]
 
 
 def _import_path() -> str:
-    """Where Python finds this very library first, and then all that it finds now."""
+    """An import path with this library first, followed by the present one."""
     return os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
 
 
@@ -200,11 +200,11 @@ def _closing(tally: Count, results: Results, place: Place) -> Iterator[str]:
         yield f"{tally.failed} could not be inspected."
     yield f"page: {results.page}"
     yield f"pictures, defects.csv, coco.json and more: {results.exports}"
-    yield f"to change something and run it again: {place.configuration}"
+    yield f"to change options and run again: {place.configuration}"
     if results.model.is_file():
-        yield f"one more photograph, in seconds: zsad inspect PHOTO --model {shlex.quote(str(results.model))}"
+        yield f"for further photographs, in seconds: zsad inspect PHOTO --model {shlex.quote(str(results.model))}"
 
 
-def _tell(sentence: str) -> None:
+def _report(sentence: str) -> None:
     if sentence:
         print(f"zsad: {sentence}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""From photographs to the tokens that a feature file of them would hold, in memory."""
+"""Encode photographs into the tokens of a feature file, in memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A photograph as the networks take it.
+    """A photograph prepared for the networks.
 
     Attributes:
-        views: uint8 ``[height, width, 3]``, one array an extractor.
-        height, width: of the photograph itself, upright.
+        views: uint8 ``[height, width, 3]``, one array for each extractor.
+        height, width: of the upright photograph itself.
     """
 
     views: list[np.ndarray]
@@ -33,7 +33,7 @@ class Prepared(NamedTuple):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Of the arrays; photographs of equal shapes may be encoded together."""
+        """Shapes of the arrays; photographs of equal shapes may be encoded together."""
         return [view.shape for view in self.views]
 
 
@@ -50,12 +50,12 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """A backbone that is loaded, or all members of a joint.
+    """A loaded backbone, or all members of a joint backbone.
 
     Attributes:
         layers: names of the layers.
-        cls_source: what the class tokens are.
-        models: what each backbone is: id, revision, SHA-256 of the weights; as feature files say it.
+        cls_source: origin of the class tokens.
+        models: id, revision and SHA-256 of the weights of each backbone, as in feature files.
 
     Raises:
         ConfigError, ModelError: see `Backbone.load`.
@@ -75,14 +75,14 @@ class Encoder:
         """Resize uint8 RGB ``[height, width, 3]`` for every extractor.
 
         Raises:
-            DataError: the photograph is a strip, or of so many patches, that the workflow would not take it either.
+            DataError: the photograph is too narrow or has too many patches; the workflow would not accept it either.
         """
         height, width = image.shape[:2]
         self._check_bounds(path, height, width)
         return Prepared([extractor.prepare(image) for extractor in self._extractors], height, width)
 
     def capacity(self, prepared: Prepared) -> int:
-        """How many such photographs to encode at a time."""
+        """The number of such photographs to encode together."""
         return min(
             extractor.capacity(*view.shape[:2])
             for extractor, view in zip(self._extractors, prepared.views, strict=True)
@@ -111,7 +111,7 @@ class Encoder:
         ]
 
     def has_made(self, model: Mapping[str, Any]) -> bool:
-        """Whether features were made by the weights that are here; see `is_same_model`.
+        """Whether features were made with the present weights; see `is_same_model`.
 
         Args:
             model: the entry ``model`` of the provenance of the features.
@@ -125,7 +125,7 @@ class Encoder:
 
     @property
     def described(self) -> str:
-        """What tells the weights that are here from others, for a message."""
+        """A description of the present weights that distinguishes them from others, for a message."""
         return " and ".join(described(model) for model in self.models)
 
     def _check_bounds(self, path: str | Path, height: int, width: int) -> None:
@@ -133,35 +133,35 @@ class Encoder:
         size = f"{path} has {width} x {height} pixels"
         if max(height, width) > most.max_aspect * min(height, width):
             raise DataError(
-                f"{size}, one side more than {most.max_aspect:g} times the other; cut it into several photographs"
+                f"{size}: one side is more than {most.max_aspect:g} times the other; cut it into several photographs"
             )
         for name, extractor in zip(self._names, self._extractors, strict=True):
             if (patches := extractor.computed_patches(height, width)) > most.max_patches:
                 raise DataError(
-                    f"{size}, for which backbone '{name}' computes {patches} patches, more than {most.max_patches}; "
-                    "cut it into several photographs, or choose a model of a backbone with a lower resolution"
+                    f"{size}, which give {patches} patches with backbone '{name}', more than {most.max_patches}; "
+                    "cut it into several photographs, or use a model of a backbone with a lower resolution"
                 )
 
 
 def loaded_backbones(name: str, backbone: Backbone) -> dict[str, Backbone]:
-    """What sees images, by its name: the backbone itself, or the members of a joint."""
+    """The backbones that see images, by name: the backbone itself, or the members of a joint backbone."""
     joint = _joint(backbone)
     return {name: backbone} if joint is None else {member.name: member.backbone() for member in joint.members}
 
 
 def _joint(backbone: Backbone) -> Joint | None:
-    """The same as a joint; None if it is none."""
+    """The backbone as a joint backbone; None if it is not one."""
     if backbone.sees_images:
         return None
     from zsad.features.joint import Joint
 
     if not isinstance(backbone, Joint):
-        raise TypeError(f"{type(backbone).__name__} sees no images and is no joint")
+        raise TypeError(f"{type(backbone).__name__} sees no images and is not a joint backbone")
     return backbone
 
 
 def _as_stored(tokens: np.ndarray) -> np.ndarray:
-    """As the feature file of a member holds them: joined are rounded tokens."""
+    """Tokens rounded as in the feature file of a member, because rounded tokens are joined."""
     with np.errstate(over="ignore"):
         return tokens.astype(np.float16)
 
@@ -169,8 +169,8 @@ def _as_stored(tokens: np.ndarray) -> np.ndarray:
 def is_same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two models, as the provenance of results describes them, have the same weights.
 
-    What counts is the SHA-256 of the weights or, where there is none, the id and the revision: a folder may have been
-    moved, and the number format may be that of another machine.
+    The SHA-256 of the weights counts or, if there is none, the id and the revision: a folder may have been moved, and
+    the number format may be that of another machine.
     """
     return _identity(one) == _identity(other)
 
@@ -182,7 +182,7 @@ def _identity(model: Mapping[str, Any]) -> object:
 
 
 def described(model: Mapping[str, Any]) -> str:
-    """What tells a model from others, for a message."""
+    """A description that distinguishes a model from others, for a message."""
     if members := model.get("members"):
         return " and ".join(described(members[name]) for name in sorted(members))
     if weights := model.get("weights_sha256"):

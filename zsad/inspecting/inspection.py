@@ -1,4 +1,4 @@
-"""What is said of a photograph."""
+"""The result for a photograph."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What is said of one photograph.
+    """The result for one photograph.
 
     Attributes:
-        path: of the photograph; None for an array.
-        score: greater is more anomalous, in the unit of the model's scores; as the workflow stores it, in float32.
-            Photographs are ranked by it.
-        peak: the highest value of the anomaly map on its patch grid, by which it is decided; the score where the method
-            does not localise.
-        decision: whether it is called defective: whether ``peak`` exceeds ``threshold``; None where nothing says from
-            which peak on it is.
-        threshold: what the highest value of a region must exceed for the region to be marked, and the photograph to be
-            called defective; NaN where there is none.
-        pixel_threshold: what the values of a marked region exceed, ``threshold`` at most; infinite where the method
-            does not localise, NaN where there is none.
-        threshold_from: ``"given"``, ``"references"`` or ``"its own patches"``; empty where there is none.
-        p_value: how likely a good photograph is to have so high a peak, 0 to 1; NaN where the rule does not say.
-        false_alarms: how many regions with so high a peak one expects in a good photograph; NaN likewise.
+        path: path of the photograph; None for an array.
+        score: anomaly score in the unit of the model's scores, greater is more anomalous; rounded to float32 as in the
+            workflow. Photographs are ranked by it.
+        peak: the highest value of the anomaly map on its patch grid, which decides; the score if the method does not
+            localise.
+        decision: whether it is called defective: whether ``peak`` exceeds ``threshold``; None if there is no
+            threshold.
+        threshold: a region is marked, and the photograph is called defective, if the highest value of the region
+            exceeds this; NaN if there is none.
+        pixel_threshold: the values of a marked region exceed this; at most ``threshold``; infinite if the method does
+            not localise, NaN if there is none.
+        threshold_from: ``"given"``, ``"references"`` or ``"its own patches"``; empty if there is none.
+        p_value: probability of such a high peak in a normal photograph, 0 to 1; NaN if the rule does not give it.
+        false_alarms: expected number of regions with such a high peak in a normal photograph; NaN likewise.
         anomaly_map: float32 ``[height, width]`` at the photograph's own size, upright; the peak of each marked region
-            is put on the nearest pixel. The score everywhere where the method does not localise.
-        mask: bool ``[height, width]``, the marked regions: there is one if and only if the photograph is called
+            is put on the nearest pixel. If the method does not localise, all values are the score.
+        mask: bool ``[height, width]``, the marked regions; not empty if and only if the photograph is called
             defective by a method that localises.
         regions: the 8-connected regions of the mask, the one with the highest peak first.
         note: a remark on the photograph, usually empty.
-        remarks: sentences on how it was decided, e.g. that the references are few; the same for all photographs that
-            were decided likewise, and often none.
-        localises: whether the method does.
+        remarks: sentences on the decision, e.g. that there are few references; the same for all photographs with the
+            same kind of decision, and often empty.
+        localises: whether the method gives maps.
     """
 
     path: Path | None
@@ -67,7 +67,7 @@ class Failure:
 
     Attributes:
         path: of the photograph.
-        error: why, a sentence.
+        error: the reason, a sentence.
     """
 
     path: Path

@@ -1,7 +1,7 @@
-"""A stored model that is asked about photographs.
+"""Inspect photographs with a stored model.
 
-Photographs are read, prepared and scored by the very functions of the workflow, so that a photograph gets the score
-that it would get as a test image there.
+Photographs are read, prepared and scored by the functions of the workflow, so that a photograph gets the same score as
+a test image there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zsad.exporting.marks import Marked, marked
 from zsad.exporting.regions import find_regions
 from zsad.inspecting.encoder import loaded_backbones
 from zsad.inspecting.inspection import Failure, Inspection
-from zsad.inspecting.model_file import backbone_of, foreign_told, provenance_of, white_of
+from zsad.inspecting.model_file import backbone_of, explaining_foreign_files, provenance_of, white_of
 from zsad.inspecting.reading import read_ahead
 from zsad.inspecting.sight import Looked, Seen, Sight
 from zsad.inspecting.verdict import Decide, decide_by
@@ -30,33 +30,33 @@ from zsad.scoring.registry import SCORERS
 if TYPE_CHECKING:
     from zsad.scoring.fitted import Fitted
 
-SCORED_TOGETHER = 64_000_000  # bytes of tokens of photographs that are scored together, about
+SCORED_TOGETHER = 64_000_000  # approximate bytes of tokens of photographs that are scored together
 
 
 def load(path: str | Path, *, threshold: float | str | None = None, device: str = "auto") -> Inspector:
-    """Load a model that the workflow has stored, to inspect photographs by it.
+    """Load a model that the workflow has stored, to inspect photographs with it.
 
     Args:
         path: ``results/<name>/<category>/models/<method>.h5``.
-        threshold: what the highest value of a photograph's map must exceed for it to be called defective: a number, in
-            the unit of the scores; the name of a rule; or None for what suits: conformal p-values by the references or,
-            if the model has not the scores of two, the number of false alarms by each photograph's own patches.
+        threshold: a photograph is called defective if the highest value of its map exceeds this: a number, in the unit
+            of the scores; the name of a rule; or None for a suitable rule: conformal p-values by the references or, if
+            the model has fewer than two of their scores, the number of false alarms by each photograph's own patches.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
-        DataError: the file is absent, damaged or no model.
+        DataError: the file is missing, damaged or not a model.
     """
     return Inspector(path, threshold=threshold, device=device)
 
 
 class Inspector:
-    """A model that is asked about photographs; made by `load`. A context manager; one that is dropped is closed too.
+    """A model that inspects photographs; made by `load`. A context manager; it is also closed when it is deleted.
 
-    The references are restored in a thread, while the first photograph is read.
+    The references are restored in a thread while the first photograph is read.
 
     Attributes:
-        path: of the model file.
-        provenance: what the model was made from.
+        path: path of the model file.
+        provenance: origin of the model.
     """
 
     def __init__(self, path: str | Path, *, threshold: float | str | None = None, device: str = "auto") -> None:
@@ -70,12 +70,12 @@ class Inspector:
 
     @property
     def needs_weights(self) -> bool:
-        """Whether the backbone, or what finds the part, has weights that a cache may hold."""
+        """Whether the backbone, or the model that finds the object, has weights that may be in a cache."""
         backbones = loaded_backbones("", self._backbone).values()
         return bool(self.provenance.get("segmenter")) or any(each.is_network for each in backbones)
 
     def good_maps(self) -> list[np.ndarray]:
-        """The anomaly maps of the references, float32 ``[row, column]`` each, scored as if they were none; or none."""
+        """The anomaly maps of the references, float32 ``[row, column]``, each scored by the others; may be empty."""
         return list(self._fitted.reference_maps)
 
     def inspect(self, image: str | Path | np.ndarray) -> Inspection:
@@ -85,9 +85,9 @@ class Inspector:
             image: a file; or an array, uint8 or uint16, grey ``[height, width]`` or RGB ``[height, width, 3]``.
 
         Raises:
-            ConfigError: the threshold or the device makes no sense.
+            ConfigError: the threshold or the device is invalid.
             DataError: the photograph cannot be inspected, or the model is damaged.
-            ModelError: the weights of the backbone are absent, or others than those that the model was made by.
+            ModelError: the weights of the backbone are missing, or differ from those that made the model.
         """
         (said,) = self._inspections([self._sight.look(image)])
         if isinstance(said, Failure):
@@ -95,10 +95,10 @@ class Inspector:
         return said
 
     def inspect_all(self, paths: Iterable[str | Path]) -> Iterator[Inspection | Failure]:
-        """Inspect many photographs, some of them together, which takes less time; in order.
+        """Inspect many photographs, in order; some of them together, which is faster.
 
-        One that cannot be inspected becomes a `Failure`, and the others are inspected all the same. For what else is
-        raised see `inspect`.
+        A photograph that cannot be inspected becomes a `Failure`, and the others are still inspected. For other errors
+        see `inspect`.
         """
         return self._inspections(read_ahead(map(Path, paths), self._sight.look))
 
@@ -115,7 +115,7 @@ class Inspector:
 
     @cached_property
     def _sight(self) -> Sight:
-        """How photographs are seen: loaded with the first of them."""
+        """The loaded backbone; loaded with the first photograph."""
         return Sight(self.provenance, self._backbone, self._device, white_of(self.provenance))
 
     @cached_property
@@ -128,14 +128,14 @@ class Inspector:
         return self._restored.result()
 
     def _restore(self) -> Fitted:
-        """What was fitted; it imports torch, which takes most of the time of a single photograph."""
+        """The fitted method; importing torch takes most of the time of a single photograph."""
         from zsad.scoring.fitted import load_fitted
 
         if (name := self.provenance["scorer"].get("name")) in SCORERS.names():
             SCORERS.load(name)  # while torch is imported
         options = ScoringOptions()
         compute = compute_of(device=self._device, memory_mb=options.memory_mb, precision=options.precision)
-        with foreign_told():
+        with explaining_foreign_files():
             return load_fitted(self.path, compute)
 
     def _inspections(self, looks: Iterable[Looked | Failure]) -> Iterator[Inspection | Failure]:
@@ -153,7 +153,7 @@ class Inspector:
         except DamagedFileError:
             raise
         except DataError as error:
-            if len(seen) > 1:  # it may be one photograph alone that is not to be compared with the references
+            if len(seen) > 1:  # perhaps only one photograph cannot be compared with the references
                 for each in seen:
                     yield from self._scored([each])
             elif seen[0].path is None:
@@ -172,7 +172,7 @@ class Inspector:
 
     def _inspection(self, seen: Seen, found: ImageScore) -> Inspection:
         if found.image_score is None:
-            raise ValueError("a model gave a photograph no score")
+            raise ValueError("a model returned no score for a photograph")
         score = np.float32(found.image_score)  # as the workflow stores it
         decision, source, remarks = self._decide(found.anomaly_map, float(found.image_score))
         localises = found.anomaly_map is not None

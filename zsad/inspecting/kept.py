@@ -1,4 +1,4 @@
-"""What is kept of an inspection by a model: pictures of each photograph, and tables of all."""
+"""Write the results of an inspection with a model: pictures of each photograph, and tables of all."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
     from zsad.exporting.base import Write
 
 KEPT = ("masks", "maps", "overlays", "csv", "coco")  # names of `FORMATS`
-ENDED = (KeyboardInterrupt, BrokenPipeError)  # by the user, who may want what there is so far
-LOW_SHARE = 0.01  # of the patches of good photographs, which take the first colour
+ENDED = (KeyboardInterrupt, BrokenPipeError)  # ended by the user, who may want the results so far
+LOW_SHARE = 0.01  # share of the patches of normal photographs with the first colour
 
 
 class Kept:
     """A folder of results; a context manager.
 
-    Pictures are written as photographs come, tables when the block ends, also if somebody ends it; each file whole or
-    not at all. What an earlier inspection left there is replaced where it has the same name.
+    Pictures are written after each photograph, tables when the block ends, also if the user stops it; each file whole
+    or not at all. Files of an earlier inspection are replaced if they have the same name.
 
     Args:
-        folder: is made.
+        folder: output folder, which is made.
         provenance: of the model.
-        good_maps: gives those of good photographs, float ``[row, column]``, for the scale of the colours, or none.
-        base: the folder to which photographs are named relatively; None to name them as they were given.
+        good_maps: gives the maps of normal photographs, float ``[row, column]``, for the colour scale; may be
+            empty.
+        base: the folder to which the names of photographs are relative; None to keep the given paths.
 
     Raises:
         DataError: the folder cannot be written to, or another process writes there.
@@ -73,13 +74,14 @@ class Kept:
             self._stack.__exit__(kind, *failure)
 
     def add(self, said: Inspection | Failure) -> Inspection | Failure:
-        """Keep what was found in a photograph.
+        """Write the result for a photograph.
 
         Returns:
-            The same; a failure where the photograph, which is drawn on, is no longer there or another one by now.
+            The same result; a failure if the photograph, which is read again for its pictures, is missing or has
+            changed.
 
         Raises:
-            DataError: the disk is full, or the folder cannot be written to any more.
+            DataError: the disk is full, or the folder is no longer writable.
         """
         if isinstance(said, Failure) or said.path is None:
             return said
@@ -110,7 +112,7 @@ class Kept:
     def _photograph(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         pixels = read_image(path, white=self._white)
         if pixels.shape[:2] != shape:
-            raise DataError(f"{path} has changed while it was inspected; inspect it again")
+            raise DataError(f"{path} changed during the inspection; inspect it again")
         return pixels
 
     def _name(self, path: Path) -> str:
@@ -119,9 +121,9 @@ class Kept:
         return path.as_posix()
 
     def _scale(self, said: Inspection) -> ColourScale | None:
-        """One scale for all photographs, with the threshold in its middle; None where the method does not localise.
+        """The colour scale of all photographs, with the threshold in its middle; None if the method does not localise.
 
-        It begins where good photographs have few lower values, or the first photograph if there are none.
+        It begins at a low quantile of the maps of normal photographs, or of the first photograph if there are none.
         """
         if not said.localises:
             return None
@@ -136,10 +138,10 @@ def _decision(said: Inspection) -> Decision:
 
 
 def _locked(folder: Path) -> int:
-    """The descriptor of a file that one process at a time has locked, until it ends or closes it."""
+    """The descriptor of a locked file; one process at a time has the lock, until it ends or closes the file."""
     try:
         return locked(folder)
     except BlockingIOError:
-        raise DataError(f"another inspection writes to {folder}; wait for its end, or give another --out") from None
+        raise DataError(f"another inspection writes to {folder}; wait until it ends, or give another --out") from None
     except OSError as error:
         raise DataError(f"--out {folder} cannot be written to ({error.strerror}); give another folder") from None

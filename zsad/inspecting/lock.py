@@ -1,4 +1,4 @@
-"""The lock of a folder of results, which one process at a time may write to."""
+"""The lock of a folder of results, so that only one process at a time writes to it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LOCK = ".zsad-inspect.lock"
 
 
 def locked(folder: Path) -> int:
-    """The descriptor of a file in a folder, which is made; it is locked until the process ends or closes it.
+    """Lock a file in a folder and return its descriptor; the file is locked until the process ends or closes it.
 
     Raises:
         BlockingIOError: another process has locked it.
-        OSError: the folder or the file cannot be made, or the disk has no locks.
+        OSError: the folder or the file cannot be made, or the disk does not support locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,4 +1,4 @@
-"""What a model file says of itself: backbone, references, and what finds the part."""
+"""Read the provenance of a model file: backbone, references, and the model that finds the object."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zsad.files.fitted import FittedReader
 if TYPE_CHECKING:
     from zsad.inspecting.part_masks import PartFinder
 
-NEEDED = ("backbone", "model", "scorer", "references")  # of the provenance
+NEEDED = ("backbone", "model", "scorer", "references")  # entries of the provenance
 PLACE = "results/NAME/CATEGORY/models/METHOD.h5"
 
 
 def provenance_of(path: Path) -> dict[str, Any]:
-    """What a model was made from.
+    """The provenance of a model.
 
     Raises:
-        DataError: the file is absent, damaged or no model.
+        DataError: the file is missing, damaged or not a model.
     """
     if path.is_dir():
         inside = sorted(str(file) for file in path.rglob("models/*.h5")) or sorted(map(str, path.glob("*.h5")))
@@ -31,18 +31,19 @@ def provenance_of(path: Path) -> dict[str, Any]:
         raise DataError(f"the model {path} is a folder; give {hint}")
     if not path.exists():
         raise DataError(
-            f"the model {path} does not exist; give one that the workflow has made, {PLACE}, or make it by `snakemake`"
+            f"the model {path} does not exist; give one that the workflow has made, {PLACE}, or make it with "
+            "`snakemake`"
         )
-    with foreign_told(), FittedReader(path) as reader:
+    with explaining_foreign_files(), FittedReader(path) as reader:
         provenance = dict(reader.provenance)
     if missing := next((name for name in NEEDED if not isinstance(provenance.get(name), Mapping)), None):
-        raise DataError(f"{path} does not say its {missing}; give a model that the workflow has made, {PLACE}")
+        raise DataError(f"{path} does not contain its {missing}; give a model that the workflow has made, {PLACE}")
     return provenance
 
 
 @contextmanager
-def foreign_told() -> Iterator[None]:
-    """Say of a file that is damaged or no model what to give instead: it may be a photograph, and not to be deleted."""
+def explaining_foreign_files() -> Iterator[None]:
+    """Explain what to give instead of a damaged or other file, which may be a photograph and must not be deleted."""
     try:
         yield
     except DamagedFileError as error:
@@ -50,7 +51,7 @@ def foreign_told() -> Iterator[None]:
 
 
 def backbone_of(provenance: Mapping[str, Any]) -> Backbone:
-    """The backbone of a model, not loaded.
+    """The backbone of a model, without loading it.
 
     Raises:
         ConfigError: this version has no such backbone.
@@ -62,7 +63,7 @@ def backbone_of(provenance: Mapping[str, Any]) -> Backbone:
 
 
 def name_of(backbone: Mapping[str, Any]) -> str:
-    """What a backbone is called in messages."""
+    """The name of a backbone in messages."""
     return str(backbone.get("name") or backbone.get("family"))
 
 
@@ -73,7 +74,7 @@ def white_of(provenance: Mapping[str, Any]) -> float | None:
 
 
 def part_finder_of(provenance: Mapping[str, Any], device: str) -> PartFinder | None:
-    """What finds the part, loaded; None where the method does not ask for it."""
+    """The loaded model that finds the object; None if the method does not need it."""
     segmenter = provenance.get("segmenter")
     if not segmenter:
         return None

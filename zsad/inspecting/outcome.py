@@ -1,4 +1,4 @@
-"""What a run of the workflow has found in each photograph, as an answer about it."""
+"""Read the results of a run of the workflow for each photograph."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from zsad.files.decisions import DecisionReader
 from zsad.inspecting.inspection import Failure
 from zsad.inspecting.verdict import FIXED, GIVEN, OWN_PATCHES, REFERENCES
 
-ALL_PHOTOGRAPHS = "all photographs"  # what thresholds come from, besides what a model alone can tell
+ALL_PHOTOGRAPHS = "all photographs"  # a further origin of thresholds, besides those of a single model
 
 
 class Answered(NamedTuple):
-    """What was found in a photograph; the attributes are those of `zsad.inspecting.answers.Said`."""
+    """The result for a photograph; the attributes are those of `zsad.inspecting.answers.PhotographResult`."""
 
     path: Path | None
     score: float
@@ -44,10 +44,10 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """Where the results of one method in one category are.
+    """The places of the results of one method in one category.
 
     Attributes:
-        folder: of the data set.
+        folder: results folder of the data set.
         category, method: their names.
     """
 
@@ -57,7 +57,7 @@ class Results:
 
     @property
     def page(self) -> Path:
-        """The page."""
+        """The file of the page."""
         return self.folder / "report.html"
 
     @property
@@ -67,19 +67,19 @@ class Results:
 
     @property
     def decisions(self) -> Path:
-        """The file of what is called defective."""
+        """The file of decisions."""
         return self.folder / self.category / "decisions" / f"{self.method}.h5"
 
     @property
     def model(self) -> Path:
-        """The model file, which only methods with references have."""
+        """The model file; only methods with references have one."""
         return self.folder / self.category / "models" / f"{self.method}.h5"
 
     def answers(self) -> Iterator[Answered | Failure]:
-        """What was found in each photograph, the worst first; in the end those that could not be read.
+        """The result for each photograph, the worst first; those that could not be read at the end.
 
         Raises:
-            DataError: a table is absent or not as it was made.
+            DataError: a table is missing or damaged.
         """
         place = self.folder / self.category
         paths = {image.image_id: Path(image.path) for image in read_image_list(place / "images.csv")}
@@ -108,10 +108,10 @@ class Results:
             yield Failure(path, DataError(reason))
 
     def batch_verdict(self) -> BatchVerdict:
-        """How many of the photographs are called defective, and what is expected of a batch that is all good.
+        """The number of photographs that are called defective, compared with that in a normal batch.
 
         Raises:
-            DataError: the file of decisions is absent or damaged.
+            DataError: the file of decisions is missing or damaged.
         """
         with DecisionReader(self.decisions) as decisions:
             ranks = decisions.measure == "p_value" and threshold_source(decisions) == REFERENCES
@@ -123,10 +123,10 @@ class Results:
             )
 
     def _regions(self) -> dict[str, list[Region]]:
-        """The regions of each image that has some."""
+        """The regions of each image with regions."""
         found: dict[str, list[Region]] = defaultdict(list)
         table = self.exports / "defects.csv"
-        if not table.is_file():  # the workflow's own configuration may leave it out
+        if not table.is_file():  # the configuration of the workflow may leave it out
             return found
         for row in read_table(table, "table of defects"):
             x, y, width, height = (int(row[side]) for side in ("x", "y", "width", "height"))
@@ -137,11 +137,11 @@ class Results:
 
 
 def threshold_source(decisions: DecisionReader) -> str:
-    """What the thresholds of images that were decided together come from."""
+    """The origin of the thresholds of images that were decided together."""
     if decisions.rule == FIXED:
         return GIVEN
     if THRESHOLDS.load(decisions.rule).needs_references:
         return REFERENCES
-    if len(decisions.image_ids) == 1 or decisions.measure == "false_alarms":  # a number that an image has by itself
+    if len(decisions.image_ids) == 1 or decisions.measure == "false_alarms":  # each image has its own number
         return OWN_PATCHES
     return ALL_PHOTOGRAPHS

@@ -1,4 +1,4 @@
-"""Where the part is in photographs, found as the rules `embed_images` and `segment_foreground` find it, in memory."""
+"""Find the object in photographs, in memory, in the same way as the rules `embed_images` and `segment_foreground`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zsad.segmentation.registry import SEGMENTERS
 
 
 class PartFinder:
-    """A promptable segmentation model that is loaded.
+    """A loaded promptable segmentation model that finds the object.
 
     Args:
         segmenter: ``family`` and ``params``.
@@ -32,7 +32,7 @@ class PartFinder:
         self.prepare = self._model.prepare
 
     def part(self, prepared: np.ndarray, height: int, width: int) -> ObjectMask:
-        """The part in a photograph of ``height x width`` pixels, from what `prepare` made of it.
+        """The object in a photograph of ``height x width`` pixels, from the output of `prepare`.
 
         Raises:
             DataError: its embedding is not finite.
@@ -43,10 +43,10 @@ class PartFinder:
 
 
 class MemoryMasks:
-    """Masks of the part in memory; see `zsad.scoring.token_source.ForegroundMasks`.
+    """Masks of the object in memory; see `zsad.scoring.token_source.ForegroundMasks`.
 
     Args:
-        parts: one a photograph.
+        parts: one for each photograph.
         names: the identifiers of the photographs.
     """
 
@@ -57,10 +57,10 @@ class MemoryMasks:
         self._parts = parts
 
     def mask(self, index: int) -> np.ndarray:
-        """bool ``[height, width]`` of one photograph."""
+        """The mask of one photograph, bool ``[height, width]``."""
         return self._parts[index].mask
 
     def regions(self, index: int) -> list[dict[str, Any]]:
-        """The part: whether it was found, and why not."""
+        """Facts on the object: whether it was found, and if not, why."""
         part = self._parts[index]
         return [{"accepted": part.found, "reason": part.note}]

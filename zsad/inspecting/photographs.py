@@ -1,4 +1,4 @@
-"""Which photographs are meant: files, folders with their sub-folders, or paths that come line by line."""
+"""Find the named photographs: files, folders with their subfolders, or paths on lines of standard input."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zsad.inspecting.inspection import Failure
 
 
 def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path | Failure]:
-    """The photographs that are named, each once: of a folder all, sorted, as the layout ``folder`` finds them.
+    """The named photographs, each once: all in a folder, sorted, as the layout ``folder`` finds them.
 
     Args:
         words: files and folders.
-        out: where results go; it is left out of a folder that holds it.
+        out: folder of results; it is skipped in a folder that contains it.
 
     Raises:
-        ConfigError: results would go among the photographs.
-        DataError: a folder cannot be read, or has no photograph.
+        ConfigError: the results would be among the photographs.
+        DataError: a folder cannot be read, or contains no photograph.
     """
     found: dict[Path, Path | Failure] = {}
     for word in words:
@@ -34,7 +34,7 @@ def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path |
             found.update((photograph, Failure(photograph, error)) for photograph, error in unnamed.errors.items())
             if not inside and not unnamed.errors:
                 raise DataError(
-                    f"the folder {path} and its sub-folders have no photograph ({', '.join(IMAGE_SUFFIXES)}); "
+                    f"the folder {path} and its subfolders contain no photograph ({', '.join(IMAGE_SUFFIXES)}); "
                     "give another folder"
                 )
             found.update((photograph, photograph) for photograph in inside)
@@ -46,27 +46,27 @@ def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path |
 
 
 def photographs_below(folder: Path, out: Path | None = None, take: Take = named) -> list[Path]:
-    """The photographs in a folder and its sub-folders, sorted; see `photographs_of` and `images_below`."""
+    """The photographs in a folder and its subfolders, sorted; see `photographs_of` and `images_below`."""
     found = images_below(folder, left_out(folder, out), take)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def paths_on(stream: BinaryIO) -> Iterator[Path]:
-    """The paths on a stream, one a line, each as soon as its line has come; empty lines are passed over."""
+    """Yield the paths on a stream, one per line, each as soon as its line arrives; empty lines are skipped."""
     for line in iter(stream.readline, b""):
         if name := line.removesuffix(b"\n").removesuffix(b"\r"):
             yield Path(os.fsdecode(name))
 
 
 def left_out(folder: Path, out: Path | None) -> Path | None:
-    """The folder of results, if it lies in the folder of photographs.
+    """The folder of results, if it is inside the folder of photographs.
 
     Raises:
-        ConfigError: it is that folder.
+        ConfigError: it is the folder of photographs itself.
     """
     if out is None:
         return None
     real, place = folder.resolve(), out.resolve()
     if real == place:
-        raise ConfigError(f"--out {out} is the folder of the photographs; give the results a folder of their own")
+        raise ConfigError(f"--out {out} is the folder of the photographs; give another folder for the results")
     return out if place.is_relative_to(real) else None

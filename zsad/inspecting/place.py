@@ -1,4 +1,4 @@
-"""The folder that an inspection keeps its configuration and results in, and who may use it when."""
+"""The folder for the configuration and results of an inspection, and its lock."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ CONFIGURATION = "config.yaml"
 TABLE = "photographs.csv"
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 ENDING = "-inspection"
-_LONGEST = 120  # bytes of a name that is made up here
+_LONGEST = 120  # bytes of a generated name
 _WRITTEN = "# Written by `zsad inspect` of "
 _DIGEST = "; it writes this file anew as long as nobody has changed it: "
 
 
-def sealed(text: str, subject: Sequence[str]) -> str:
-    """A configuration with a first line that tells what was inspected, and later whether somebody has changed it."""
+def with_header(text: str, subject: Sequence[str]) -> str:
+    """A configuration with a first line that names the inspected photographs and has a digest, to detect changes."""
     return f"{_first_line(text, subject)}\n{text}"
 
 
 def holds_inspection(folder: Path, files: Collection[str]) -> bool:
-    """Whether a folder, of which the names of its files are given, is that of an inspection."""
+    """Whether a folder with these file names belongs to an inspection."""
     return CONFIGURATION in files and LOCK in files
 
 
@@ -48,73 +48,72 @@ class Place:
         self.table = folder / TABLE
 
     def check(self) -> None:
-        """Refuse a folder that holds something else, or a configuration that somebody has changed.
+        """Refuse a folder with other content, or with a configuration that was changed.
 
         Raises:
-            DataError: it does, cannot be written to, or has a name that cannot be used.
+            DataError: it is such a folder, is not writable, or has an unusable name.
         """
         if not self.folder.as_posix().isprintable():
             raise DataError(
-                f"results cannot lie in {str(self.folder)!r}, whose name has a sign that cannot be shown; rename "
+                f"results cannot be in {str(self.folder)!r}, whose name has an unprintable character; rename "
                 "it, or give another --out"
             )
         if not os.path.lexists(self.folder):
             return
         if not self.folder.is_dir():
-            raise DataError(f"{self.folder} is no folder; give --out another name")
+            raise DataError(f"{self.folder} is not a folder; give --out another name")
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise DataError(f"you cannot write to {self.folder}; give --out another folder")
         if not self.configuration.is_file():
             if not (self.is_free or (self.folder / LOCK).is_file()):
                 raise DataError(
-                    f"{self.folder} holds other things than an inspection, and no results are mixed with them; give "
-                    "--out a new folder"
+                    f"{self.folder} contains other files than those of an inspection; give --out a new folder"
                 )
             return
         text = self._text()
         first, _, rest = text.partition("\n")
         if not first.startswith(_WRITTEN):
             raise DataError(
-                f"{self.configuration} is not of `zsad inspect`, and is not overwritten; give --out a new folder"
+                f"{self.configuration} was not written by `zsad inspect` and is not overwritten; give --out a new "
+                "folder"
             )
         if first.rpartition(_DIGEST)[2] != _digest(rest):
             raise DataError(
-                f"{self.configuration} has been changed by hand, and is not overwritten; run it by the command that "
-                "stands in it, or give --out a new folder"
+                f"{self.configuration} was changed by hand and is not overwritten; run it with the command "
+                "that is written in it, or give --out a new folder"
             )
 
     @property
     def is_free(self) -> bool:
-        """Whether there is nothing, or only what an inspection has left that was killed at its very beginning."""
+        """Whether it is empty, or contains only the remains of an inspection that was killed at its start."""
         return not os.path.lexists(self.folder) or (
             self.folder.is_dir() and {path.name for path in self.folder.iterdir()} <= {LOCK, TABLE}
         )
 
     def is_of(self, subject: Sequence[str]) -> bool:
-        """Whether there is an inspection of the same photographs."""
+        """Whether it contains an inspection of the same photographs."""
         if not self.configuration.is_file():
             return False
         return self._text().startswith(f"{_WRITTEN}{_in_comment(subject)}{_DIGEST}")
 
     @contextmanager
     def reserved(self) -> Iterator[int]:
-        """Keep others from inspecting into the same folder; yields what keeps them off, for a process to inherit.
+        """Lock the folder against other inspections; yields the descriptor of the lock, for a child process.
 
-        Locks of a Snakemake that was killed are removed.
+        Locks of a killed Snakemake are removed.
 
         Raises:
-            DataError: another process is at it, or the folder cannot be made.
+            DataError: another process uses the folder, or it cannot be made.
         """
         try:
             lock = locked(self.folder)
         except BlockingIOError:
             raise DataError(
-                f"another inspection is at work in {self.folder}; wait for its end, or give --out another folder"
+                f"another inspection is running in {self.folder}; wait until it ends, or give --out another folder"
             ) from None
         except OSError as error:
             raise DataError(
-                f"no results can be written to {self.folder} ({error.strerror}); give --out a folder that you "
-                "can write to"
+                f"results cannot be written to {self.folder} ({error.strerror}); give --out a writable folder"
             ) from None
         try:
             self._unlock()
@@ -123,13 +122,13 @@ class Place:
             os.close(lock)
 
     def _unlock(self) -> None:
-        """Remove locks that a killed Snakemake has left; whoever runs one by hand in this folder keeps theirs."""
+        """Remove the locks of a killed Snakemake; the locks of a running one in this folder are kept."""
         locks = self.folder / SNAKEMAKE_LOCKS
         if not locks.is_dir() or not any(locks.iterdir()):
             return
         if number := _snakemake_in(self.folder):
             raise DataError(
-                f"Snakemake is at work in {self.folder} (process {number}); wait for its end, or give --out another "
+                f"Snakemake is running in {self.folder} (process {number}); wait until it ends, or give --out another "
                 "folder"
             )
         shutil.rmtree(locks)
@@ -146,17 +145,17 @@ def place_for(
 ) -> Place:
     """The folder for results.
 
-    Without ``out`` it lies in the current folder, or beside the photographs where that is theirs. It is that of an
-    earlier inspection of the same photographs, or a new one.
+    Without ``out`` it is in the current folder, or beside the photographs if they are in the current folder. It is that
+    of an earlier inspection of the same photographs, or a new one.
 
     Args:
-        title: what the photographs are called together.
-        subject: what is inspected, as text that tells inspections apart.
-        folders: where the photographs lie.
-        searched: those of them in which all images are inspected, or taken for references.
+        title: common name of the photographs.
+        subject: the inspected photographs, as text that distinguishes inspections.
+        folders: the folders of the photographs.
+        searched: those of them in which all images are inspected, or used as references.
 
     Raises:
-        DataError: results would lie among the photographs, or `Place.check` refuses the folder.
+        DataError: the results would be among the photographs, or `Place.check` refuses the folder.
     """
     if out is not None:
         place = Place(_absolute(out))
@@ -166,7 +165,7 @@ def place_for(
     around = Path.cwd()
     while any(around.resolve().is_relative_to(folder.resolve()) for folder in {*folders, *searched}):
         if around == around.parent:
-            raise DataError("the photographs lie in the root of the file system; give --out a folder for the results")
+            raise DataError("the photographs are in the root of the file system; give --out a folder for the results")
         around = around.parent
     short = os.fsencode(title)[:_LONGEST].decode(errors="ignore").strip(". ") or "photographs"
     short = "".join(sign if sign.isprintable() and sign != "/" else "_" for sign in short)
@@ -190,13 +189,13 @@ def _check_outside(out: Path, searched: Sequence[Path]) -> None:
     for folder in searched:
         if out.resolve().is_relative_to(folder.resolve()):
             raise DataError(
-                f"--out {out} lies in {folder}, among the photographs, and its pictures would be inspected next time; "
-                "give a folder elsewhere"
+                f"--out {out} is in {folder}, among the photographs, and its pictures would be inspected next time; "
+                "give another folder"
             )
 
 
 def _snakemake_in(folder: Path) -> int | None:
-    """A process of Snakemake that works in a folder; None if there is none that can be seen."""
+    """The number of a Snakemake process that runs in a folder; None if none is visible."""
     real = str(folder.resolve())
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = process.info["cmdline"] or []
@@ -210,7 +209,7 @@ def _first_line(text: str, subject: Sequence[str]) -> str:
 
 
 def _in_comment(subject: Sequence[str]) -> str:
-    """The subject in one line of plain characters, whatever the names."""
+    """The subject in one line of ASCII characters, for any names."""
     return json.dumps(list(subject))
 
 

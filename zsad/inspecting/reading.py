@@ -1,4 +1,4 @@
-"""Photographs read as the workflow reads them, some ahead of what is done with them."""
+"""Read photographs as the workflow does, some of them ahead of their use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zsad.data.images import read_image
 from zsad.data.pixels import eight_bit_rgb
 from zsad.errors import DataError
 
-AHEAD = 2  # photographs that each thread may be ahead
+AHEAD = 2  # photographs that each thread may read ahead
 COLOURS = 3
 
 Item = TypeVar("Item")
@@ -32,12 +32,12 @@ def pixels_of(image: str | Path | np.ndarray, white: float | None) -> np.ndarray
         white: see `zsad.data.images.read_image`.
 
     Raises:
-        DataError: the file cannot be read, or the array is none of a photograph.
+        DataError: the file cannot be read, or the array is not a photograph.
     """
     if isinstance(image, (str, Path)):
         return read_image(image, white=white)
     if not isinstance(image, np.ndarray):
-        raise DataError(f"a photograph is a path or an array, and {type(image).__name__} was given; give one of these")
+        raise DataError(f"a photograph must be a path or an array, not {type(image).__name__}; give one of these")
     grey = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == COLOURS)
     if not grey or image.size == 0 or image.dtype.kind not in "uif":
         raise DataError(
@@ -48,7 +48,7 @@ def pixels_of(image: str | Path | np.ndarray, white: float | None) -> np.ndarray
 
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterator[Result]:
-    """What ``read`` makes of every item, in order; threads are a few items ahead, one for each core."""
+    """Yield the result of ``read`` for every item, in order; threads, one for each core, read a few items ahead."""
     threads = cores()
     waiting = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="read photographs") as pool:
@@ -66,7 +66,7 @@ def read_ahead(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterato
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""A run of the workflow underneath a command: how far it is in one line, and why it failed in one sentence."""
+"""Run the workflow for a command: show the progress in one line, and the cause of a failure in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from zsad.errors import ZsadError
 from zsad.watching.watch import INTERVAL
 
-OUTPUT = "snakemake.log"  # all that a run said that failed without a sentence
+OUTPUT = "snakemake.log"  # the output of a run that failed without a sentence
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STEPS = re.compile(r"(\d+) of (\d+) steps \(\d+%\) done")
 _JOB = re.compile(r"Job \d+: (.+)")
@@ -37,14 +37,14 @@ class _AskedToEndError(BaseException):
 
 
 def run_workflow(arguments: Sequence[str], folder: Path, *, lock: int, environment: Mapping[str, str]) -> None:
-    """Run Snakemake to its end, and show on the standard error how far it is.
+    """Run Snakemake to its end, and show its progress on the standard error.
 
-    It ends with this process, however that ends. A process that is asked to end says so and exits.
+    It ends together with this process. A process that gets a signal to end prints a message and exits.
 
     Args:
         arguments: of ``snakemake``.
-        folder: where results go.
-        lock: what keeps others from the folder, an open file; held for as long as anything runs.
+        folder: output folder.
+        lock: the locked, open file of the folder; kept open as long as the run lasts.
         environment: variables besides those of this process.
 
     Raises:
@@ -59,7 +59,7 @@ def run_workflow(arguments: Sequence[str], folder: Path, *, lock: int, environme
         stderr=subprocess.STDOUT,
         env={**os.environ, **seconds, **environment},
         pass_fds=[lock],
-        start_new_session=True,  # Ctrl-C reaches it by the end of its input alone, so that it ends in one way
+        start_new_session=True,  # Ctrl-C reaches it only as the end of its input, so that it ends in one way
         encoding="utf-8",
         errors="replace",
     )
@@ -69,7 +69,7 @@ def run_workflow(arguments: Sequence[str], folder: Path, *, lock: int, environme
             status = process.wait()
     except _AskedToEndError as asked:
         _end(process)
-        print(f"zsad: stopped; the same command goes on from what is done in {folder}", file=sys.stderr)
+        print(f"zsad: stopped; run the same command to continue from the finished steps in {folder}", file=sys.stderr)
         raise SystemExit(128 + asked.number) from None
     except BaseException:
         _end(process)
@@ -82,7 +82,7 @@ def run_workflow(arguments: Sequence[str], folder: Path, *, lock: int, environme
 
 @contextmanager
 def _signals_raised() -> Iterator[None]:
-    """Have signals to end raise an exception within the block, in a thread where that is possible."""
+    """Turn signals to end into an exception within the block; outside the main thread this is not possible."""
     before = {}
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -90,7 +90,7 @@ def _signals_raised() -> Iterator[None]:
 
     try:
         for number in ENDING_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # keeps signals ignored under nohup
                 before[number] = signal.signal(number, note)
     except ValueError:  # not the main thread
         pass
@@ -108,9 +108,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _shown(lines: Iterator[str] | TextIO | list[str], is_terminal: bool) -> Iterator[str]:
-    """Pass on what Snakemake says, and show of it how far the run is: by a bar, or by lines."""
+    """Pass on the output of Snakemake, and show its progress: as a bar, or as lines."""
     bar = (
-        tqdm(total=1, bar_format=_BAR, leave=False, file=sys.stderr, desc="looking at the photographs")
+        tqdm(total=1, bar_format=_BAR, leave=False, file=sys.stderr, desc="checking the photographs")
         if is_terminal
         else None
     )
@@ -137,7 +137,7 @@ def _shown(lines: Iterator[str] | TextIO | list[str], is_terminal: bool) -> Iter
 
 
 def _cause(said: Sequence[str], folder: Path) -> str:
-    """Why the run failed: the first sentence of the workflow, else where all that was said stands."""
+    """The cause of a failed run: the first sentence of the workflow, or else the file with its output."""
     for line in said:
         match = _SENTENCE.match(line.rstrip())
         if match and not match["sentence"].startswith(_NOT_THE_CAUSE):
@@ -146,5 +146,5 @@ def _cause(said: Sequence[str], folder: Path) -> str:
     try:
         output.write_text("".join(said), encoding="utf-8")
     except OSError as error:
-        return f"the run ended early, and what it said cannot be written to {output} ({error.strerror})"
-    return f"the run ended early without a reason that is known here; what it said stands in {output}"
+        return f"the run ended early, and its output cannot be written to {output} ({error.strerror})"
+    return f"the run ended early for an unknown reason; see its output in {output}"

@@ -1,7 +1,7 @@
-"""Which photographs are to be inspected, which are good references, and what results call each of them.
+"""Select the photographs to inspect and the normal references, with their names in the results.
 
-A single folder stays one, so that photographs that are added later are found; anything else, such as several folders or
-single files, becomes a list.
+A single folder stays a folder, so that photographs that are added later are found; anything else, such as several
+folders or single files, becomes a list.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from zsad.errors import DataError
 from zsad.files.user_paths import expanded
 from zsad.inspecting.place import holds_inspection
 
-_LONGEST = 150  # bytes of a category's name, with which names of files begin
+_LONGEST = 150  # bytes of a category's name, which is the beginning of file names
 _REPEATED = re.compile(r"(.+?)\1{9,}")
 
 
 def repeats(name: str) -> bool:
-    """Whether a name repeats something so often that Snakemake may take it for a recursion without end."""
+    """Whether a name repeats a text so often that Snakemake may take it for an endless recursion."""
     return _REPEATED.search(name) is not None
 
 
@@ -34,16 +34,16 @@ class Selection:
     """Photographs and references, each once.
 
     Attributes:
-        title: what the photographs are called together, after their folder or the single file.
-        names: what results call each photograph, a relative path, by its absolute path; at least one.
-        references: likewise of the good images; may be empty.
-        folders: where the photographs lie, and so where no results may lie.
+        title: common name of the photographs, from their folder or the single file.
+        names: name of each photograph in the results, a relative path, by its absolute path; at least one.
+        references: likewise for the normal images; may be empty.
+        folders: the folders of the photographs, where no results may be written.
         searched: those of them, and of the references, that were given as folders.
-        root: the one folder that all photographs are in, if it was given; None where they have to be listed.
-        reference_folder: the one folder of all references; None where they have to be listed, or there are none.
-        left_out: names of folders in ``root`` that hold the results of earlier inspections.
-        unnamed: photographs, and folders of them, whose names no table can hold, and why.
-        subject: what is inspected, as text that tells inspections apart.
+        root: the single folder of all photographs, if it was given; None if they must be listed.
+        reference_folder: the single folder of all references; None if they must be listed, or there are none.
+        left_out: names of folders in ``root`` with the results of earlier inspections.
+        unnamed: photographs, and folders of photographs, whose names a table cannot contain, and why.
+        subject: the inspected photographs, as text that distinguishes inspections.
     """
 
     title: str
@@ -59,24 +59,24 @@ class Selection:
 
     @property
     def category(self) -> str:
-        """The name of the category: that of the folder, unless Snakemake or the file system cannot take it."""
+        """The name of the category: that of the folder, unless Snakemake or the file system does not accept it."""
         name = category_named(self.title)
         short = os.fsencode(name)[:_LONGEST].decode(errors="ignore").strip()
         return FALLBACK if repeats(short) else short
 
     @property
     def is_folder(self) -> bool:
-        """Whether photographs and references are a folder each, which need not be listed."""
+        """Whether photographs and references are one folder each, so that they need not be listed."""
         has_folders = self.root is not None and (self.reference_folder is not None or not self.references)
         return has_folders and self.category == category_named(self.title)
 
 
 def select(photographs: Sequence[str | Path], references: Sequence[str | Path] = ()) -> Selection:
-    """Find the photographs that are meant.
+    """Find the named photographs and references.
 
     Args:
-        photographs: files, and folders with their sub-folders; at least one.
-        references: likewise, of good images.
+        photographs: files, and folders with their subfolders; at least one.
+        references: likewise, normal images.
 
     Raises:
         DataError: one does not exist or cannot be read, a folder has no image, masks lie among the photographs, or all
@@ -92,8 +92,8 @@ def select(photographs: Sequence[str | Path], references: Sequence[str | Path] =
         raise next(iter(unnamed.errors.values()))
     if not found:
         raise DataError(
-            f"all photographs in {_listed(asked)} are among the references too; give the references a folder of their "
-            "own, or other photographs"
+            f"all photographs in {_listed(asked)} are also references; use a separate folder for the references, or "
+            "other photographs"
         )
     folders = _folders(asked)
     for folder in filter(Path.is_dir, asked):
@@ -125,10 +125,10 @@ def table_rows(selection: Selection) -> Iterator[tuple[str, str, str, str, str]]
 
 
 def _place(word: str | Path) -> Path:
-    """The absolute path that is meant; links stay what they are.
+    """The absolute path of a file or folder; links are kept.
 
     Raises:
-        DataError: there is nothing of that name.
+        DataError: it does not exist.
     """
     try:
         path = Path(expanded(str(word)))
@@ -138,7 +138,7 @@ def _place(word: str | Path) -> Path:
         raise DataError(f"{word} does not exist; correct the path")
     short = Path(os.path.normpath(Path.cwd() / path))
     if not path.exists():
-        raise DataError(f"{word} is a link that leads nowhere; correct or remove it")
+        raise DataError(f"{word} is a broken link; correct or remove it")
     if not (path.is_dir() or path.is_file()):
         raise DataError(f"{word} is neither a file nor a folder; give photographs")
     # `link/..` is not where `link` lies.
@@ -146,10 +146,10 @@ def _place(word: str | Path) -> Path:
 
 
 def _found(places: Iterable[Path], option: str, unnamed: Unnamed | None = None) -> dict[Path, None]:
-    """The images, each once, in the order in which they were named.
+    """The images, each once, in the given order.
 
     Args:
-        unnamed: gets what has a name that cannot be written down; None to refuse that.
+        unnamed: collects files whose names cannot be written into a table; None to refuse these.
 
     Raises:
         DataError: a folder has none.
@@ -170,25 +170,25 @@ def _found(places: Iterable[Path], option: str, unnamed: Unnamed | None = None) 
         if not inside and not put_aside:
             what = f"{option} {place}" if option else f"the folder {place}"
             raise DataError(
-                f"{what} and its sub-folders have no image ({', '.join(IMAGE_SUFFIXES)}); give another folder"
+                f"{what} and its subfolders contain no image ({', '.join(IMAGE_SUFFIXES)}); give another folder"
             )
         found.update(dict.fromkeys(sorted(inside, key=lambda path: path.relative_to(place).as_posix())))
     return found
 
 
 def _inspections_below(folder: Path) -> list[Path]:
-    """The results of earlier inspections in a folder, which are no photographs."""
+    """The folders with results of earlier inspections in a folder."""
     return [Path(place) for place, _, files in os.walk(folder) if holds_inspection(Path(place), files)]
 
 
 def _check_apart(asked: Iterable[Path], good: Iterable[Path]) -> None:
-    """Refuse a folder of references that holds a folder of photographs, of which none would be left."""
+    """Refuse a folder of references that contains a folder of photographs, because no photograph would be left."""
     for reference in filter(Path.is_dir, good):
         for place in asked:
             if place.resolve().is_relative_to(reference.resolve()):
                 raise DataError(
-                    f"the references in {reference} hold the photographs {place} too; give --references a folder of "
-                    "good images alone"
+                    f"the references in {reference} also contain the photographs {place}; give --references a folder "
+                    "with only normal images"
                 )
 
 
@@ -196,7 +196,7 @@ def _check_no_masks(folder: Path, photographs: list[Path]) -> None:
     stops = [finding.text for finding in find_oddities(folder, photographs, Unnamed().take) if finding.stops]
     if stops:
         raise DataError(
-            f"{stops[0].partition('; ')[0]}; name the folders or files of the photographs alone, or use a configuration"
+            f"{stops[0].partition('; ')[0]}; give only the folders or files of the photographs, or use a configuration"
             " with dataset.params.leave_out"
         )
 

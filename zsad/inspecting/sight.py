@@ -1,4 +1,4 @@
-"""From photographs to tokens as a feature file of them would hold them, for what was fitted to such a file."""
+"""Turn photographs into the tokens of a feature file, for a model that was fitted to such a file."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from zsad.scoring.token_source import ForegroundMasks, MemoryTokens
 if TYPE_CHECKING:
     from zsad.segmentation.foreground import ObjectMask
 
-VIEW = "original"  # in which test images are shown to methods with references
+VIEW = "original"  # the view of test images for methods with references
 
 
 class Looked(NamedTuple):
-    """A photograph that has been read.
+    """A photograph after reading.
 
     Attributes:
         path: None for an array.
-        prepared: for the backbone.
-        for_part: for the segmentation model that finds the part; None where the method does not ask for it.
+        prepared: input of the backbone.
+        for_part: input of the segmentation model that finds the object; None if the method does not need it.
     """
 
     path: Path | None
@@ -40,14 +40,14 @@ class Looked(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A photograph that has been encoded.
+    """A photograph after encoding.
 
     Attributes:
         path: None for an array.
-        halves: float16 ``[layer, row, column, channel]``, rounded as a feature file rounds.
+        halves: float16 ``[layer, row, column, channel]``, rounded as in a feature file.
         cls_tokens: float32 ``[layer, channel]``.
-        height, width: of the photograph, upright.
-        part: where the part is; None where the method does not ask for it.
+        height, width: of the upright photograph.
+        part: mask of the object; None if the method does not need it.
     """
 
     path: Path | None
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 class Sight:
-    """The backbone of a model, and what finds the part if the method asks for it.
+    """The backbone of a model, and the segmentation model that finds the object if the method needs it.
 
     Args:
         provenance: of the model file.
@@ -67,7 +67,7 @@ class Sight:
 
     Raises:
         ConfigError: the device does not exist.
-        ModelError: the weights are absent, or others than those that the model was made by.
+        ModelError: the weights are missing, or differ from those that made the model.
     """
 
     def __init__(self, provenance: Mapping[str, Any], backbone: Backbone, device: str, white: float | None) -> None:
@@ -84,10 +84,10 @@ class Sight:
             raise ModelError(_other_weights("segmentation model", name, described(made_by), here))
 
     def look(self, image: str | Path | np.ndarray) -> Looked | Failure:
-        """Read a photograph; a failure where it is a file that cannot be read.
+        """Read a photograph; a failure if the file cannot be read.
 
         Raises:
-            DataError: it is an array that is no photograph.
+            DataError: it is an array that is not a photograph.
         """
         path = None if isinstance(image, np.ndarray) else Path(image)
         try:
@@ -100,7 +100,7 @@ class Sight:
         return Looked(path, prepared, self._finder.prepare(pixels) if self._finder else None)
 
     def seen(self, looks: Iterable[Looked | Failure]) -> Iterator[Seen | Failure]:
-        """Encode photographs, those of equal shapes together, in order."""
+        """Encode photographs in order; those of equal shapes together."""
         batch: list[Looked] = []
         for look in looks:
             if batch and (isinstance(look, Failure) or not self._fits(look, batch)):
@@ -114,7 +114,7 @@ class Sight:
             yield from self._encoded(batch)
 
     def source(self, seen: Sequence[Seen]) -> MemoryTokens:
-        """Photographs as scorers read them."""
+        """Photographs as a token source for scorers."""
         names = [_name(each.path, place) for place, each in enumerate(seen)]
         return MemoryTokens(
             [each.halves for each in seen],
@@ -152,13 +152,13 @@ class Sight:
 
 def _other_weights(kind: str, name: str, there: str, here: str) -> str:
     return (
-        f"{kind} '{name}' has other weights here than those that the model was made by ({there} there, {here} here); "
-        "put those back, or run the workflow again to make the model anew"
+        f"{kind} '{name}' has other weights than those that made the model ({there} in the model, {here} here); "
+        "restore those weights, or run the workflow again to make the model again"
     )
 
 
 def _name(path: Path | None, place: int) -> str:
-    """What messages call a photograph: its path, but for one that reads as a turned image."""
+    """The name of a photograph in messages: its path, unless it looks like the name of a rotated image."""
     return str(path) if path is not None and base_id(str(path)) == str(path) else str(place)
 
 

@@ -1,4 +1,4 @@
-"""An end on request: Ctrl-C, or the signal by which systems ask a program to end."""
+"""Stop on request: by Ctrl-C, or by the signal with which systems end a program."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class _AskedToStopError(Exception):
 
 
 class Stopping:
-    """Whether this process has been asked to end; what is being done then is finished first.
+    """Whether this process has been asked to end; current work is finished first.
 
-    The second time the signals do what they did before.
+    A second signal has its usual effect.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Stopping:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take note of the signals within the block."""
+        """Listen for the signals within the block."""
         for number in SIGNALS:
             signal.signal(number, self._note)
         try:
@@ -48,11 +48,11 @@ class Stopping:
         self._event.set()
 
     def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until the process is asked to end."""
+        """Wait, at most until the process is asked to end."""
         self._event.wait(seconds)
 
     def until_asked(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Items that are waited for, such as lines of standard input, until the process is asked to end."""
+        """Yield items that may need waiting, such as lines of standard input, until the process is asked to end."""
         waiting = iter(items)
         while not self.is_asked:
             try:

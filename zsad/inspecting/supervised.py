@@ -1,4 +1,4 @@
-"""Snakemake that ends with the process that started it, however that one ends; so do its jobs.
+"""Run Snakemake so that it ends, with its jobs, when the process that started it ends in any way.
 
 ``python -m zsad.inspecting.supervised ARGUMENT ...`` runs ``snakemake ARGUMENT ...`` until its standard input ends.
 """
@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import psutil
 
-SECONDS = 3.0  # that jobs have to end by themselves
+SECONDS = 3.0  # time for jobs to end by themselves
 KILLED = 1  # exit status
 
 
 def end_with_jobs() -> None:
-    """End this process and all that it started."""
+    """End this process and all processes that it started."""
     started = psutil.Process().children(recursive=True)
     for process in started:
         with suppress(psutil.Error):  # it has ended meanwhile
@@ -30,7 +30,7 @@ def end_with_jobs() -> None:
 
 
 def _wait_for_end_of_input() -> None:
-    # Not through sys.stdin, whose lock a thread would hold when Python ends.
+    # Not through sys.stdin, because the thread would hold its lock when Python ends.
     while os.read(0, 1024):
         pass
     end_with_jobs()

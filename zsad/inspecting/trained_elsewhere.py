@@ -1,4 +1,4 @@
-"""Which method a file of weights is of, and how a configuration names the file, for whoever only has that."""
+"""Find the method of a file of trained weights, and its entries in a configuration."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import BACKBONE
 from zsad.scoring.trained import FEATURES, TrainedScorer
 
-ENTRY = "learned"  # of `backbones`, in the configuration that is written
+ENTRY = "learned"  # entry of `backbones` in the written configuration
 
 
 def method_of_weights(weights: Path) -> str:
-    """The method that learned them.
+    """The method of the weights.
 
     Raises:
-        ConfigError: this version has none of that name.
-        DataError: the file is absent or damaged.
+        ConfigError: this version has no method of that name.
+        DataError: the file is missing or damaged.
     """
     method = read_facts(weights).get("method")
     if method not in SCORERS.names():
@@ -29,12 +29,12 @@ def method_of_weights(weights: Path) -> str:
 
 
 def backbone_of_weights(weights: Path) -> dict[str, Any] | None:
-    """The backbone that they were learned by, as an entry of ``backbones``; None if they do not tell.
+    """The backbone of the weights, as an entry of ``backbones``; None if it is unknown.
 
-    A family is known by the parameters that it has, of which no other has just the same.
+    The family follows from its set of parameters, which is different for each family.
 
     Raises:
-        DataError: the file is absent or damaged.
+        DataError: the file is missing or damaged.
     """
     features = read_facts(weights).get(FEATURES)
     params = features.get(BACKBONE) if isinstance(features, dict) else None
@@ -46,24 +46,24 @@ def backbone_of_weights(weights: Path) -> dict[str, Any] | None:
 
 
 def params_of_weights(method: str, weights: Path | None) -> dict[str, Any]:
-    """The parameters of a method that say what it has learned; none for one that learns from no other parts.
+    """The parameters of a method that name its trained weights; empty for methods without such weights.
 
     Raises:
-        ConfigError: weights are given for such a method, or none for another.
-        DataError: the file is absent or damaged.
+        ConfigError: weights are given for such a method, or missing for another.
+        DataError: the file is missing or damaged.
     """
     scorer = SCORERS.load(method)
     if not issubclass(scorer, TrainedScorer):
         if weights is None:
             return {}
         raise ConfigError(
-            f"--weights is for methods that are trained on other parts, and '{method}' is none; leave it out"
+            f"--weights is for methods that are trained on other objects, and '{method}' is not; leave it out"
         )
     if weights is None:
         if not scorer.model_construct().learns_elsewhere:
             return {}
         raise ConfigError(
-            f"method '{method}' is trained on other parts; give what it has learned by --weights, e.g. "
+            f"method '{method}' is trained on other objects; give its trained weights with --weights, e.g. "
             f"results/NAME/trained/{method}.safetensors of a run with a section 'auxiliary'"
         )
     known = read_facts(weights).get("params")

@@ -1,4 +1,4 @@
-"""What is decided of a photograph, where no other photographs are there to compare it with."""
+"""Decide on a photograph without comparing it with other photographs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NO_EVIDENCE = "the model has no scores of its own references"
 
 
 class Verdict(NamedTuple):
-    """What is decided of a photograph.
+    """The decision on a photograph.
 
     Attributes:
-        decision: with its numbers.
-        source: what the thresholds come from: `GIVEN`, `REFERENCES`, `OWN_PATCHES`, or empty where there are none.
-        remarks: sentences on how it was decided, the same for every photograph that was decided likewise; often none.
+        decision: the decision with its numbers.
+        source: origin of the thresholds: `GIVEN`, `REFERENCES`, `OWN_PATCHES`, or empty if there are none.
+        remarks: sentences on the decision, the same for every photograph with the same kind of decision; often empty.
     """
 
     decision: Decision
@@ -33,33 +33,33 @@ class Verdict(NamedTuple):
 
 
 Decide = Callable[[np.ndarray | None, float], Verdict]
-"""The verdict on a photograph by its anomaly map, float32 ``[row, column]``, None without maps, and its score."""
+"""Gives the verdict on a photograph from its anomaly map, float32 ``[row, column]``, None without maps, and score."""
 
 
 class EvidenceHolder(Protocol):
-    """A model, as far as decisions ask for it; see `zsad.scoring.fitted.Fitted`."""
+    """The attributes of a model that decisions need; see `zsad.scoring.fitted.Fitted`."""
 
     @property
     def reference_maps(self) -> Sequence[np.ndarray]:
-        """Those of the references, each scored as if it were none; empty if it does not localise, or there are none."""
+        """Maps of the references, each scored by the others; empty without references or localisation."""
 
     @property
     def reference_scores(self) -> np.ndarray:
-        """Their scores, float64 ``[image]``; empty if there are none."""
+        """Scores of the references, float64 ``[image]``; empty if there are none."""
 
 
 def decide_by(threshold: float | str | None, fitted: EvidenceHolder, *, localises: bool, setting: str = "") -> Decide:
-    """How photographs are decided on, each by itself.
+    """The function that decides on photographs, each by itself.
 
     Args:
         threshold: a number, in the unit of the model's scores; the name of a rule; or None for `SUITABLE`: by the
-            references where the model has scores of at least two, else by the photograph's own patches.
+            references if the model has scores of at least two, otherwise by the photograph's own patches.
         localises: whether the method gives maps.
         setting: of the method, see `Evidence`.
 
     Raises:
-        ConfigError: there is no such rule, or it cannot do with what a single photograph tells.
-        DataError: the rule needs scores of references, and the model has none.
+        ConfigError: there is no such rule, or it needs more than a single photograph.
+        DataError: the rule needs scores of references, but the model has none.
     """
     has_references = len(fitted.reference_scores) >= FEWEST_REFERENCES
     number = None if threshold is None else as_number(threshold)
@@ -83,7 +83,7 @@ def decide_by(threshold: float | str | None, fitted: EvidenceHolder, *, localise
 
 
 def _source(name: str, *, has_references: bool, localises: bool) -> str:
-    """What a rule looks at, of a single photograph and the model.
+    """The evidence that a rule uses, from a single photograph and the model.
 
     Raises:
         ConfigError, DataError: see `decide_by`.
@@ -95,29 +95,29 @@ def _source(name: str, *, has_references: bool, localises: bool) -> str:
         return REFERENCES
     if rule.needs_batch:
         raise ConfigError(
-            f"threshold rule '{name}' compares photographs with each other, but a model looks at each by itself; give "
-            "another rule, or a number"
+            f"threshold rule '{name}' compares photographs with each other, but a model decides on each by itself; "
+            "give another rule, or a number"
         )
     if not localises:
         raise ConfigError(
-            f"threshold rule '{name}' looks at the patches of a photograph, but the model's method scores images as "
-            "wholes; give a number"
+            f"threshold rule '{name}' uses the patches of a photograph, but the model's method scores only whole "
+            "images; give a number"
         )
     return OWN_PATCHES
 
 
 def _undecided(anomaly_map: np.ndarray | None, score: float) -> Verdict:
-    """Where nothing tells."""
+    """The verdict if there is no threshold."""
     del anomaly_map
     undecided = Decision(None, float(np.float32(score)), math.nan, math.nan)
     return Verdict(undecided, "", (f"No threshold: {NO_EVIDENCE}; give one.",))
 
 
 def as_number(threshold: float | str) -> float | None:
-    """The number that is given; None for the name of a rule.
+    """The given number; None for the name of a rule.
 
     Raises:
-        ConfigError: it is no finite number.
+        ConfigError: it is not a finite number.
     """
     try:
         number = float(threshold)

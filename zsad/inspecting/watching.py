@@ -1,4 +1,4 @@
-"""Photographs that appear in folders: each is inspected once it is written whole, and again if it is replaced."""
+"""Inspect photographs that appear in folders: each when it is completely written, and again if it is replaced."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zsad.inspecting.inspection import Failure, Inspection
 from zsad.inspecting.photographs import left_out, photographs_below
 from zsad.inspecting.stopping import Stopping
 
-INTERVAL = 0.2  # seconds between two looks at a folder; what has changed between them is still being written
-PATIENCE = 5.0  # seconds for which what cannot be read may yet be written to the end
+INTERVAL = 0.2  # seconds between two checks of a folder; a file that changed between them is still being written
+PATIENCE = 5.0  # seconds to wait until an unreadable file may be complete
 
 InspectAll = Callable[[Iterable[Path]], Iterator[Inspection | Failure]]
 
 
 class Stamp(NamedTuple):
-    """What tells one content of a file from another without reading it."""
+    """Properties of a file that change with its content, without reading it."""
 
     file: int
     bytes: int
@@ -27,16 +27,16 @@ class Stamp(NamedTuple):
 
 
 class FolderWatch:
-    """Folders that are looked at now and then.
+    """Folders that are checked regularly.
 
     Args:
-        folders: with their sub-folders; what is there at the beginning counts as new.
-        out: where results go, which is left out.
-        clock: seconds.
+        folders: with their subfolders; files that exist at the start count as new.
+        out: folder of results, which is skipped.
+        clock: gives seconds.
 
     Raises:
-        ConfigError: results would go among the photographs.
-        DataError: one is no folder.
+        ConfigError: the results would be among the photographs.
+        DataError: one is not a folder.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class FolderWatch:
     ) -> None:
         for folder in folders:
             if not folder.is_dir():
-                fault = "is no folder" if folder.exists() else "does not exist"
+                fault = "is not a folder" if folder.exists() else "does not exist"
                 raise DataError(f"{folder} {fault}; --watch needs a folder")
             left_out(folder, out)
         self._folders, self._out, self._clock = folders, out, clock
@@ -52,7 +52,7 @@ class FolderWatch:
         self._since: dict[Path, tuple[Stamp, float]] = {}
 
     def inspected(self, inspect_all: InspectAll, stopping: Stopping) -> Iterator[Inspection | Failure]:
-        """Inspect what appears, until the process is asked to end."""
+        """Inspect new photographs, until the process is asked to end."""
         while not stopping.is_asked:
             for said in inspect_all(self.ready()):
                 if self.counts(said):
@@ -62,7 +62,7 @@ class FolderWatch:
             stopping.wait(INTERVAL)
 
     def ready(self) -> list[Path]:
-        """The photographs that are new and have not changed since the last look."""
+        """The photographs that are new and have not changed since the last check."""
         stamps = {path: stamp for path in self._photographs() if (stamp := _stamp(path))}
         self._done = {path: stamp for path, stamp in self._done.items() if path in stamps}
         before, self._since = self._since, {}
@@ -73,7 +73,7 @@ class FolderWatch:
         return [path for path, known in self._since.items() if before.get(path) == known]
 
     def counts(self, said: Inspection | Failure) -> bool:
-        """Whether an answer is final: a file that cannot be read, and was written to lately, is looked at again."""
+        """Whether a result is final: an unreadable file that was written recently is read again."""
         if said.path is None or said.path not in self._since:
             return True
         stamp, since = self._since[said.path]
@@ -88,7 +88,7 @@ class FolderWatch:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """None if the file has gone."""
+    """The stamp of a file; None if it no longer exists."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""The configuration that an inspection writes: valid, short, and commented for whoever has never seen one."""
+"""The configuration that an inspection writes: valid, short, and with comments for new users."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from zsad.texts.part_names import ANY_PART
 
 BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
 TARGETS = ("all", "exports")
-_LONGEST = 60  # signs of the name of a data set
+_LONGEST = 60  # characters of the name of a data set
 
 
 class Asked(NamedTuple):
-    """What an inspection is asked for.
+    """The options of an inspection.
 
     Attributes:
         method: a scorer.
-        params: its parameters, as far as they differ from the defaults.
+        params: its parameters, if they differ from the defaults.
         backbone: None for that of the configuration of the workflow.
-        threshold: a rule with its parameters, as the section ``threshold`` has it.
-        remark: what was decided for lack of a word about it, a sentence or two; may be empty.
-        words: of a method that is asked in words, which then has a backbone of its own.
-        learned_by: of a method that reads weights, the backbone that these were learned by, where no other is named.
+        threshold: a rule with its parameters, as in the section ``threshold``.
+        remark: sentences on choices that the user did not make; may be empty.
+        words: text prompts of a method, which then has its own backbone.
+        learned_by: for a method with trained weights, the backbone of these, if no other is given.
     """
 
     method: str
@@ -60,10 +60,10 @@ def understood(
     part: str | None = None,
     weights: Path | None = None,
 ) -> Asked:
-    """What is asked for, with what suits the photographs where nothing is said.
+    """The options of an inspection, with defaults that fit the photographs.
 
     Raises:
-        ConfigError: a method or a rule does not exist, or needs what is not there.
+        ConfigError: a method or a rule does not exist, or needs something that is missing.
     """
     remarks = []
     if method is None and weights is not None:
@@ -76,16 +76,16 @@ def understood(
         if method == ALONE:
             remarks.append(
                 f"a single photograph without references is compared with itself (method {ALONE}); give --references "
-                "for a comparison with good ones, or --part 'what it is' for one with sentences"
+                "to compare it with normal ones, or --part NAME to compare it with sentences"
             )
     params = params_of_weights(method, weights) | _params(SCORERS.load(method))
     scorer = SCORERS.build(method, params)
     _check_method(method, scorer, selection)
     words = words_of(method, scorer, part, _backbone(backbone))
     if words is not None and part is None:
-        remarks.append(f"the part is called '{ANY_PART}'; say what it is, e.g. --part 'printed circuit board'")
+        remarks.append(f"the object is called '{ANY_PART}'; give its name, e.g. --part 'printed circuit board'")
     if selection.references and "shots" not in params:
-        remarks.append(f"method {method} uses no references, so that those that were given are not looked at")
+        remarks.append(f"method {method} uses no references; the given ones are ignored")
     learned_by = backbone_of_weights(weights) if weights is not None and backbone is None else None
     seen_by = ENTRY if words else LEARNED_ENTRY if learned_by else _backbone(backbone)
     rule = _threshold(threshold, selection, params)
@@ -106,9 +106,9 @@ def configuration_text(
 
     Args:
         out: folder for the results.
-        table: of the images, where they have to be listed.
+        table: of the images, if they must be listed.
         workflow: folder of the workflow.
-        other_methods: those that the workflow's own configuration has, to be switched off.
+        other_methods: those of the workflow's own configuration, which are switched off.
         other_refiners: likewise.
     """
     command = (
@@ -117,18 +117,18 @@ def configuration_text(
     )
     lines = [
         "#",
-        "# Change what you like, and run it again with the pipeline itself; what depends on the change is made anew:",
+        "# You can change this file and run it with the pipeline itself; dependent results are made again:",
         "#",
         f"#   {_in_comment(command)}",
         "#",
-        "# It is merged into the pipeline's own config.yaml, where every option stands with a comment.",
+        "# It is merged into the pipeline's own config.yaml, which lists every option with a comment.",
         "",
         "dataset:",
         *_dataset_lines(selection, table),
-        *([f"  part_names: {_scalar(asked.words.part)} # what the part is called in sentences"] if asked.words else []),
+        *([f"  part_names: {_scalar(asked.words.part)} # name of the object in sentences"] if asked.words else []),
         "",
         *(
-            [f"backbone: {_scalar(asked.backbone)} # whose features are compared: see `zsad backbones`", ""]
+            [f"backbone: {_scalar(asked.backbone)} # source of the features: see `zsad backbones`", ""]
             if asked.backbone
             else []
         ),
@@ -139,15 +139,15 @@ def configuration_text(
         f"    scorer: {asked.method}",
         *([f"    params: {_flow(asked.params)}"] if asked.params else []),
         *(
-            f"  {name}: null # switched off; take the line out to have its results too"
+            f"  {name}: null # switched off; delete this line to get its results too"
             for name in other_methods
             if name != asked.method
         ),
         "",
         *_threshold_lines(asked.threshold),
         "",
-        "refiners: # how masks are made to follow edges",
-        *(f"  {name}: null # switched off; take the line out to have its masks too" for name in other_refiners),
+        "refiners: # how masks follow edges",
+        *(f"  {name}: null # switched off; delete this line to get its masks too" for name in other_refiners),
     ]
     if lines[-1].startswith("refiners"):
         lines = lines[:-2]
@@ -155,7 +155,7 @@ def configuration_text(
 
 
 def dataset_name(title: str) -> str:
-    """A name for the folder of results, of the letters that one may have."""
+    """A valid name for the folder of results."""
     plain = re.sub("[^A-Za-z0-9_-]+|_+", "_", title)[:_LONGEST].strip("_-")
     return "photographs" if plain in ("", "data") or repeats(plain) else plain
 
@@ -163,7 +163,8 @@ def dataset_name(title: str) -> str:
 def _dataset_lines(selection: Selection, table: Path) -> list[str]:
     params: dict[str, Any] = {}
     lines = [
-        f"  name: {_scalar(dataset_name(selection.title))} # results go to results/{dataset_name(selection.title)}/"
+        f"  name: {_scalar(dataset_name(selection.title))} # the results are in "
+        f"results/{dataset_name(selection.title)}/"
     ]
     if selection.is_folder:
         if selection.reference_folder is not None:
@@ -171,25 +172,25 @@ def _dataset_lines(selection: Selection, table: Path) -> list[str]:
         if selection.left_out:
             params["leave_out"] = [_literal(name) for name in selection.left_out]
         lines += [
-            "  layout: folder # all images in a folder and its sub-folders",
+            "  layout: folder # all images in a folder and its subfolders",
             f"  root: {_scalar(str(selection.root))}",
         ]
     else:
         lines += [
-            "  layout: csv # a table of images; in its column label, write good or defective to have results measured",
+            "  layout: csv # a table of images; write good or defective into its column label to measure the results",
             f"  root: {_scalar(str(table))}",
         ]
     return [
         *lines,
         f"  params: {_flow(params)}",
-        "  unreadable: skip # a photograph that cannot be read is left out and listed; stop: it ends the run",
+        "  unreadable: skip # an unreadable photograph is left out and listed; stop: it stops the run",
     ]
 
 
 def _words_lines(words: Words) -> list[str]:
     return [
         "backbones:",
-        f"  {ENTRY}: # a model of images and texts, in one space",
+        f"  {ENTRY}: # an image-text model",
         f"    family: {IMAGE_TEXT}",
         f"    params: {_flow(words.params)}",
         "",
@@ -199,7 +200,7 @@ def _words_lines(words: Words) -> list[str]:
 def _learned_lines(backbone: Mapping[str, Any]) -> list[str]:
     return [
         "backbones:",
-        f"  {LEARNED_ENTRY}: # the one that the weights were learned by",
+        f"  {LEARNED_ENTRY}: # the backbone of the trained weights",
         f"    family: {backbone['family']}",
         f"    params: {_flow(backbone['params'])}",
         "",
@@ -208,7 +209,7 @@ def _learned_lines(backbone: Mapping[str, Any]) -> list[str]:
 
 def _threshold_lines(threshold: Mapping[str, Any]) -> list[str]:
     return [
-        "threshold: # what is called defective; for a value that you know: {rule: fixed, params: {image: 0.8}}",
+        "threshold: # decides which images are defective; for a known value: {rule: fixed, params: {image: 0.8}}",
         f"  rule: {threshold['rule']} # see `zsad methods`",
         f"  params: {_flow(threshold['params'])}",
     ]
@@ -222,12 +223,12 @@ def _check_method(name: str, scorer: Scorer, selection: Selection) -> None:
     needs = scorer.needs()
     if len(selection.references) < needs.least_train:
         have = f"{len(selection.references)} were given" if selection.references else "none was given"
-        count = "good photographs" if needs.least_train == 1 else f"at least {needs.least_train} good photographs"
-        raise ConfigError(f"method '{name}' compares with {count}, and {have}; add some by --references")
+        count = "normal photographs" if needs.least_train == 1 else f"at least {needs.least_train} normal photographs"
+        raise ConfigError(f"method '{name}' compares with {count}, but {have}; add some with --references")
     if len(selection.names) < needs.test:
         raise ConfigError(
-            f"method '{name}' compares photographs with each other, and there is only one; give more, or leave "
-            "--method out"
+            f"method '{name}' compares photographs with each other, but there is only one; give more, or leave "
+            "out --method"
         )
 
 
@@ -243,19 +244,19 @@ def _threshold(given: str | float | None, selection: Selection, params: Mapping[
     rule, references = THRESHOLDS.load(str(given)), len(selection.references) if "shots" in params else 0
     if rule.needs_references and references < FEWEST_COMPARED:
         raise ConfigError(
-            f"the threshold rule '{given}' looks at the scores of at least {FEWEST_COMPARED} references of a method "
-            "that compares with them; add some by --references, or choose another rule"
+            f"the threshold rule '{given}' needs the scores of at least {FEWEST_COMPARED} references of a method "
+            "that compares with them; add some with --references, or choose another rule"
         )
     if rule.needs_batch and len(selection.names) == 1:
         raise ConfigError(
-            f"the threshold rule '{given}' compares photographs with each other, and there is only one; give more, or "
-            "leave --threshold out"
+            f"the threshold rule '{given}' compares photographs with each other, but there is only one; give more, or "
+            "leave out --threshold"
         )
     return {"rule": str(given), "params": {}}
 
 
 def _backbone(given: str | None) -> str | None:
-    """A name, or the absolute path of a file or folder, as the run works in another folder."""
+    """A name, or the absolute path of a file or folder, because the run has another working folder."""
     if given is None:
         return None
     path = Path(given).expanduser()
@@ -264,7 +265,7 @@ def _backbone(given: str | None) -> str | None:
 
 
 def _literal(name: str) -> str:
-    """A name as a pattern that stands for itself alone."""
+    """A name as a pattern that matches only itself."""
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 
@@ -277,5 +278,5 @@ def _flow(value: Mapping[str, Any]) -> str:
 
 
 def _in_comment(text: str) -> str:
-    """In one line that YAML can read, whatever signs names have."""
+    """The text in one line that YAML can read, for any characters."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

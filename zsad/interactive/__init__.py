@@ -1,1 +1,1 @@
-"""What a notebook or a script of a user's own asks for first; ``zsad`` offers it by name."""
+"""Functions for notebooks and scripts; the package ``zsad`` offers them by name."""

@@ -1,4 +1,4 @@
-"""Sentences about a part as vectors, for methods asked in words: by the code of the workflow but without it."""
+"""Encode sentences about an object, for methods with text prompts: with the code of the workflow, but without a run."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ HOW = 'zsad.encode_texts("clip-vitl14-336", "printed circuit board")'
 
 
 class MemoryTexts:
-    """Sentences about a part and their embeddings, in memory; what `score` and `fit` take as ``texts``.
+    """Sentences about an object and their embeddings, in memory; the argument ``texts`` of `score` and `fit`.
 
     Args:
-        sentences: word by word; of learned prompts a description of each.
-        states: of each sentence, 0 if it tells of a normal part and 1 if of an anomalous one; both occur.
-        embeddings: ``[sentence, channel]`` as a text tower gives them, of any length.
+        sentences: the sentences; for learned prompts, a description of each.
+        states: for each sentence, 0 for a normal object and 1 for an anomalous one; both must occur.
+        embeddings: ``[sentence, channel]`` from a text tower, of any length.
         patch_part: the channels, from the first to before the last, that patches are compared with; None for all.
-        provenance: what made them; ``"part_name"`` and ``"prompts"`` say what was asked.
-        path: what messages call them.
+        provenance: their origin; ``"part_name"`` and ``"prompts"`` describe the prompts.
+        path: their name in messages.
 
     Raises:
-        ArrayError: they do not go together.
+        ArrayError: the arguments do not fit together.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class MemoryTexts:
             check_texts(self.sentences, self.states, self.embeddings, self.patch_part)
         except ValueError as error:
             raise ArrayError(
-                f"{path} cannot be used: {error}; give a sentence of each state or more, and a vector for each"
+                f"{path} cannot be used: {error}; give one or more sentences of each state, and a vector for each"
             ) from None
 
     def __len__(self) -> int:
@@ -78,25 +78,25 @@ def encode_texts(
     category: str = "",
     device: str = "auto",
 ) -> MemoryTexts:
-    """Ask about a part in words: sentences that say that it is sound, and that it is not, as vectors.
+    """Encode sentences about an object: some describe it as normal, others as anomalous.
 
     Args:
-        backbone: a model of images and texts, such as ``"clip-vitl14-336"``, a hub id or a path; or a backbone itself.
-        part_name: what a person would call the part, e.g. ``"printed circuit board"``.
-        prompts: the sentences: ``"winclip"`` or another that ``zsad prompts`` lists, a YAML file, or AnomalyCLIP's file
-            of learned tokens, ``.pth``.
-        params: of the backbone, as far as texts depend on them, e.g. ``{"tokenizer": "folder"}``.
-        trained_on: of learned tokens, the name of the data set on which others have trained them.
-        category: a name for what is inspected, kept with the texts.
+        backbone: an image-text model, such as ``"clip-vitl14-336"``, a hub id or a path; or a backbone itself.
+        part_name: the name of the object, e.g. ``"printed circuit board"``.
+        prompts: the set of sentences: ``"winclip"`` or another one that ``zsad prompts`` lists, a YAML file, or
+            AnomalyCLIP's file of learned tokens, ``.pth``.
+        params: parameters of the backbone that texts depend on, e.g. ``{"tokenizer": "folder"}``.
+        trained_on: for learned tokens, the name of the data set that they were trained on.
+        category: a name for the inspected objects, stored with the texts.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
-        What `score` and `fit` take as ``texts``.
+        The argument ``texts`` of `score` and `fit`.
 
     Raises:
-        ConfigError: there is no such backbone or set of prompts, the backbone has no texts, the name is empty, or a
-            sentence is longer than the model reads.
-        ModelError: the weights or the tokenizer are absent, or damaged.
+        ConfigError: there is no such backbone or set of prompts, the backbone cannot encode texts, the name is empty,
+            or a sentence is too long for the model.
+        ModelError: the weights or the tokenizer are missing or damaged.
     """
     name = _part_name(part_name)
     asked = _with_texts(backbone, params)
@@ -117,24 +117,24 @@ def encode_texts(
 
 def _part_name(part_name: object) -> str:
     if not isinstance(part_name, str):
-        raise ConfigError(f"part_name = {part_name!r} is not usable: it must be text, such as 'printed circuit board'")
+        raise ConfigError(f"part_name = {part_name!r} is not valid: it must be text, such as 'printed circuit board'")
     try:
         return checked_name(part_name)
     except ValueError as error:
-        raise ConfigError(f"part_name = {part_name!r} is not usable: {error}") from None
+        raise ConfigError(f"part_name = {part_name!r} is not valid: {error}") from None
 
 
 def read_texts(path: str | Path) -> MemoryTexts:
-    """Read a file of texts, ``results/<name>/<category>/texts/...h5``, whole.
+    """Read a file of texts, ``results/<name>/<category>/texts/...h5``, completely.
 
     Raises:
-        DataError: absent, damaged or of another kind.
+        DataError: the file is missing, damaged or of another type.
     """
     return _read(Path(path), Path(path))
 
 
 def written_texts(texts: Texts, path: Path) -> Path:
-    """The same texts in a file."""
+    """Write texts to a file; return its path."""
     with TextWriter(
         path,
         texts.provenance,
@@ -148,9 +148,9 @@ def written_texts(texts: Texts, path: Path) -> Path:
 
 
 def params_asked(scorer: str | Scorer, params: Mapping[str, Any] | None, texts: object) -> Mapping[str, Any] | None:
-    """The parameters of a scorer, with what texts say: their prompts, and on what learned ones were trained.
+    """The parameters of a scorer, with those of the texts: their prompts, and the training data of learned ones.
 
-    A model says by them what it has seen.
+    They show what data a model has seen.
     """
     if not isinstance(scorer, str) or scorer not in SCORERS.names() or not SCORERS.load(scorer).text_role:
         return params
@@ -165,13 +165,13 @@ def params_asked(scorer: str | Scorer, params: Mapping[str, Any] | None, texts: 
 
 
 def with_texts(scorer: Scorer, sources: Mapping[str, TokenSource], texts: Texts | None) -> dict[str, TokenSource]:
-    """Tokens by role, those of the role that a scorer reads texts with among them with the texts.
+    """Tokens by role, with the texts added to the role for which the scorer needs them.
 
     Args:
-        texts: None where they are with the tokens already, or for a scorer that reads none.
+        texts: None if the tokens have them already, or for a scorer without texts.
 
     Raises:
-        ArrayError: the scorer reads texts and there are none, or it reads none and some are given.
+        ArrayError: the scorer needs texts and there are none, or it uses none and some are given.
     """
     check_texts_given(scorer, texts)
     role = scorer.text_role
@@ -182,13 +182,13 @@ def with_texts(scorer: Scorer, sources: Mapping[str, TokenSource], texts: Texts 
         if source.texts is None:
             raise ArrayError(needs_texts(scorer))
         return dict(sources)
-    asked: Any = copy.copy(source)  # which stays as it was given
+    asked: Any = copy.copy(source)  # the given one stays unchanged
     asked.texts = texts
     return {**sources, role: asked}
 
 
 def check_texts_given(scorer: Scorer, texts: object) -> None:
-    """Refuse what is no texts, and texts that a scorer does not read.
+    """Refuse objects that are not texts, and texts for a scorer that does not use them.
 
     Raises:
         ArrayError: see above.
@@ -196,22 +196,24 @@ def check_texts_given(scorer: Scorer, texts: object) -> None:
     if texts is None:
         return
     if not scorer.text_role:
-        raise ArrayError(f"{type(scorer).__name__} reads no texts; leave them out")
+        raise ArrayError(f"{type(scorer).__name__} uses no texts; leave them out")
     if not (hasattr(texts, "embeddings") and hasattr(texts, "sentences")):
-        raise ArrayError(f"the texts are a {type(texts).__name__}; give what zsad.encode_texts or zsad.read_texts gave")
+        raise ArrayError(
+            f"the texts are a {type(texts).__name__}; give the result of zsad.encode_texts or zsad.read_texts"
+        )
 
 
 def needs_texts(scorer: Scorer) -> str:
-    """The sentence for a scorer that lacks its texts."""
-    return f"{type(scorer).__name__} is asked in words; give texts={HOW}, by the model that sees the images"
+    """The message for a scorer without its texts."""
+    return f"{type(scorer).__name__} needs text prompts; give texts={HOW}, encoded by the model that sees the images"
 
 
 def _with_texts(backbone: str | Backbone, params: Mapping[str, Any] | None) -> Backbone:
-    """A backbone that has texts if there is one of the name: most models have patches alone under it."""
+    """A backbone that encodes texts, if there is one of this name: most names stand for models with only patches."""
     if not isinstance(backbone, str) or backbone in BACKBONES.names():
         return backbone_named(backbone, params)
     known = BACKBONES.load(IMAGE_TEXT).params_of(backbone)
-    if known is None:  # nothing that any family knows
+    if known is None:  # unknown to all families
         return backbone_named(backbone, params)
     chosen = {**known, **mapping(params, "params")}
     found = BACKBONES.build(IMAGE_TEXT, completed(IMAGE_TEXT, chosen), where=f"backbone '{backbone}'")

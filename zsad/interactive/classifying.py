@@ -1,4 +1,4 @@
-"""Which kind of defect images show, by a classifier on embeddings in memory."""
+"""Classify the defect types of images, with a classifier on embeddings in memory."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FEWEST_KINDS = 2
 
 
 class NamedKinds(NamedTuple):
-    """What a classifier says of some images.
+    """The predictions of a classifier for some images.
 
     Attributes:
-        names: of the kinds, sorted; the order of the columns.
+        names: names of the kinds, sorted; the order of the columns.
         kinds: the most probable kind of each image.
         probabilities: float64 ``[image, kind]``, in ``[0, 1]`` with a sum of 1.
-        prediction_sets: the kinds that each image may be of; an empty list is an abstention.
+        prediction_sets: the possible kinds of each image; an empty list is an abstention.
         nearest: int ``[image, kind]``, the most similar example of each kind, as its position in the support.
         similarity: float64 ``[image, kind]``, the cosine of the embeddings of image and example.
-        scores: float64 ``[image, kind]``, of the classifier; greater is more alike.
-        p_values: float64 ``[image, kind]``, by which a kind is in the prediction set, in ``(0, 1]``.
+        scores: float64 ``[image, kind]``, of the classifier; greater is more similar.
+        p_values: float64 ``[image, kind]``, which decide whether a kind is in the prediction set, in ``(0, 1]``.
         remarks: sentences for the reader, e.g. that a kind has too few calibration images for alpha.
     """
 
@@ -56,29 +56,29 @@ def classify(
     probabilities: Mapping[str, Any] | None = None,
     conformal: Mapping[str, Any] | None = None,
 ) -> NamedKinds:
-    """Say which kind of defect each image shows, from labelled examples, as the workflow would by the same embeddings.
+    """Predict the defect type of each image from labelled examples, as the workflow does with the same embeddings.
 
     Args:
-        queries: the images to be named, an embedding ``[channel]`` each; lengths do not matter.
+        queries: the images to classify, an embedding ``[channel]`` each; lengths do not matter.
         support: embeddings of the labelled examples, ``[example, channel]``.
-        kinds: of the examples, in order; ``"good"`` may be one of them.
-        classifier: one of those that ``zsad classifiers`` lists; or a classifier of one's own.
+        kinds: the kinds of the examples, in order; ``"good"`` may be one of them.
+        classifier: one that ``zsad classifiers`` lists; or your own classifier.
         params: of the classifier.
         calibration: embeddings of further labelled images, which set the thresholds of prediction sets.
-        calibration_kinds: of these.
+        calibration_kinds: the kinds of these images.
         probabilities: as ``probabilities`` of a classifier in ``config.yaml``, e.g. ``{"temperature": 0.05}``.
-        conformal: as ``conformal`` there, e.g. ``{"alpha": 0.2}``. Without calibration images ``sets`` is ``"cross"``
-            unless it is given: the support sets the thresholds, each part of it classified by the rest.
+        conformal: as ``conformal`` there, e.g. ``{"alpha": 0.2}``. Without calibration images, the default of ``sets``
+            is ``"cross"``: the support sets the thresholds, each fold of it classified by the rest.
 
     Raises:
-        ArrayError: embeddings are not such, one is zero or not finite, or kinds and embeddings do not go together.
+        ArrayError: the embeddings have a wrong form, one is zero or not finite, or kinds and embeddings do not match.
         ConfigError: there is no such classifier or parameter.
 
     >>> support, kinds = [[1.0, 0.1], [0.9, 0.0], [0.1, 1.0], [0.0, 0.8]], ["crack", "crack", "dent", "dent"]
     >>> found = classify([[2.0, 0.3], [0.3, 1.0]], support, kinds)
     >>> found.names, found.kinds, found.nearest.tolist()
     (['crack', 'dent'], ['crack', 'dent'], [[0, 2], [0, 2]])
-    >>> found.prediction_sets  # from two examples of a kind no more can be said at alpha 0.1
+    >>> found.prediction_sets  # two examples of a kind are too few for alpha 0.1
     [['crack', 'dent'], ['crack', 'dent']]
     >>> classify([[2.0, 0.1], [-1.0, -1.0]], support, kinds, conformal={"alpha": 0.4}).prediction_sets
     [['crack'], []]
@@ -90,7 +90,7 @@ def classify(
     further = np.empty((0, channels)) if calibration is None else _unit_rows(calibration, "the calibration", channels)
     labels = _labels(calibration_kinds, len(further), "the calibration")
     if odd := next((kind for kind in labels if kind not in names), None):
-        raise ArrayError(f"there is a calibration image of '{odd}', and no example of it{nearest_hint(odd, names)}")
+        raise ArrayError(f"there is a calibration image of '{odd}', but no example of it{nearest_hint(odd, names)}")
     sets = {"sets": "cross" if calibration is None else "split"}
     answering = Answering(
         classifier_named(classifier, params),
@@ -121,10 +121,10 @@ def _unit_rows(given: ArrayLike, whose: str, channels: int | None = None) -> np.
     """Embeddings scaled to length one, float64 ``[image, channel]``.
 
     Args:
-        channels: how many they must have; None for any.
+        channels: required number of channels; None for any.
 
     Raises:
-        ArrayError: they are anything else, or one has no direction.
+        ArrayError: the embeddings have a wrong form, or one has no direction.
     """
     try:
         rows = np.asarray(given)
@@ -132,19 +132,19 @@ def _unit_rows(given: ArrayLike, whose: str, channels: int | None = None) -> np.
         rows = np.empty(0, dtype=object)
     if rows.ndim != EMBEDDING_AXES or not rows.size or rows.dtype.kind not in "fiu":
         raise ArrayError(
-            f"the embeddings of {whose} are of {rows.dtype} and shape {rows.shape}; give numbers [image, channel]"
+            f"the embeddings of {whose} have type {rows.dtype} and shape {rows.shape}; give numbers [image, channel]"
         )
     if channels is not None and rows.shape[1] != channels:
         raise ArrayError(
-            f"the embeddings of {whose} have {rows.shape[1]} channels and those of the support {channels}; make both "
-            "by the same backbone"
+            f"the embeddings of {whose} have {rows.shape[1]} channels, but those of the support {channels}; make both "
+            "with the same backbone"
         )
     rows = rows.astype(np.float64)
     largest = np.abs(rows).max(axis=1, keepdims=True)
     if (odd := np.flatnonzero(~(np.isfinite(largest) & (largest > 0)))).size:
         fault = "zero" if largest[odd[0], 0] == 0 else "not finite"
         raise ArrayError(f"embedding {odd[0]} of {whose} is {fault}, so that nothing can be compared with it")
-    rows /= largest  # so that no square is too large or too small for a number
+    rows /= largest  # so that no square overflows or underflows
     unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit
 
@@ -153,15 +153,17 @@ def _checked_kinds(kinds: Sequence[str], count: int, whose: str) -> list[str]:
     """The names of the kinds of examples, sorted.
 
     Raises:
-        ArrayError: see `_labels`; or there is one kind alone, or two are the same but for capital letters.
+        ArrayError: see `_labels`; or there is only one kind, or two differ only in capital letters.
     """
     names = sorted(set(_labels(kinds, count, whose)))
     if len(names) < FEWEST_KINDS:
-        raise ArrayError(f"all examples are of the kind '{names[0]}'; give examples of two kinds or more")
+        raise ArrayError(f"all examples are of the kind '{names[0]}'; give examples of two or more kinds")
     alike: dict[str, str] = {}
     for name in names:
         if (other := alike.setdefault(name.casefold(), name)) != name:
-            raise ArrayError(f"the kinds '{other}' and '{name}' differ by capital letters alone; give both one name")
+            raise ArrayError(
+                f"the kinds '{other}' and '{name}' differ only in capital letters; use the same name for both"
+            )
     return names
 
 
@@ -169,11 +171,13 @@ def _labels(kinds: Sequence[str], count: int, whose: str) -> list[str]:
     """The kind of each image.
 
     Raises:
-        ArrayError: they are not names, or not as many as images.
+        ArrayError: they are not names, or their number differs from that of the images.
     """
     given = [kinds] if isinstance(kinds, str) else list(kinds)
     if odd := [kind for kind in given if not isinstance(kind, str) or not kind.strip()]:
         raise ArrayError(f"a kind of {whose} is {odd[0]!r}; give a name, e.g. 'crack'")
     if len(given) != count:
-        raise ArrayError(f"there are {count} embeddings of {whose} and {len(given)} kinds of them; give one of each")
+        raise ArrayError(
+            f"there are {count} embeddings of {whose}, but {len(given)} kinds; give one kind for each embedding"
+        )
     return [str(kind) for kind in given]

@@ -1,4 +1,4 @@
-"""What is called defective, by a threshold rule on scores in memory or in a file."""
+"""Decide which images are defective, by a threshold rule on scores in memory or in a file."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def decide(
     references: Scored = (),
     setting: str = "",
 ) -> Verdicts:
-    """Say which images are called defective, without any label, as the workflow would with the same scores.
+    """Decide which images are called defective, without labels, as the workflow does with the same scores.
 
     Args:
-        scores: of the images that are looked at together: what `zsad.score` or `zsad.read_scores` gave; a list of
-            anomaly maps ``[row, column]`` on their patch grids; or image scores ``[image]``, of a method without maps.
-        rule: one of those that ``zsad methods`` lists; or a rule of one's own.
-        params: of the rule, e.g. ``{"alpha": 0.05}``.
-        references: the same of good images, each scored as if it were none of the references.
-        setting: how much the method may see, e.g. ``"zero-shot-batch"``.
+        scores: scores of the images of one batch: the result of `zsad.score` or `zsad.read_scores`; a list of anomaly
+            maps ``[row, column]`` on their patch grids; or image scores ``[image]``, of a method without maps.
+        rule: one that ``zsad methods`` lists; or your own rule.
+        params: parameters of the rule, e.g. ``{"alpha": 0.05}``.
+        references: the same for normal images, each scored by the other references.
+        setting: the setting of the method, e.g. ``"zero-shot-batch"``.
 
     Returns:
-        ``decided``, bool ``[image]``; the thresholds that the highest value of a map must exceed for that (``region``)
-        and that say how far a marked region reaches (``pixel``), float64 ``[image]``; p-values or numbers of false
-        alarms (``significance``, ``measure``); the share of good images that is called defective by the rule's own
-        account (``nominal``); and ``remarks``. See `zsad.deciding.base.Verdicts`.
+        ``decided``, bool ``[image]``; the thresholds of the highest value of a map (``region``) and of the patches of a
+        marked region (``pixel``), float64 ``[image]``; p-values or numbers of false alarms (``significance``,
+        ``measure``); the share of normal images that the rule expects to call defective (``nominal``); and
+        ``remarks``. See `zsad.deciding.base.Verdicts`.
 
     Raises:
         ArrayError: there are no images, a score is not finite, or the rule needs maps and there are none.
         ConfigError: there is no such rule or parameter.
-        DataError: the rule looks at references, and there are too few.
+        DataError: the rule needs references, and there are too few.
 
     >>> rng = np.random.default_rng(0)
     >>> maps = [rng.exponential(size=(16, 16)) for _ in range(20)]
@@ -59,16 +59,16 @@ def decide(
     maps, image_scores = _evidence(scores, "the images")
     good_maps, good_scores = _evidence(references, "the references")
     if not len(image_scores):
-        raise ArrayError("there are no images to decide on; give the scores of at least one")
+        raise ArrayError("there are no images to decide on; give the scores of at least one image")
     evidence = Evidence(maps, image_scores, good_maps, good_scores, setting)
     if chosen.needs_maps and not maps:
-        mend = type(chosen).without_maps or "choose another rule"
-        raise ArrayError(f"{type(chosen).__name__} looks at maps, and there are image scores alone; {mend}")
+        fix = type(chosen).without_maps or "choose another rule"
+        raise ArrayError(f"{type(chosen).__name__} needs maps, but there are only image scores; {fix}")
     return chosen.decide(evidence)
 
 
 def _evidence(scores: Scored, whose: str) -> tuple[list[np.ndarray], np.ndarray]:
-    """Maps, float32 each, none of a method without them, and image scores, float64 ``[image]``.
+    """Maps, float32 each, empty for a method without maps, and image scores, float64 ``[image]``.
 
     Raises:
         ArrayError: they are neither, or not finite.
@@ -78,8 +78,8 @@ def _evidence(scores: Scored, whose: str) -> tuple[list[np.ndarray], np.ndarray]
         return [scores.anomaly_map(index) for index in indices], np.asarray(scores.image_scores, np.float64)
     if not isinstance(scores, Sequence | np.ndarray):
         raise ArrayError(
-            f"the scores of {whose} are a {type(scores).__name__}; give what zsad.score or zsad.read_scores gave, maps "
-            "[row, column], or numbers"
+            f"the scores of {whose} are a {type(scores).__name__}; give the result of zsad.score or zsad.read_scores, "
+            "maps [row, column], or numbers"
         )
     given = list(scores)
     results = [one for one in given if isinstance(one, ImageScore)]
@@ -98,7 +98,7 @@ def _maps(given: Sequence[Any], whose: str) -> list[np.ndarray]:
         anomaly_map = np.asarray(one)
         if anomaly_map.ndim != MAP_AXES or not anomaly_map.size or anomaly_map.dtype.kind not in "fiu":
             raise ArrayError(
-                f"map {place} of {whose} is of {anomaly_map.dtype} and shape {anomaly_map.shape}; give numbers "
+                f"map {place} of {whose} has type {anomaly_map.dtype} and shape {anomaly_map.shape}; give numbers "
                 "[row, column]"
             )
         if not np.isfinite(anomaly_map).all():
@@ -111,7 +111,7 @@ def _numbers(given: Sequence[Any], whose: str) -> np.ndarray:
     try:
         numbers = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArrayError(f"the scores of {whose} are not numbers; give one an image, or maps [row, column]") from None
+        raise ArrayError(f"the scores of {whose} are not numbers; give one per image, or maps [row, column]") from None
     if not np.isfinite(numbers).all():
         raise ArrayError(f"score {int(np.argmin(np.isfinite(numbers)))} of {whose} is not finite")
     return numbers

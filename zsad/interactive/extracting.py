@@ -1,4 +1,4 @@
-"""Tokens of images, extracted into memory by the code of the workflow but without it."""
+"""Extract tokens of images into memory, with the code of the workflow, but without a run."""
 
 from __future__ import annotations
 
@@ -32,32 +32,31 @@ def extract(
     image_ids: Sequence[str] | None = None,
     device: str = "auto",
 ) -> MemoryTokens:
-    """The patch and class tokens of images, in memory; those of thousands belong into a file, by the workflow.
+    """Extract patch and class tokens of images into memory; for thousands of images, use the workflow and its files.
 
     Args:
         images: files, or arrays ``[height, width]`` (grey) or ``[height, width, 3]`` (RGB) of uint8 or uint16.
-        backbone: one of those that ``zsad backbones`` lists, e.g. ``"embedded"`` or ``"efficientnet-lite0"``, a hub id
-            or a path; or a backbone itself.
-        params: of the backbone, e.g. ``{"resolution": 128}``.
-        view: how images are shown, e.g. ``"rotations"``, at eight angles each, as for references of ``memory_bank``, or
-            ``"hflip"``, mirrored, as for ``flip_consistency``.
+        backbone: one that ``zsad backbones`` lists, e.g. ``"embedded"`` or ``"efficientnet-lite0"``, a hub id or a
+            path; or a backbone itself.
+        params: parameters of the backbone, e.g. ``{"resolution": 128}``.
+        view: transformation of the images, e.g. ``"rotations"`` (eight angles each, as for references of
+            ``memory_bank``), or ``"hflip"`` (mirrored, as for ``flip_consistency``).
         image_ids: names of the images; by default the paths, and positions of arrays.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
-        What `score` takes.
+        Tokens for `score`.
 
     Raises:
-        ArrayError: there is no image, or another number of names than of images.
+        ArrayError: there is no image, or the number of names differs from that of images.
         ConfigError: there is no such backbone, parameter or view.
-        DataError: an image cannot be read, is no photograph, or is a strip or so large that the workflow would leave it
-            out.
-        ModelError: the weights are absent, or the device has too little memory.
+        DataError: an image cannot be read, is not a photograph, or is too narrow or too large for the workflow.
+        ModelError: the weights are missing, or the device has too little memory.
     """
     given = listed(images)
     names = [_name(*each) for each in enumerate(given)] if image_ids is None else list(image_ids)
     if len(names) != len(given):
-        raise ArrayError(f"there are {len(given)} images and {len(names)} names of them; give one of each")
+        raise ArrayError(f"there are {len(given)} images, but {len(names)} names; give one name for each image")
     made = variants(view)
     seen_by = backbone_named(backbone, params)
     name_of_backbone = backbone if isinstance(backbone, str) else type(backbone).__name__
@@ -83,13 +82,13 @@ def listed(images: Iterable[Image]) -> list[Image]:
     """Images as a list, one or more.
 
     Raises:
-        ArrayError: there is none, or a single array is given for a list of them.
+        ArrayError: there is none, or a single array is given instead of a list.
     """
     if isinstance(images, str | Path):
         return [images]
     if not isinstance(images, Iterable) or _is_one_image(images):
         what = f"an array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise ArrayError(f"the images are {what}; give a list of files or arrays, also for a single one")
+        raise ArrayError(f"the images are {what}; give a list of files or arrays, even for a single image")
     given = list(images)
     if not given:
         raise ArrayError("there are no images to extract features from; give one or more")
@@ -105,5 +104,5 @@ def _name(position: int, image: Image) -> str:
 
 
 def _models(encoder: Encoder) -> dict[str, Any]:
-    """What a feature file says of its backbone; of a joint, which has none of its own, nothing."""
+    """The facts on the backbone in a feature file; empty for a joint backbone, which has no model of its own."""
     return {"model": encoder.models[0]} if len(encoder.models) == 1 else {}

@@ -1,4 +1,4 @@
-"""A model made from good photographs, by the stages of the workflow but without it."""
+"""Fit a model to normal photographs, with the stages of the workflow, but without a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zsad.interactive.asking import check_texts_given, needs_texts, params_asked
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
 from zsad.interactive.synthetic_images import synthetic_images
-from zsad.interactive.training import told_of_weights
+from zsad.interactive.training import with_training_facts
 from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.class_embeddings import check_space
 from zsad.scoring.compute import ScoringOptions, compute_of
@@ -41,34 +41,34 @@ def fit(
     weights: str | Path | None = None,
     device: str = "auto",
 ) -> Path:
-    """Fit a method to photographs of good parts and store the model, for `zsad.load` and ``zsad inspect --model``.
+    """Fit a method to photographs of normal objects and store the model, for `zsad.load` and ``zsad inspect --model``.
 
-    It is the model that the workflow makes of the same references.
+    The workflow makes the same model from the same references.
 
     Args:
         output: the model file, ``....h5``, written whole or not at all.
-        references: files or arrays, all of which are used, as of `zsad.extract`. With two or more the model decides by
-            what they score themselves, each by a fit to others.
+        references: files or arrays, as for `zsad.extract`; all are used. With two or more, the model decides by their
+            own scores, each from a fit to the others.
         scorer: a method with references, e.g. ``"memory_bank"``; ``zsad methods`` lists them.
-        params: of the scorer, e.g. ``{"k": 3}``.
-        backbone, backbone_params: as of `zsad.extract`.
-        image_score: as of `zsad.score`.
+        params: parameters of the scorer, e.g. ``{"k": 3}``.
+        backbone, backbone_params: as for `zsad.extract`.
+        image_score: as for `zsad.score`.
         image_ids: names of the references; by default the paths, and positions of arrays.
-        category: a name for what is inspected, kept in the model.
-        texts: of a method that is asked in words, what `zsad.encode_texts` gave, by the same model as ``backbone``.
-        weights: as of `zsad.score`, for a method with references; the model holds what it needs of them.
+        category: a name for the inspected objects, stored in the model.
+        texts: for a method with text prompts, the result of `zsad.encode_texts`, by the same model as ``backbone``.
+        weights: as for `zsad.score`, for a method with references; the model contains the weights that it needs.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
         The path of the model.
 
     Raises:
-        ArrayError: as of `zsad.extract`; or the method is asked in words and there are no texts, or it is not and there
-            are.
-        ConfigError: the scorer has no references or reads no weights, or there is no such scorer, backbone or
+        ArrayError: as for `zsad.extract`; or the method has text prompts and there are no texts, or it has none and
+            there are texts.
+        ConfigError: the scorer has no references or uses no weights, or there is no such scorer, backbone or
             parameter.
         DataError: a reference cannot be read, there are too few of them, or the file cannot be written.
-        ModelError: the weights are absent, or the device has too little memory.
+        ModelError: the weights are missing, or the device has too little memory.
     """
     given = listed(references)
     method = _method(scorer, params_asked(scorer, params, texts), len(given))
@@ -77,8 +77,8 @@ def fit(
         raise ArrayError(needs_texts(method))
     seen_by = backbone_named(backbone, backbone_params)
     if not seen_by.sees_images:
-        raise ConfigError(f"backbone '{backbone}' joins the features of others; fit a model of it by the workflow")
-    method = told_of_weights(method, weights)
+        raise ConfigError(f"backbone '{backbone}' joins the features of others; fit such a model with the workflow")
+    method = with_training_facts(method, weights)
     view = method.feature_sets()[REFERENCES].view
     tokens = extract(given, seen_by, view=view, image_ids=image_ids, device=device)
     if texts is not None:
@@ -106,19 +106,19 @@ def fit(
 
 
 def _method(scorer: str, params: Mapping[str, Any] | None, references: int) -> ReferenceScorer:
-    """The scorer, whose references are those that are given."""
+    """The scorer with the given number of references."""
     if not issubclass(SCORERS.load(scorer), ReferenceScorer):
         fitted = [name for name in SCORERS.names() if issubclass(SCORERS.load(name), ReferenceScorer)]
-        raise ConfigError(f"scorer '{scorer}' is fitted to nothing; choose from: {', '.join(fitted)}")
+        raise ConfigError(f"scorer '{scorer}' is not fitted to references; choose from: {', '.join(fitted)}")
     chosen = {"shots": references, **mapping(params, "params")}
     if chosen["shots"] not in (ALL, references):
         raise ConfigError(
-            f"shots is {chosen['shots']}, but {references} references are given, and all are used; leave it out"
+            f"shots is {chosen['shots']}, but {references} references are given, and all are used; leave out shots"
         )
     method = scorer_named(scorer, chosen)
     if not isinstance(method, ReferenceScorer) or method.wants_foreground:
         raise ConfigError(
-            f"scorer '{scorer}' with foreground: sam needs a segmentation model; fit it by the workflow, or take "
+            f"scorer '{scorer}' with foreground: sam needs a segmentation model; fit it with the workflow, or use "
             "another foreground"
         )
     return method
@@ -132,6 +132,6 @@ def _synthetic(
     backbone: Backbone,
     device: str,
 ) -> SyntheticFiles | None:
-    """Images made from the references, for a method that learns from such; None for most methods."""
+    """Synthetic images made from the references, for a method that is trained on them; None for other methods."""
     made = method.feature_sets().get(SYNTHETIC)
     return made and synthetic_images(folder, references, names, made.subset, backbone, device)

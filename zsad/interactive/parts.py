@@ -1,4 +1,4 @@
-"""Backbones, scorers, rules and classifiers as people name them: a word and parameters, or one that is made already."""
+"""Backbones, scorers, rules and classifiers from a name and parameters, or as an object that exists already."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Made = TypeVar("Made", bound=Choice)
 
 
 def backbone_named(backbone: str | Backbone, params: Mapping[str, Any] | None) -> Backbone:
-    """A backbone by its name, the name of a model, a hub id or a path, with parameters; or one that is made already.
+    """A backbone from its name, the name of a model, a hub id or a path, with parameters; or a given backbone.
 
     Raises:
-        ConfigError: there is none of that name, or it has no such parameter.
+        ConfigError: there is none of this name, or it has no such parameter.
     """
     if isinstance(backbone, Backbone):
         if params:
-            raise ConfigError("a backbone that is made already has its parameters; leave out params")
+            raise ConfigError("a backbone object already has its parameters; leave out params")
         return backbone
     if not isinstance(backbone, str):
         raise ConfigError(f"a backbone is a name, not {backbone!r}; `zsad backbones` lists them")
@@ -40,10 +40,10 @@ def backbone_named(backbone: str | Backbone, params: Mapping[str, Any] | None) -
 
 
 def scorer_named(scorer: str | Scorer, params: Mapping[str, Any] | None) -> Scorer:
-    """A scorer by its name, with parameters; or one that is made already.
+    """A scorer from its name and parameters; or a given scorer.
 
     Raises:
-        ConfigError: there is none of that name, or it has no such parameter.
+        ConfigError: there is none of this name, or it has no such parameter.
     """
     if isinstance(scorer, str):
         return _by_name(scorer, params, SCORERS)
@@ -52,10 +52,10 @@ def scorer_named(scorer: str | Scorer, params: Mapping[str, Any] | None) -> Scor
 
 
 def rule_named(rule: str | ThresholdRule, params: Mapping[str, Any] | None) -> ThresholdRule:
-    """A threshold rule by its name, with parameters; or one that is made already.
+    """A threshold rule from its name and parameters; or a given rule.
 
     Raises:
-        ConfigError: as of `scorer_named`.
+        ConfigError: as for `scorer_named`.
     """
     if isinstance(rule, str):
         return _by_name(rule, params, THRESHOLDS)
@@ -64,10 +64,10 @@ def rule_named(rule: str | ThresholdRule, params: Mapping[str, Any] | None) -> T
 
 
 def classifier_named(classifier: str | Classifier, params: Mapping[str, Any] | None) -> Classifier:
-    """A classifier by its name, with parameters; or one that is made already.
+    """A classifier from its name and parameters; or a given classifier.
 
     Raises:
-        ConfigError: as of `scorer_named`.
+        ConfigError: as for `scorer_named`.
     """
     if isinstance(classifier, str):
         return _by_name(classifier, params, CLASSIFIERS)
@@ -84,23 +84,23 @@ def _by_name(name: str, params: Mapping[str, Any] | None, registry: Registry[Mad
 def _check_made(
     is_one: bool, given: object, params: Mapping[str, Any] | None, noun: str, kind: str, listed_by: str
 ) -> None:
-    """Refuse what is neither a name nor a part, and parameters beside a part.
+    """Refuse arguments that are neither a name nor such an object, and parameters together with an object.
 
     Args:
-        is_one: whether it is one.
+        is_one: whether the argument is such an object.
         kind: the name of its class.
     """
     if not is_one:
         raise ConfigError(f"a {noun} is a name or a {kind}, not {given!r}; `{listed_by}` lists them")
     if params:
-        raise ConfigError(f"a {noun} that is made already has its parameters; leave out params")
+        raise ConfigError(f"a {noun} object already has its parameters; leave out params")
 
 
 def mapping(params: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
-    """Parameters by name; none for None.
+    """Parameters by name; empty for None.
 
     Raises:
-        ConfigError: they are anything else.
+        ConfigError: they are not a mapping.
     """
     if params is None or isinstance(params, Mapping):
         return params or {}

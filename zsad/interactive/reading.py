@@ -1,4 +1,4 @@
-"""Result files and truth, opened for people: arrays by the name of the image, or one after the other."""
+"""Read result files and ground truth: arrays by the name of the image, or by position."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ Value = TypeVar("Value")
 ROLES: Mapping[int, str] = MappingProxyType(
     {QUERY: "query", SUPPORT: "support", CALIBRATION: "calibration", LEFT_OUT: "left_out"}
 )
-UNKNOWN = -1  # label of an image of which nobody has said whether it is good
+UNKNOWN = -1  # label of an unlabelled image
 
 
 class UnknownImageError(DataError, KeyError):
-    """There is no image of that name."""
+    """There is no image of this name."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Arrays(Sequence[np.ndarray]):
-    """Arrays by the positions of their images, each read when it is asked for.
+    """Arrays by the positions of their images, each read when it is used.
 
     Args:
-        number: of images.
-        read: gives that at a position.
+        number: number of images.
+        read: reads the array at a position.
     """
 
     def __init__(self, number: int, read: Callable[[int], np.ndarray]) -> None:
@@ -63,17 +63,17 @@ class Arrays(Sequence[np.ndarray]):
 
 
 class ByImage(Mapping[str, Value], Generic[Value]):
-    """What is known of images by their identifiers: a mapping, whose values are read when they are asked for.
+    """Values of images by their identifiers: a mapping, whose values are read when they are used.
 
     Attributes:
-        image_ids: in order.
+        image_ids: identifiers in order.
     """
 
     image_ids: list[str]
 
     @abstractmethod
     def _value(self, index: int) -> Value:
-        """That of the image at a position."""
+        """The value of the image at a position."""
 
     def __getitem__(self, image_id: str) -> Value:
         if image_id not in self._places:
@@ -87,7 +87,7 @@ class ByImage(Mapping[str, Value], Generic[Value]):
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    __eq__ = object.__eq__  # arrays are not to be read to compare two files
+    __eq__ = object.__eq__  # comparing two files must not read their arrays
     __hash__ = object.__hash__
 
     @property
@@ -108,12 +108,12 @@ class Features(FeatureReader, ArraysByImage):
     """An open feature file: patch tokens, float32 ``[layer, row, column, channel]``, by image.
 
     Further attributes and methods are those of `zsad.files.features.FeatureReader`, such as ``layers``, ``channels``,
-    ``grid_sizes``, ``provenance`` and ``cls_tokens()``. It is a context manager, and can be given to `zsad.score`.
+    ``grid_sizes``, ``provenance`` and ``cls_tokens()``. It is a context manager, and an argument of `zsad.score`.
     """
 
     @property
     def tokens(self) -> Arrays:
-        """The same in the order of ``image_ids``."""
+        """The values in the order of ``image_ids``."""
         return self._arrays()
 
     def _value(self, index: int) -> np.ndarray:
@@ -124,12 +124,12 @@ class Scores(ScoreReader, ArraysByImage):
     """An open score file: anomaly maps, float32 ``[row, column]`` on their patch grids, by image.
 
     Further attributes are those of `zsad.files.scores.ScoreReader`, such as ``image_scores``, ``notes`` and
-    ``provenance``. What is called defective is in another file, see `read_decisions`. It is a context manager.
+    ``provenance``. Decisions are in another file, see `read_decisions`. It is a context manager.
     """
 
     @property
     def maps(self) -> Arrays:
-        """The same in the order of ``image_ids``."""
+        """The values in the order of ``image_ids``."""
         return self._arrays()
 
     def _value(self, index: int) -> np.ndarray:
@@ -137,7 +137,7 @@ class Scores(ScoreReader, ArraysByImage):
 
 
 class Decisions(DecisionReader, ByImage[Decision]):
-    """An open file of decisions: what is decided of each image, and by which numbers, by image; no label is seen.
+    """An open file of decisions: the decision on each image and its numbers, by image; labels are not used.
 
     The same as arrays ``[image]``, in the order of ``image_ids``: ``decided``, ``peaks``, ``region``, ``pixel`` and
     ``significance``. Further attributes are those of `zsad.files.decisions.DecisionReader`, such as ``rule``,
@@ -152,8 +152,8 @@ class Nearest(NamedTuple):
     """The most similar example of a kind.
 
     Attributes:
-        source: ``"test"`` for a test image, or the name of the support that it comes from.
-        image_id: in the list of images of that source.
+        source: ``"test"`` for a test image, or the name of its support.
+        image_id: identifier in the list of images of the source.
         similarity: the cosine of the embeddings, in ``[-1, 1]``.
     """
 
@@ -164,13 +164,13 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class KindAnswer:
-    """What a classifier says of an image.
+    """The prediction of a classifier for an image.
 
     Attributes:
-        role: ``"query"``; of others, ``"support"``, ``"calibration"`` and ``"left_out"``, nothing is said.
-        kind: the most probable one; empty for an image that is no query.
-        probabilities, p_values: of each kind.
-        prediction_set: the kinds that the image may be of.
+        role: ``"query"``; images with ``"support"``, ``"calibration"`` and ``"left_out"`` have no prediction.
+        kind: the most probable kind; empty for an image that is not a query.
+        probabilities, p_values: for each kind.
+        prediction_set: the possible kinds of the image.
         nearest: the most similar example of each kind.
     """
 
@@ -183,19 +183,19 @@ class KindAnswer:
 
     @property
     def abstained(self) -> bool:
-        """Whether the classifier says that the image is of none of the kinds that it was shown."""
+        """Whether the prediction set is empty: the image is of none of the known kinds."""
         return self.role == ROLES[QUERY] and not self.prediction_set
 
 
 class Classification(ClassifiedReader, ByImage[KindAnswer]):
-    """An open classification: what is said of each image in one draw of the labelled examples, by image.
+    """An open classification: the prediction for each image from one sample of labelled examples, by image.
 
-    The same as arrays, of any draw, is ``draw(index)``; ``draws`` lists them, and ``index`` is the one that the mapping
-    is of. Further attributes are those of `zsad.files.classified.ClassifiedReader`, such as ``kinds``, ``exemplars``,
+    ``draw(index)`` gives the same as arrays, for any sample; ``draws`` lists the samples, and ``index`` is that of the
+    mapping. Further attributes are those of `zsad.files.classified.ClassifiedReader`, such as ``kinds``, ``exemplars``,
     ``alpha`` and ``provenance``. It is a context manager.
 
     Args:
-        seed, shots: of the draw; None for those of the one that is shown, the first seed's with the most shots.
+        seed, shots: of the sample; None for the sample that the page shows: the first seed with the most shots.
     """
 
     def __init__(self, path: str | Path, seed: int | None = None, shots: int | str | None = None) -> None:
@@ -212,8 +212,8 @@ class Classification(ClassifiedReader, ByImage[KindAnswer]):
         wanted = (shown.seed if seed is None else seed, shown.shots if shots is None else shots)
         known = [(draw.seed, draw.shots) for draw in self.draws]
         if wanted not in known:
-            there = ", ".join(f"seed {one} with {count} shots" for one, count in known)
-            raise DataError(f"{self.path} has no draw of seed {wanted[0]} with {wanted[1]} shots; it has {there}")
+            there = ", ".join(f"seed {one} and {count} shots" for one, count in known)
+            raise DataError(f"{self.path} has no sample with seed {wanted[0]} and {wanted[1]} shots; it has {there}")
         return known.index(wanted)
 
     def _value(self, index: int) -> KindAnswer:
@@ -244,7 +244,7 @@ class Masks(MaskReader, ArraysByImage):
 
     @property
     def masks(self) -> Arrays:
-        """The same in the order of ``image_ids``."""
+        """The values in the order of ``image_ids``."""
         return self._arrays()
 
     def _value(self, index: int) -> np.ndarray:
@@ -252,10 +252,10 @@ class Masks(MaskReader, ArraysByImage):
 
 
 class Truth(ArraysByImage):
-    """What is known of the test images: masks of defects, bool ``[height, width]`` at the image's size, by image.
+    """The ground truth of test images: masks of defects, bool ``[height, width]`` at the image's size, by image.
 
     Attributes:
-        records: a row of the manifest an image, in the order of ``image_ids``.
+        records: one row of the manifest for each image, in the order of ``image_ids``.
     """
 
     def __init__(self, records: Sequence[ImageRecord]) -> None:
@@ -264,23 +264,25 @@ class Truth(ArraysByImage):
 
     @property
     def labels(self) -> np.ndarray:
-        """int ``[image]``: 1 defective, 0 good, -1 unknown."""
+        """int ``[image]``: 1 defective, 0 good, -1 unlabelled."""
         return np.array([UNKNOWN if record.label is None else record.label for record in self.records], int)
 
     @property
     def has_mask(self) -> np.ndarray:
-        """bool ``[image]``, whether each pixel's truth is known: of good images, and of defective ones with a mask."""
+        """bool ``[image]``, whether each pixel has ground truth: good images, and defective ones with a mask."""
         return np.array([has_pixel_ground_truth(record) for record in self.records], bool)
 
     @property
     def masks(self) -> Arrays:
-        """The masks in the order of ``image_ids``; of a good image it marks nothing."""
+        """The masks in the order of ``image_ids``; the mask of a good image is empty."""
         return self._arrays()
 
     def _value(self, index: int) -> np.ndarray:
         record = self.records[index]
         if not has_pixel_ground_truth(record):
-            raise DataError(f"{record.image_id} has no mask and is not known to be good; has_mask says which have one")
+            raise DataError(
+                f"{record.image_id} has no mask and is not labelled good; has_mask shows which images have one"
+            )
         return pixel_ground_truth(record)
 
 
@@ -289,10 +291,10 @@ def read_features(path: str | Path) -> Features:
 
     Returns:
         A mapping from the identifier of an image to its patch tokens, float32 ``[layer, row, column, channel]``, which
-        are read when they are asked for; see `Features`. Close it, or open it by ``with``.
+        are read when they are used; see `Features`. Close it, or open it with ``with``.
 
     Raises:
-        DataError: absent, damaged or of another kind.
+        DataError: the file is missing, damaged or of another type.
     """
     return Features(path)
 
@@ -305,7 +307,7 @@ def read_scores(path: str | Path) -> Scores:
         `read_features`.
 
     Raises:
-        DataError: absent, damaged or of another kind.
+        DataError: the file is missing, damaged or of another type.
     """
     return Scores(path)
 
@@ -314,11 +316,11 @@ def read_decisions(path: str | Path) -> Decisions:
     """Open a file of decisions, ``results/<name>/<category>/decisions/<method>.h5``.
 
     Returns:
-        A mapping from the identifier of an image to its `zsad.deciding.decision.Decision`; see `Decisions`. All of it
-        is read at once, and stays when the file is closed.
+        A mapping from the identifier of an image to its `zsad.deciding.decision.Decision`; see `Decisions`. Everything
+        is read at once, and stays available when the file is closed.
 
     Raises:
-        DataError: absent, damaged or of another kind.
+        DataError: the file is missing, damaged or of another type.
     """
     return Decisions(path)
 
@@ -327,15 +329,15 @@ def read_classification(path: str | Path, *, seed: int | None = None, shots: int
     """Open a classification, ``results/<name>/<category>/classification/<classifier>.h5``.
 
     Args:
-        seed, shots: of the draw of labelled examples that the mapping is of, e.g. ``5`` or ``"all"`` shots; by default
-            the first seed's with the most shots.
+        seed, shots: of the sample of labelled examples, e.g. ``5`` or ``"all"`` shots; by default the first seed with
+            the most shots.
 
     Returns:
-        A mapping from the identifier of an image to its `KindAnswer`; see `Classification`. It stays when the file is
-        closed.
+        A mapping from the identifier of an image to its `KindAnswer`; see `Classification`. It stays available
+        when the file is closed.
 
     Raises:
-        DataError: absent, damaged or of another kind, or there is no such draw.
+        DataError: the file is missing, damaged or of another type, or there is no such sample.
     """
     return Classification(path, seed, shots)
 
@@ -348,28 +350,28 @@ def read_masks(path: str | Path) -> Masks:
         `read_features`.
 
     Raises:
-        DataError: absent, damaged or of another kind.
+        DataError: the file is missing, damaged or of another type.
     """
     return Masks(path)
 
 
 def read_truth(manifest: str | Path, image_ids: Sequence[str] | None = None) -> Truth:
-    """Read what is known of a category's test images, from ``results/<name>/<category>/manifest.csv``.
+    """Read the ground truth of a category's test images, from ``results/<name>/<category>/manifest.csv``.
 
     Args:
-        manifest: the file, which names the masks' files; paths in it are relative to the folder of the run.
-        image_ids: those of the images to be read, in order, e.g. of `read_scores`; by default all test images.
+        manifest: the file, which lists the files of masks; its paths are relative to the folder of the run.
+        image_ids: identifiers of the images to read, in order, e.g. of `read_scores`; by default all test images.
 
     Returns:
         ``labels``, and a mapping from the identifier of an image to its mask; see `Truth`.
 
     Raises:
-        DataError: absent, or no manifest, or an image is not in it.
+        DataError: the file is missing or not a manifest, or an image is not in it.
     """
     records = {record.image_id: record for record in of_split(read_manifest(manifest), "test")}
     wanted = list(records) if image_ids is None else list(image_ids)
     for image_id in wanted:
         if image_id not in records:
             hint = nearest_hint(image_id, records, or_all=False)
-            raise DataError(f"{manifest} has no test image '{image_id}', give that of the same category{hint}")
+            raise DataError(f"{manifest} has no test image '{image_id}'; give the manifest of the same category{hint}")
     return Truth([records[image_id] for image_id in wanted])

@@ -1,4 +1,4 @@
-"""Images with anomalies made from photographs in memory, for methods that learn from such."""
+"""Make synthetic images with anomalies from photographs in memory, for methods that are trained on them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from zsad.scoring.fit_method import SyntheticFiles
 def synthetic_images(
     folder: Path, references: Sequence[Image], names: Sequence[str], subset: str, backbone: Backbone, device: str
 ) -> SyntheticFiles:
-    """Make the images of a subset from references, as the workflow does, and extract their features.
+    """Make the synthetic images of a subset from references, as the workflow does, and extract their features.
 
     Args:
-        folder: for all of it; the features lie there as well.
+        folder: for the images and their features.
         names: of the references.
-        subset: its name says what is made, see `zsad.data.subsets.synthetic_subset`.
-        device: as of `zsad.extract`.
+        subset: its name defines the images, see `zsad.data.subsets.synthetic_subset`.
+        device: as for `zsad.extract`.
 
     Raises:
-        DataError: a reference cannot be read, or nothing can be made of it.
+        DataError: a reference cannot be read, or no synthetic image can be made of it.
     """
     known = [_listed(folder / f"{place}.png", *each) for place, each in enumerate(zip(names, references, strict=True))]
     training, images, manifest, origins = (folder / f"{name}.csv" for name in ("training", "images", "of_made", "from"))
@@ -49,7 +49,7 @@ def synthetic_images(
 
 
 def _listed(path: Path, name: str, reference: Image) -> ListedImage:
-    """A reference as a file without loss, and its row in a list."""
+    """Write a reference as a lossless file; return its row in the list of images."""
     pixels = pixels_of(reference, None)
     cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     height, width = pixels.shape[:2]

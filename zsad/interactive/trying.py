@@ -1,4 +1,4 @@
-"""A method tried on tokens in memory or in a file, by the code of the workflow but without it."""
+"""Score tokens in memory or in a file, with the code of the workflow, but without a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from zsad.errors import ArrayError
 from zsad.interactive.asking import params_asked, with_texts
 from zsad.interactive.parts import mapping, scorer_named
-from zsad.interactive.training import told_of_weights
+from zsad.interactive.training import with_training_facts
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
@@ -33,31 +33,30 @@ def score(
     weights: str | Path | None = None,
     **tokens: Given,
 ) -> list[ImageScore]:
-    """Score images by one method, as the workflow would with the same tokens.
+    """Score images with one method, as the workflow does with the same tokens.
 
     Args:
-        scorer: one of those that ``zsad methods`` lists, e.g. ``"mutual"``; or a scorer of one's own.
-        params: of the scorer, e.g. ``{"k": 3}``.
+        scorer: one that ``zsad methods`` lists, e.g. ``"mutual"``; or your own scorer.
+        params: parameters of the scorer, e.g. ``{"k": 3}``.
         image_score: as ``image_score`` in ``config.yaml``, e.g. ``{"aggregate": "max"}``: how a map is smoothed and
-            summed up to the score of its image.
+            aggregated to the score of its image.
         compute: device, memory and number format; by default the CPU, 1 GB and float32.
-        texts: of a method that is asked in words, what `encode_texts` or ``zsad.read_texts`` gave.
-        weights: of a method that is trained on labelled images of other parts, the file that `train` or the workflow
-            made.
-        tokens: by role: ``test``, the images to be scored; with references ``references``, as they are to be compared
-            with, at eight angles if that is wanted; and others that a method reads, such as ``mirrored``. Each is what
-            `extract` or `zsad.read_features` gave, or a list of arrays ``[layer, row, column, channel]``.
+        texts: for a method with text prompts, the result of `encode_texts` or ``zsad.read_texts``.
+        weights: for a method that is trained on labelled images of other objects, the file from `train` or the
+            workflow.
+        tokens: by role: ``test``, the images to score; ``references`` for a method with references, e.g. at eight
+            angles; and others that a method needs, such as ``mirrored``. Each is the result of `extract` or
+            `zsad.read_features`, or a list of arrays ``[layer, row, column, channel]``.
 
     Returns:
         For each test image, in order, its map, float32 ``[row, column]`` on its patch grid (None from a method that
         does not localise), its score, and a note, usually empty.
 
     Raises:
-        ArrayError: a role is missing or not known, tokens do not go together, or the method is asked in words and there
+        ArrayError: a role is missing or unknown, tokens do not fit together, or the method has text prompts and there
             are no texts.
-        ConfigError: there is no such scorer, parameter or layer, or the method reads no weights.
-        DataError: too few images for the method, tokens that are not usable, or weights that were learned from other
-            features.
+        ConfigError: there is no such scorer, parameter or layer, or the method uses no weights.
+        DataError: too few images for the method, unusable tokens, or weights that were trained on other features.
 
     >>> rng = np.random.default_rng(0)
     >>> good, test = rng.normal(size=(2, 1, 4, 4, 8)), rng.normal(size=(3, 1, 4, 4, 8))
@@ -65,7 +64,7 @@ def score(
     >>> [one.index for one in found], found[0].anomaly_map.shape
     ([0, 1, 2], (4, 4))
     """
-    named = told_of_weights(scorer_named(scorer, params_asked(scorer, params, texts)), weights)
+    named = with_training_facts(scorer_named(scorer, params_asked(scorer, params, texts)), weights)
     method = with_weights(named, None if weights is None else Path(weights))
     scoring = ImageScoring.build(mapping(image_score, "image_score"), where="image_score")
     sources = {role: _source(given, role) for role, given in tokens.items()}
@@ -84,27 +83,27 @@ def _source(given: Given, role: str) -> TokenSource:
         return MemoryTokens(list(given), path=f"the tokens of '{role}'")
     if not hasattr(given, "half_tokens"):
         raise ArrayError(
-            f"the tokens of '{role}' are a {type(given).__name__}; give what zsad.extract or zsad.read_features gave, "
-            "or a list of arrays [layer, row, column, channel]"
+            f"the tokens of '{role}' are a {type(given).__name__}; give the result of zsad.extract or "
+            "zsad.read_features, or a list of arrays [layer, row, column, channel]"
         )
     return given
 
 
 def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:
-    """Refuse tokens of other roles than the scorer reads, of several backbones, or of other images than the test's."""
+    """Refuse tokens of roles that the scorer does not use, of several backbones, or of other images than 'test'."""
     wanted = {role: each for role, each in scorer.feature_sets().items() if role != SYNTHETIC}
     for role in [*wanted, *sources]:
         if role not in sources or role not in wanted:
-            fault = "is missing" if role in wanted else "is not among them"
+            fault = "is missing" if role in wanted else "is not one of them"
             raise ArrayError(
-                f"{type(scorer).__name__} reads tokens by the names {', '.join(wanted)}, and '{role}' {fault}"
+                f"{type(scorer).__name__} uses tokens with the names {', '.join(wanted)}; '{role}' {fault}"
             )
     test = sources["test"]
     for role, source in sources.items():
         if (source.layers, source.channels) != (test.layers, test.channels):
             raise ArrayError(
-                f"the tokens of '{role}' have the layers {', '.join(source.layers)} of {source.channels} channels and "
-                f"those of 'test' {', '.join(test.layers)} of {test.channels}; extract both by the same backbone"
+                f"the tokens of '{role}' have the layers {', '.join(source.layers)} of {source.channels} channels, but "
+                f"those of 'test' {', '.join(test.layers)} of {test.channels}; extract both with the same backbone"
             )
         if wanted[role].subset == "test" and not np.array_equal(source.grid_sizes, test.grid_sizes):
             raise ArrayError(
@@ -112,11 +111,11 @@ def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:
             )
     if SYNTHETIC in scorer.feature_sets() and sources[REFERENCES].synthetic is None:
         raise ArrayError(
-            f"{type(scorer).__name__} learns from images that are made from the references; give "
-            "MemoryTokens(synthetic=...), or have zsad.fit make them from photographs"
+            f"{type(scorer).__name__} is trained on synthetic images made from the references; give "
+            "MemoryTokens(synthetic=...), or let zsad.fit make them from photographs"
         )
     if scorer.wants_foreground and test.foreground is None:
         raise ArrayError(
-            f"{type(scorer).__name__} with foreground: sam needs masks of the part; give MemoryTokens(foreground=...), "
-            "or another foreground"
+            f"{type(scorer).__name__} with foreground: sam needs masks of the object; give "
+            "MemoryTokens(foreground=...), or another foreground"
         )

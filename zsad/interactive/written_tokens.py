@@ -1,4 +1,4 @@
-"""Tokens in memory as a feature file, for stages that read such."""
+"""Write tokens in memory to a feature file, for stages that read files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zsad.scoring.token_source import TokenSource
 
 
 def written_tokens(tokens: TokenSource, path: Path) -> Path:
-    """The same tokens in a feature file."""
+    """Write tokens to a feature file; return its path."""
     with FeatureWriter(
         path,
         tokens.image_ids,

@@ -237,7 +237,7 @@ def _region(defect: Defect, mask: np.ndarray, name: str) -> Region:
 
 def _array(values: Any, name: str) -> np.ndarray:
     if np.ma.is_masked(values):
-        raise ArrayError(f"{name} has masked values; leave such images out, or fill the values")
+        raise ArrayError(f"there are masked values in {name}; leave such images out, or fill the values")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:

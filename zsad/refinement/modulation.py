@@ -36,8 +36,9 @@ class Modulation(Method):
 
     summary: ClassVar[str] = "A method's map, raised inside a refiner's masks and lowered outside."
     reference: ClassVar[str] = "This project's own."
-    blind_to: ClassVar[str] = "what the map of its method does not mark: it only changes outlines, and image scores "
-    "stay"
+    blind_to: ClassVar[str] = (
+        "what the map of its method does not mark: it only changes outlines, and image scores stay"
+    )
 
     method: str = Field(description="Name of the method whose scores are modulated.")
     refiner: str = Field(description="Name of the refiner whose masks of that method are used.")

@@ -1,1 +1,1 @@
-"""Overlays, plots and the page."""
+"""Galleries, plots and the page."""

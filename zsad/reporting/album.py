@@ -1,4 +1,4 @@
-"""The pictures that a page shows in several places, each of which it holds once."""
+"""Pictures that a page shows in several places; the page contains each of them once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Picture(NamedTuple):
-    """A picture under the identifier by which the page refers to it.
+    """A picture with the identifier that the page uses for it.
 
     Attributes:
         address: ``data:`` address.
@@ -26,11 +26,11 @@ class Album:
         self._pictures: dict[str, Picture] = {}
 
     def place(self, address: str, width: int, height: int) -> str:
-        """Take a picture in, unless it is there, and return its identifier."""
+        """Add a picture, unless it is there already, and return its identifier."""
         if address not in self._pictures:
             self._pictures[address] = Picture(f"picture-{len(self._pictures) + 1}", address, width, height)
         return self._pictures[address].identifier
 
     def pictures(self) -> list[Picture]:
-        """All that were taken in."""
+        """All added pictures."""
         return list(self._pictures.values())

@@ -1,4 +1,4 @@
-"""The bars of a data set: every category side by side, a bar a method, with its confidence limits."""
+"""Bar chart of a data set: all categories side by side, with one bar and its confidence limits for each method."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from zsad.tables.notation import NOT_AVAILABLE
 
 _METRICS = ("image_auroc", "pixel_ap", "aupro")
 _WIDTH, _LEAST_WIDTH = 10.0, 5.0  # inches
-_MOST_BARS = 150  # in a row of groups, the gaps between groups counted: narrower ones hide their limits
-_FEWEST_BARS = 30  # in the full width: wider ones look clumsy
+_MOST_BARS = 150  # in a row of groups, gaps included: narrower bars hide their limits
+_FEWEST_BARS = 30  # in the full width: wider bars look clumsy
 _GAP = 1.5  # between groups, in bars
 _LEGEND_COLUMN = 2.4  # inches
 
 
 def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
-    """Draw image AUROC, pixel AP and AUPRO of every category, the means last, a bar a method, as PNG.
+    """Plot image AUROC, pixel AP and AUPRO of every category, and the means last, one bar for each method, as PNG.
 
-    What does not fit beside each other goes on in a row below. A metric, or a category, that nothing is known of is
-    left out.
+    Categories that do not fit side by side continue in a row below. Metrics and categories without values are left
+    out.
 
     Raises:
-        DataError: the table is absent or unreadable.
+        DataError: the table is missing or unreadable.
     """
     rows = with_any(one_row_a_method(read_metrics(metrics_csv)), _METRICS)
     metrics = known_metrics(rows, _METRICS)
@@ -57,7 +57,7 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
     with figures.styled():
         figure = Figure(figsize=(width, height), layout="constrained")
         protocol = protocol_in_words(rows["protocol"])
-        figures.write_title(figure, "Each category, in %", protocol)
+        figures.write_title(figure, "Results by category, in %", protocol)
         grid = figure.subplots(len(metrics) * len(wrapped), 1, squeeze=False)[:, 0]
         places = [(metric, groups) for metric in metrics for groups in wrapped]
         for axes, (metric, groups) in zip(grid, places, strict=True):
@@ -68,17 +68,17 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
         if handles:
             title = "Whiskers: 95 % confidence limits"
             figure.legend(handles, labels, loc="outside lower left", ncols=columns, title=title, alignment="left")
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def groups_of(rows: pd.DataFrame) -> list[str]:
-    """The categories and then the means; no mean over a single category."""
+    """The categories, then the means; no mean over a single category."""
     categories = categories_of(rows)
     return [*categories, *(means_of(rows) if len(categories) > 1 else [])]
 
 
 def rows_of_groups(groups: Sequence[str], methods: int) -> list[Sequence[str]]:
-    """The groups in rows of about equal length, none with more bars than are legible."""
+    """The groups in rows of about equal length, none with too many bars to read."""
     fitting = max(1, int(_MOST_BARS / (methods + _GAP)))
     length = math.ceil(len(groups) / math.ceil(len(groups) / fitting))
     return [groups[start : start + length] for start in range(0, len(groups), length)]
@@ -93,7 +93,7 @@ def _draw_groups(
     *,
     most_bars: float,
 ) -> None:
-    """One row of groups; ``most_bars`` is how many a full row has, so that bars are as wide in every row."""
+    """Draw one row of groups; ``most_bars`` is the number in a full row, so that bars are equally wide in every row."""
     of_cell = by_method(rows)
     fills = figures.method_fills(names)
     pitch = len(names) + _GAP
@@ -104,7 +104,7 @@ def _draw_groups(
         limits = np.array([interval_of(cell or {}, metric) for cell in cells]).T
         at = starts + place + 0.5
         axes.bar(at, values, width=0.9, label=name, linewidth=0, **fills[key])
-        reach = np.clip([values - limits[0], limits[1] - values], 0, None)  # a mean may lie a hair outside its limits
+        reach = np.clip([values - limits[0], limits[1] - values], 0, None)  # a mean may lie slightly outside its limits
         axes.errorbar(at, values, yerr=reach, fmt="none", ecolor=figures.INK, elinewidth=0.9, capsize=1.5)
     if rows[metric].isna().all():
         figures.write_sentence(axes, "Not available: the data set has no labels or masks for it.")
@@ -130,7 +130,7 @@ def _mark_missing(
     metric: str,
     names: Mapping[MethodKey, str],
 ) -> None:
-    """Write that there is nothing where no method has a value."""
+    """Write "n/a" where no method has a value."""
     for middle, group in zip(middles, groups, strict=True):
         cells = [of_cell.get((group, key)) for key in names]
         if all(cell is None or math.isnan(cell[metric]) for cell in cells):

@@ -1,7 +1,7 @@
-"""The page: one HTML file with everything a reader needs, which opens offline.
+"""The page: one HTML file with all results, which opens without a network.
 
-Where that would be too heavy for a browser, the file is an index, and each category has a page of its own in a folder
-beside it.
+If this file would be too large for a browser, it is an index, and each category has its own page in a folder beside
+it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def build_page(
     cost_csv: Path | None = None,
     bars_plot: Path | None = None,
     quality_plot: Path | None = None,
+    sweep_plots: Mapping[str, Path] = MappingProxyType({}),
     folder: Path | None = None,
     heaviest: float = HEAVIEST,
     image_lists: Mapping[str, Path] = MappingProxyType({}),
@@ -59,43 +60,44 @@ def build_page(
 ) -> None:
     """Write the page of a data set.
 
-    What there is nothing of is left out, and so is its heading.
+    Sections without content are left out.
 
     Args:
-        metrics_csv: None where no test image has a label; then nothing is said of quality.
-        refinement_csv: None in that case too; what was refined is taken from ``mask_evaluations`` then.
-        evaluations: of scores, one a category and method; the page keeps their order of categories.
-        mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, why others were
-            not, and notes.
+        metrics_csv: None if no test image has a label; then the page has no metrics.
+        refinement_csv: None in that case too; then the numbers of refined regions come from ``mask_evaluations``.
+        evaluations: of scores, one for each category and method; the page keeps their order of categories.
+        mask_evaluations: of masks, one for each category, method and refiner: how many regions were refined, why
+            others were not, and notes.
         galleries: the ``panels`` files of `zsad.reporting.draw_gallery.draw_gallery`.
-        curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
-        configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
-        method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, what it is
-            ``blind_to``, the ``threshold`` rule in words, and the ``entry`` of the configuration that sets its
-            threshold, if it has one of its own.
-        output: HTML; of a heavy page, the index.
-        checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
-        comparisons_csv: methods in pairs; who wins is left out without it.
-        against_csv: ours beside the published figures that methods are to meet; likewise.
-        cost_csv: seconds and memory; the cost is left out without it.
-        summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
-            against cost; may be left out.
-        folder: for the pages of the categories of a page that would be heavy, and made in any case; what it held is
-            gone. None stands for one page, however heavy.
-        heaviest: what one page may weigh, in MB.
-        image_lists: by category; of those with thumbnails.
-        thumbnails: by category (see `zsad.reporting.draw_thumbnails`); the others have no contact sheet.
-        layers: of every category and method (see `zsad.reporting.draw_layers`), which have no place in the sheet else.
-        root: folder of the images, in which a table of marks would lie; empty for the working folder, and then the
-            paths of images are whole.
-        class_evaluations: of the kinds of defects, one a category and classifier; without any, nothing is said of them.
-        confusion_plots: PNG files by category and classifier; of those where images are labelled.
+        curve_plots, histogram_plots: PNG files by category; no curves if no ranking can be measured.
+        configuration: shown as it is; the reasons in ``left_out``, by method, are also shown at the top.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, the anomalies that it
+            is ``blind_to``, its ``threshold`` rule in words, and the ``entry`` of the configuration that sets its
+            threshold, if it has its own.
+        output: HTML file; the index of a large page.
+        checks: by category the result of the image check (see `zsad.data.inspection.Inspection`).
+        comparisons_csv: methods in pairs; without it the section of comparisons is left out.
+        against_csv: our figures compared with published ones; likewise.
+        cost_csv: seconds and memory; without it the section of costs is left out.
+        summary_plot, bars_plot, quality_plot: PNG files of all methods, of all categories side by side, and of quality
+            against cost; optional.
+        sweep_plots: PNG files of swept parameters, by method.
+        folder: for the pages of the categories if one page would be too large; created in any case, and its old
+            content is deleted. None for one page, whatever its size.
+        heaviest: the largest size of one page, in MB.
+        image_lists: by category, for categories with thumbnails.
+        thumbnails: by category (see `zsad.reporting.draw_thumbnails`); other categories have no contact sheet.
+        layers: of every category and method (see `zsad.reporting.draw_layers`); the sheet shows only these methods.
+        root: folder of the images, where the user can put a table of marks; empty for the working folder, and then the
+            paths of images are complete.
+        class_evaluations: of defect types, one for each category and classifier; without any, the section is left out.
+        confusion_plots: PNG files by category and classifier, for categories with labelled images.
         shots_plots: PNG files by category, likewise.
-        support_thumbnails: by category and name of the labelled examples that lie beside the data set.
-        group_size: classified images in each group that is shown of them.
+        support_thumbnails: by category and name, of the labelled examples that are stored beside the data set.
+        group_size: number of classified images shown in each group.
 
     Raises:
-        DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
+        DataError: an input is missing or damaged, a category has no plots, or the page cannot be written.
     """
     results = read_evaluations(evaluations)
     names = display_names(map(key_of, results))
@@ -131,6 +133,7 @@ def build_page(
         curves={category: plot_of(path) for category, path in curve_plots.items()},
         histograms={category: plot_of(path) for category, path in histogram_plots.items()},
         plots={name: plot_of(path) if path else None for name, path in plots.items()},
+        sweeps={method: plot_of(path) for method, path in sweep_plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
         sheets=sheet_files(categories, image_lists, thumbnails, layers),

@@ -1,4 +1,4 @@
-"""Evaluations of classifiers as the figures and the page read them, in one order with one naming."""
+"""Read the evaluations of classifiers for the plots and the page, with the same order and names everywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_class_evaluations(paths: Iterable[Path]) -> list[ClassEvaluation]:
     """Read evaluations of classifiers, in the order in which they are given.
 
     Raises:
-        DataError: a file is absent or no evaluation of a classifier.
+        DataError: a file is missing or not an evaluation of a classifier.
     """
     return [read_evaluation(path, CLASS_KEYS) for path in paths]
 
@@ -27,27 +27,27 @@ def measure_of(row: Mapping[str, Any], metric: str) -> Summary:
 
 
 def shown_row(result: ClassEvaluation) -> dict[str, Any]:
-    """The row of ``by_shots`` of the draw that stands for all."""
+    """The row of ``by_shots`` for the sample of examples that is shown."""
     shots = result["draws"][result["shown"]]["shots"]
     row: dict[str, Any] = next(row for row in result["by_shots"] if row["shots"] == shots)
     return row
 
 
 def regions_in_words(regions: str) -> str:
-    """Where a classifier looks, e.g. ``"ground-truth regions"``; empty for the whole image."""
+    """The part of the image that a classifier uses, e.g. ``"ground-truth regions"``; empty for the whole image."""
     return "" if regions == "image" else REGIONS.get(regions, regions)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
-    """Over how many draws a figure is a mean."""
+    """The number of random seeds behind a mean, in words."""
     return "one seed" if len(seeds) == 1 else f"mean of {len(seeds)} seeds"
 
 
 def shortened(names: Sequence[str], most: int) -> list[str]:
-    """Names for a figure, each at most so long, what is longer without its middle; what differs stays different.
+    """Shorten names for a figure by removing their middle; different names stay different.
 
     Args:
-        most: letters of a name, at least 9.
+        most: greatest number of letters of a name, at least 9.
     """
     short: list[str] = []
     for name in names:

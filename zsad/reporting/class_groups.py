@@ -1,4 +1,4 @@
-"""Which classified images the page shows: the confusions, what is none of the kinds shown, and the rest by its kind."""
+"""The classified images that the page shows: confusions, images of no known kind, and the others by predicted kind."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 from zsad.reporting.class_evaluations import ClassEvaluation
 
 Row = dict[str, Any]  # an image of an evaluation
-IF_SORTED = 3  # times as many in groups of images whose kind nobody knows, and of confusions
+IF_SORTED = 3  # times as many images in groups of images without a label, and of confusions
 
 _NONE = (
-    "None of the kinds shown",
-    "Their prediction sets are empty: the classifier abstains. The least alike first.",
+    "None of the known kinds",
+    "Their prediction sets are empty: the classifier abstains. The least similar images first.",
 )
 _CALLED = (
-    ("Called {}", ""),
+    ("Predicted: {}", ""),
     (
-        "Most probably {}, but another kind is possible",
-        "Their prediction sets do not name just the most probable kind.",
+        "Most probably {}, but other kinds are possible",
+        "Their prediction sets contain more than the most probable kind, or another one.",
     ),
 )
 
@@ -30,7 +30,7 @@ class Group(NamedTuple):
 
     Attributes:
         title: what they have in common.
-        note: what that means, in a sentence; may be empty.
+        note: an explanation in a sentence; may be empty.
         rows: the images to show.
         total: how many there are.
     """
@@ -42,21 +42,21 @@ class Group(NamedTuple):
 
 
 def groups_of(result: ClassEvaluation, count: int) -> list[Group]:
-    """The groups of images of the draw that is shown; those without images are left out.
+    """The groups of images to show, of one sample of examples; groups without images are left out.
 
-    First those whose kind is known and was not found out, then those whose kind nobody knows, by what they are called.
+    First labelled images that were not classified correctly, then images without a label, by predicted kind.
 
     Args:
-        count: images in a group; three times as many of confusions, and of images whose kind is not known.
+        count: images in a group; three times as many confusions, and images without a label.
     """
     known = [row for row in result["images"] if row["true"]]
-    sorted_out = [row for row in result["images"] if not row["true"]]
-    groups = [*_of_known(result, known, count), *_of_unknown(result, sorted_out, IF_SORTED * count)]
+    unlabelled = [row for row in result["images"] if not row["true"]]
+    groups = [*_of_known(result, known, count), *_of_unknown(result, unlabelled, IF_SORTED * count)]
     return [group for group in groups if group.rows]
 
 
 def _of_known(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[Group]:
-    """What is wrong, and what is none of the kinds that were shown."""
+    """Groups of labelled images: wrong predictions, and images of no known kind."""
     shown = set(result["kinds"])
     wrong = [row for row in rows if not row["abstained"] and row["true"] in shown and row["predicted"] != row["true"]]
     strange = [row for row in rows if not row["abstained"] and row["true"] not in shown]
@@ -64,13 +64,13 @@ def _of_known(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[
     return [
         Group(
             "Confusions",
-            "Of each pair of kinds the most certain ones first.",
+            "For each pair of kinds, the most certain predictions first.",
             spread_over_pairs(wrong, IF_SORTED * count),
             len(wrong),
         ),
         Group(
-            "Of a kind that was not shown, and called one that was",
-            "The right answer would have been none of the kinds.",
+            "Of a kind without examples, but predicted as one with examples",
+            "The correct answer is: none of the known kinds.",
             spread_over_pairs(strange, count),
             len(strange),
         ),
@@ -79,7 +79,7 @@ def _of_known(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[
 
 
 def _of_unknown(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[Group]:
-    """Images by what they are called, those apart whose prediction set does not say just that."""
+    """Groups of images without a label, by predicted kind; separate groups if the prediction set differs from it."""
     by_kind: dict[bool, defaultdict[str, list[Row]]] = {True: defaultdict(list), False: defaultdict(list)}
     none = [row for row in rows if row["abstained"]]
     for row in rows:
@@ -94,9 +94,9 @@ def _of_unknown(result: ClassEvaluation, rows: Sequence[Row], count: int) -> lis
 
 
 def spread_over_pairs(rows: Iterable[Row], count: int) -> list[Row]:
-    """So many of the rows, the most certain one of each pair of true and predicted kinds before the next of any.
+    """Choose ``count`` rows: the most certain one of each pair of true and predicted kind, then the second ones, ...
 
-    They are ordered by pair, the most frequent pair first.
+    The chosen rows are ordered by pair, the most frequent pair first.
     """
     pairs: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in sorted(rows, key=_doubt):
@@ -108,10 +108,10 @@ def spread_over_pairs(rows: Iterable[Row], count: int) -> list[Row]:
 
 
 def _doubt(row: Row) -> tuple[float, str]:
-    """Sorts the most certain image first."""
+    """Sort key: the most certain image first."""
     return -row["probabilities"][row["predicted"]], row["image_id"]
 
 
 def _likeness(row: Row) -> tuple[float, str]:
-    """Sorts the image first that is least like any example."""
+    """Sort key: the image that is least similar to any example first."""
     return max(nearest["similarity"] for nearest in row["nearest"].values()), row["image_id"]

@@ -1,4 +1,4 @@
-"""The pictures beside what a classifier says: the image itself, and the labelled examples that it resembles most."""
+"""The pictures of a classified image: the image itself, and the labelled examples that are most similar to it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Thumbnail(NamedTuple):
 def thumbnails_of(
     places: Iterable[Place], sheet: SheetFiles | None, supports: Mapping[str, Path], beside: str | None
 ) -> dict[Place, Thumbnail]:
-    """The thumbnails of images, each read once; without those of a source that has none.
+    """Read the thumbnails of images, each once; images of a source without thumbnails are left out.
 
     Args:
         sheet: the thumbnails of the test images.
-        supports: those of examples that lie beside the data set, by support; the page holds them in any case.
-        beside: the way from the page to those of the test images, as in `SheetFiles.thumbnails_at`.
+        supports: those of examples that are stored beside the data set, by support; the page always contains them.
+        beside: relative path from the page to those of the test images, as in `SheetFiles.thumbnails_at`.
 
     Raises:
         DataError: an image has no thumbnail in the file of its source.
@@ -51,7 +51,7 @@ def thumbnails_of(
                 index = indices.get(image_id)
                 picture = reader.picture(index) if index is not None else b""
                 if index is None or not picture:
-                    raise DataError(f"'{image_id}' has no thumbnail in {path}; run again, to draw all of them")
+                    raise DataError(f"'{image_id}' has no thumbnail in {path}; run again to draw all of them")
                 if sheet and source == TEST:
                     address = sheet.thumbnail_at(reader, index, beside) or ""
                 else:

@@ -1,4 +1,4 @@
-"""The contact sheets of a page: where the pictures of all test images lie, and under what address the page has them."""
+"""The contact sheets of a page: the files with the pictures of all test images, and their addresses in the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zsad.files.pictures import LayerReader, PictureReader, ThumbnailReader
 from zsad.reporting.data_address import data_address
 from zsad.reporting.evaluations import MethodKey, key_of
 
-MOST_EMBEDDED = 1000  # images of one page; of more a browser holds too much at once
+MOST_EMBEDDED = 1000  # images in one page; with more, a browser needs too much memory
 THUMBNAIL, MAP = ("image/jpeg", "jpg"), ("image/png", "png")
 _TEXT_OF_BYTES = 4 / 3  # base64
 
@@ -27,7 +27,7 @@ class SheetFiles:
     """The files behind the contact sheet of a category.
 
     Attributes:
-        place: of the category in the data set, from 1.
+        place: position of the category in the data set, from 1.
         image_list: of the images (see `zsad.data.image_list`).
         layers: by method.
     """
@@ -39,22 +39,22 @@ class SheetFiles:
 
     @cached_property
     def images(self) -> list[ListedImage]:
-        """All images that are listed, those for training too."""
+        """All listed images, including those for training."""
         return read_image_list(self.image_list)
 
     @cached_property
     def number(self) -> int:
-        """Of test images."""
+        """Number of test images."""
         return sum(image.split == "test" for image in self.images)
 
     @cached_property
     def weight(self) -> float:
-        """What the pictures weigh as text in a page, bytes."""
+        """The size of the pictures as text in a page, in bytes."""
         return _TEXT_OF_BYTES * sum(int(reader.weights.sum()) for _, reader in self._pictures())
 
     @cached_property
     def colours(self) -> list[str]:
-        """Of the maps from the lowest to the highest value, ``#rrggbb``."""
+        """Colours of the maps from the lowest to the highest value, ``#rrggbb``."""
         for path in self.layers.values():
             with LayerReader(path) as reader:
                 return list(reader.heading["colours"])
@@ -62,28 +62,28 @@ class SheetFiles:
 
     @property
     def folder(self) -> str:
-        """The name of the folder of the pictures, if they are files; names of categories may be no names of files."""
+        """The name of the folder of the pictures, if they are files; a category's name may be no valid file name."""
         return f"pictures-{self.place}"
 
     def thumbnails_at(self, beside: str | None) -> dict[str, str | None]:
-        """The address of each image's thumbnail, by the image.
+        """The address of each thumbnail, by image.
 
         Args:
-            beside: the way from the page to the folder that `write_pictures` wrote to; None for ``data:`` addresses.
+            beside: relative path from the page to the folder of `write_pictures`; None for ``data:`` addresses.
         """
         with ThumbnailReader(self.thumbnails) as reader:
             return self._addresses(reader, THUMBNAIL, beside, self.folder)
 
     def thumbnail_at(self, reader: ThumbnailReader, index: int, beside: str | None) -> str | None:
-        """The address of one image's thumbnail; None where it has none; ``beside`` as above."""
+        """The address of one thumbnail; None if the image has none; ``beside`` as above."""
         return self._address(reader, index, THUMBNAIL, beside, self.folder)
 
     def maps_at(self, reader: LayerReader, key: MethodKey, beside: str | None) -> dict[str, str | None]:
-        """The address of each map of a method, by the image; None where it has none; ``beside`` as above."""
+        """The address of each map of a method, by image; None if it has none; ``beside`` as above."""
         return self._addresses(reader, MAP, beside, self._folder_of(key))
 
     def write_pictures(self, folder: Path) -> None:
-        """Write all pictures as files into `folder`, which is there, under the addresses of the above.
+        """Write all pictures as files into the existing `folder`, under the addresses above.
 
         Raises:
             DataError: they cannot be read or written.
@@ -99,7 +99,7 @@ class SheetFiles:
                     raise DataError(system_sentence(error, path) or str(error)) from None
 
     def _pictures(self) -> Iterator[tuple[str, PictureReader]]:
-        """Folder and pictures, which are open in turn."""
+        """Yield each folder name with its open pictures, one after the other."""
         with ThumbnailReader(self.thumbnails) as thumbnails:
             yield self.folder, thumbnails
         for key, path in self.layers.items():
@@ -137,7 +137,7 @@ def _file_name(index: int, ending: str) -> str:
 def sheet_files(
     categories: Sequence[str], image_lists: Mapping[str, Path], thumbnails: Mapping[str, Path], layers: Sequence[Path]
 ) -> dict[str, SheetFiles]:
-    """The files of each category's sheet; of a category without thumbnails there is none.
+    """The files of each category's contact sheet; categories without thumbnails have none.
 
     Raises:
         DataError: a file of layers cannot be read.
@@ -147,7 +147,7 @@ def sheet_files(
         with LayerReader(path) as reader:
             category, key = reader.heading["category"], key_of(reader.heading)
         if category not in of_category:
-            raise DataError(f"{path} is of category '{category}', which the page does not have; run again")
+            raise DataError(f"{path} is of category '{category}', which is not on the page; run again")
         of_category[category][key] = path
     return {
         category: SheetFiles(place, image_lists[category], thumbnails[category], of_category[category])

@@ -1,4 +1,4 @@
-"""What the page of a data set is made of: tables as frames, evaluations, galleries and plots, read and named once."""
+"""The data behind the page of a data set: tables as frames, evaluations, galleries and plots, read once."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _REGIONS = {"regions_found": "found", "regions_prompted": "prompted", "regions_a
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
-        template: its file.
-        content: what the template shows.
+        template: file name of its template.
+        content: the values that the template shows.
         anchor, title: of its entry in the table of contents; empty if it has none.
     """
 
@@ -41,7 +41,7 @@ class Section:
 
 
 class Plot(NamedTuple):
-    """A plot as a ``data:`` address, with its size in pixels, so that the page does not jump while it loads."""
+    """A plot as a ``data:`` address, with its size in pixels, so that the page does not move while it loads."""
 
     address: str
     width: int
@@ -50,13 +50,13 @@ class Plot(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassContents:
-    """What classifiers say of the kinds of defects; nothing where none is configured.
+    """The results of classifiers of defect types; empty if none is configured.
 
     Attributes:
         evaluations: of classifiers, in the order of the configuration.
-        confusions: by category and classifier; of what is not labelled there are none.
-        shots: by category: accuracy against the number of examples.
-        supports: by category and support that lies beside the data set: its thumbnails.
+        confusions: by category and classifier; missing for categories without labels.
+        shots: plots by category: accuracy against the number of examples.
+        supports: thumbnails of the examples that are stored beside the data set, by category and support.
         count: images in each group.
     """
 
@@ -73,20 +73,21 @@ class ClassContents:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything of one data set, in one order; in the frames a method is called as it is on the page.
+    """All results of one data set, in one order; the frames use the method names of the page.
 
     Attributes:
         results, mask_results: evaluations of scores and of masks.
-        names: what each method with evaluations is called, in order; ``in_tables``: the means over seeds besides.
-        metrics, refinement, comparisons, costs, against: the tables; without rows where there are none. Refinement has
-            the oracle too, and without labels the regions alone.
+        names: display name of each method with evaluations, in order; ``in_tables``: also of the means over seeds.
+        metrics, refinement, comparisons, costs, against: the tables; empty if they do not exist. Refinement also has
+            the oracle; without labels it has only the numbers of regions.
         galleries: by category and method.
-        checks: by category what the check of its images found.
-        curves, histograms: by category; ``plots``: by name, of all methods, None where there is none.
+        checks: by category the result of the image check.
+        curves, histograms: by category; ``plots``: by name, of all methods, None if there is none.
+        sweeps: plots of swept parameters, by method.
         method_summaries: for each method its ``scorer``, ``summary`` and so on, in words.
-        sheets: what the contact sheet of a category is made from; without one where no thumbnails were drawn.
-        root: folder of the images as it is configured; empty where nobody would put a table into it.
-        classes: what classifiers say.
+        sheets: files behind the contact sheets, by category; missing for categories without thumbnails.
+        root: folder of the images as configured; empty if a table of marks should not be put there.
+        classes: results of classifiers.
     """
 
     dataset: str
@@ -109,20 +110,21 @@ class Contents:
     root: str
     classes: ClassContents = field(default_factory=ClassContents)
     against: pd.DataFrame = field(default_factory=lambda: AGAINST_PUBLISHED.frame([]))
+    sweeps: Mapping[str, Plot] = field(default_factory=dict)
 
     @cached_property
     def categories(self) -> list[str]:
-        """In the order in which they are evaluated."""
+        """The categories, in the order of evaluation."""
         return list(dict.fromkeys(result["category"] for result in self.results))
 
     @cached_property
     def backbones(self) -> set[str]:
-        """Whose features methods or classifiers use."""
+        """The backbones whose features methods or classifiers use."""
         return {*(key.backbone for key in self.names), *(result["backbone"] for result in self.classes.evaluations)}
 
     @cached_property
     def anchors(self) -> dict[str, str]:
-        """Where on the page each category begins."""
+        """The anchor of each category on the page."""
         return {category: f"category-{place}" for place, category in enumerate(self.categories, start=1)}
 
     @cached_property
@@ -132,9 +134,9 @@ class Contents:
 
     @cached_property
     def best(self) -> MethodKey:
-        """The method with the best mean image AUROC, whose galleries stand open.
+        """The method with the best mean image AUROC, whose galleries are open.
 
-        Where nothing is measured it is the one that may see the most, which is a guess that needs no label.
+        Without labels it is the method whose setting sees the most, as a guess.
         """
         value = dict(zip(self.means["method"][::-1], self.means["image_auroc"][::-1], strict=True))
         known = {key: value[name] for key, name in self.names.items() if not math.isnan(value.get(name, math.nan))}
@@ -142,7 +144,7 @@ class Contents:
 
     @cached_property
     def protocol(self) -> str:
-        """At which resolution pixels are compared."""
+        """The resolution at which pixels are compared, in words."""
         return protocol_in_words(result["protocol"] for result in self.results)
 
     def of(self, category: str) -> list[Evaluation]:
@@ -157,18 +159,18 @@ class Contents:
         """Whether an image of the category has a label."""
         return any(image["label"] is not None for image in self.of(category)[0]["images"])
 
-    def told_of(self, key: MethodKey, what: str) -> str:
-        """What is said of a method in its summary; may be empty."""
+    def summary_of(self, key: MethodKey, what: str) -> str:
+        """An entry of a method's summary, such as ``"scorer"``; may be empty."""
         return self.method_summaries.get(key.method, {}).get(what, "")
 
     @cached_property
     def blind_to(self) -> dict[str, str]:
-        """What each method cannot see, by what it is called."""
-        return {name: self.told_of(key, "blind_to") for key, name in self.in_tables.items()}
+        """The anomalies that each method cannot see, by display name."""
+        return {name: self.summary_of(key, "blind_to") for key, name in self.in_tables.items()}
 
 
 def with_names_of_pairs(compared: pd.DataFrame, names: Mapping[MethodKey, str]) -> pd.DataFrame:
-    """The pairs of named methods, each with what it is called, in the order of the names."""
+    """The pairs of named methods with their display names, in the order of the names."""
     called = {key.method: name for key, name in names.items()}
     places = {method: place for place, method in enumerate(called)}
     known = compared[compared["method"].isin(called) & compared["other"].isin(called)]
@@ -177,7 +179,7 @@ def with_names_of_pairs(compared: pd.DataFrame, names: Mapping[MethodKey, str]) 
 
 
 def regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evaluation]) -> pd.DataFrame:
-    """What is known of refinement where no test image has a label: regions of categories, and then their sum."""
+    """The numbers of refined regions by category and in total, for data sets without labels."""
     keys = {result["method"]: key_of(result) for result in results}
     places = {method: place for place, method in enumerate(keys)}
     rows = [
@@ -198,10 +200,10 @@ def regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evalua
 
 
 def plot_of(path: Path) -> Plot:
-    """A PNG file.
+    """Read a PNG file.
 
     Raises:
-        DataError: absent, or no picture.
+        DataError: the file is missing or not a PNG picture.
     """
     try:
         with Image.open(path) as picture:
@@ -209,5 +211,5 @@ def plot_of(path: Path) -> Plot:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that draws it") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path} is no picture; delete it and run again") from None
+        raise DataError(f"{path} is not a PNG picture; delete it and run again") from None
     return Plot(data_address("image/png", path.read_bytes()), width, height)

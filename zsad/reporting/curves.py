@@ -1,4 +1,4 @@
-"""The curves of a category: ROC, precision and recall, and per-region overlap, with their bootstrap bands."""
+"""Plots of the curves of a category: ROC, precision-recall and per-region overlap, with bootstrap bands."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from zsad.reporting.evaluations import (
 from zsad.reporting.options import ReportOptions
 from zsad.tables.notation import percent, with_interval
 
-_NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."
+_NEEDS_BOTH = "No curve: it needs both normal\nand defective labelled images."
 _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
 _MOST_BANDS = 4
-_KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
-_LEGEND_BELOW = 0.42  # inches, which numbers and title of the x axis take
+_KEY_HEIGHT = 0.3  # of a row that holds only the key, relative to a row of panels
+_LEGEND_BELOW = 0.42  # inches for the numbers and title of the x axis
 _POINT: dict[str, Any] = {"marker": "o", "markersize": 7.5, "markeredgecolor": "white", "markeredgewidth": 1.2}
 _NOMINAL: dict[str, Any] = {"color": figures.FAINT, "linewidth": 0.6}
-_MOST_NAMED = 3  # of the rates that rules aim at, in the legend
+_MOST_NAMED = 3  # nominal rates in the legend
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
 
 class _Panel(NamedTuple):
-    """One axes of the figure.
+    """One panel of the figure.
 
     Attributes:
-        metrics: in the legend; by the first of them the methods with a band are chosen.
-        draw_marks: adds chance, or limits.
-        point: of the decisions, what of them is their place across and up; empty where they have none.
+        metrics: in the legend; the first one selects the methods with a band.
+        draw_marks: function that adds the chance level, or limits.
+        point: the two metrics of the decisions that give their x and y position; empty if the panel shows no decisions.
     """
 
     curve: str
@@ -60,16 +60,16 @@ class _Panel(NamedTuple):
 
 
 def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
-    """Draw ROC and precision-recall curves of images and pixels and PRO curves of one category, as PNG.
+    """Plot ROC and precision-recall curves of images and pixels, and PRO curves, of one category, as PNG.
 
-    A dot marks the decisions: their false-alarm rate and recall. It need not lie on the curve, since images are ranked
-    by their scores and decided by the peaks of their maps. A vertical line marks the nominal rate of the rule.
+    A dot marks the decisions: their false-alarm rate and recall. It may lie off the curve, because images are ranked
+    by their scores but decided by the peaks of their maps. A vertical line marks the nominal rate of the rule.
 
-    A band holds a curve's height in 95 % of the bootstrap draws, point by point. Of more than 4 methods only the best
-    of each setting has one. Curves that there are none of, as of pixels without masks, are left out.
+    A band contains the height of the curve in 95 % of the bootstrap replicates, point by point. With more than 4
+    methods, only the best of each setting has a band. Panels without curves are left out.
 
     Raises:
-        DataError: an evaluation is unreadable, or they are of more than one category.
+        DataError: an evaluation is unreadable, or they belong to more than one category.
     """
     results = read_one_category(evaluations)
     names = display_names(map(key_of, results))
@@ -91,11 +91,11 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
             axes.set_axis_off()
         place = {"transform": last.transAxes, "va": "top", "wrap": True, "in_layout": False}
         last.text(0, 1, _key(results), fontsize=8.5, color=figures.FAINT, **place)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def with_bands(results: Sequence[Evaluation], metric: str, curve: str) -> list[Evaluation]:
-    """The results whose bands of ``curve`` are drawn: all of up to 4, else the best of each setting by ``metric``."""
+    """The results whose bands of ``curve`` are drawn: up to 4 all, otherwise the best of each setting by ``metric``."""
     known = [result for result in results if result["bands"].get(curve)]
     if len(results) <= _MOST_BANDS:
         return known
@@ -142,7 +142,7 @@ def _draw_panel(
 
 
 def decided_at(result: Evaluation, names: Sequence[str]) -> tuple[float, float] | None:
-    """Where the decisions of an evaluation lie, by two of their metrics; None where one is not known."""
+    """The position of the decisions of an evaluation, from two of their metrics; None if one is unknown."""
     place = tuple(number(result["decision"].get(name)) for name in names)
     return (place[0], place[1]) if len(place) == 2 and not any(map(math.isnan, place)) else None
 
@@ -153,26 +153,26 @@ def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
 
 
 def _key(results: Sequence[Evaluation]) -> str:
-    """How to read the figure, in words."""
-    lines = ["In the legends, in %: the metric, and in brackets", "its 95 % confidence interval."]
+    """An explanation of the figure."""
+    lines = ["Legends: the metric in %, and in brackets", "its 95 % confidence interval."]
     if any(decided_at(result, _PANELS[0].point) for result in results):
         lines += [
             "",
-            "Dots: what the label-free thresholds decide. They need",
-            "not lie on the curves: images are ranked by",
+            "Dots: decisions by the label-free thresholds. They may",
+            "lie off the curves: images are ranked by their scores,",
         ]
-        lines += ["their scores, and decided by the peaks of their maps."]
+        lines += ["but decided by the peaks of their maps."]
         if _nominal_rates(results):
-            lines += ["Thin vertical lines: the nominal rate of false alarms."]
+            lines += ["Thin vertical lines: nominal false-alarm rate."]
     if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
-        lines += ["", "Light bands: 95 % of the bootstrap draws, point by point."]
+        lines += ["", "Light bands: 95 % of the bootstrap replicates, pointwise."]
         if len(results) > _MOST_BANDS:
-            lines += ["Of so many methods, the best of each setting alone has a band."]
+            lines += ["Only the best method of each setting has a band."]
     return "\n".join(lines)
 
 
 def _nominal_rates(results: Sequence[Evaluation]) -> list[float]:
-    """The nominal rates of false alarms of the methods with a dot, each once."""
+    """The nominal false-alarm rates of the methods with a dot, each once."""
     known = [result for result in results if decided_at(result, _PANELS[0].point)]
     rates = {number(result["decision"].get("nominal")) for result in known}
     return sorted(rate for rate in rates if not math.isnan(rate))
@@ -193,7 +193,7 @@ def _chance_diagonal(axes: Axes, _: Sequence[Evaluation]) -> None:
 
 
 def _chance_share(axes: Axes, results: Sequence[Evaluation]) -> None:
-    """Precision of a random order: the share of defective images."""
+    """Draw the precision of a random order: the share of defective images."""
     counts = results[0]["counts"]
     share = counts["defective"] / (counts["good"] + counts["defective"])
     axes.axhline(share, color=figures.FAINT, linewidth=0.9, linestyle=":", label=f"chance  {percent(share)}")
@@ -215,7 +215,7 @@ _PANELS = (
         curve="image_roc",
         metrics=("image_auroc",),
         title="Image ROC",
-        x="false-positive rate, % (good images called defective)",
+        x="false-positive rate, % (normal images called defective)",
         y="true-positive rate, % (defective images found)",
         missing=_NEEDS_BOTH,
         drawstyle="default",
@@ -227,7 +227,7 @@ _PANELS = (
         metrics=("image_ap",),
         title="Image precision and recall",
         x="recall, % (defective images found)",
-        y="precision, % (right among those called defective)",
+        y="precision, % (correct among images called)",
         missing=_NEEDS_BOTH,
         drawstyle="steps-pre",
         draw_marks=_chance_share,
@@ -237,7 +237,7 @@ _PANELS = (
         curve="pixel_roc",
         metrics=("pixel_auroc",),
         title="Pixel ROC",
-        x="false-positive rate, % (good pixels called defective)",
+        x="false-positive rate, % (normal pixels called defective)",
         y="true-positive rate, % (defective pixels found)",
         missing=_NEEDS_MASKS,
         drawstyle="default",
@@ -248,7 +248,7 @@ _PANELS = (
         metrics=("pixel_ap",),
         title="Pixel precision and recall",
         x="recall, % (defective pixels found)",
-        y="precision, % (right among pixels called defective)",
+        y="precision, % (correct among pixels called)",
         missing=_NEEDS_MASKS,
         drawstyle="steps-pre",
         draw_marks=None,
@@ -257,8 +257,8 @@ _PANELS = (
         curve="pro",
         metrics=("aupro", "aupro_005"),
         title="Per-region overlap (PRO)",
-        x="false-positive rate among good pixels, %",
-        y="share of a defect region found, mean over regions, %",
+        x="false-positive rate among normal pixels, %",
+        y="found share of a defect region, mean over regions, %",
         missing=_NEEDS_MASKS,
         drawstyle="default",
         draw_marks=_limits_and_chance,

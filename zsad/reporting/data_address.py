@@ -1,4 +1,4 @@
-"""Pictures that a page holds itself."""
+"""Pictures that are embedded in a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distributions of what the images of a category are decided by, with the label-free threshold."""
+"""Histograms of the values that decide on the images of a category, with the label-free threshold."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24
 _FAR = 1.0  # from the scores, as a multiple of their range
 _MARGIN = 0.05
-_FEW = 0.05  # of the images, at either end, are not shown where they lie far from the others
-_ENOUGH = 6  # images, to tell the others from one that is far off
+_FEW = 0.05  # share of the images at either end that are not shown if they lie far from the others
+_ENOUGH = 6  # images, to recognise one that lies far from the others
 _FAR_IMAGE = 3.0  # from the others, as a multiple of their range
 _NOTE_HEIGHT = 0.16  # of the bars'
 _KINDS = (
@@ -33,10 +33,10 @@ _KINDS = (
 
 
 def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
-    """Draw what good and defective images are decided by, for each method of one category, as PNG.
+    """Plot the values that decide on normal and defective images, for each method of one category, as PNG.
 
-    That are the peaks of their maps, or the image scores of a method that does not localise, and the threshold. Where
-    each image has its own threshold, it is how far the peak is above it.
+    These are the peaks of the maps, or the image scores of a method that does not localise; the threshold is marked. If
+    each image has its own threshold, the value is the peak minus this threshold.
 
     Raises:
         DataError: an evaluation is unreadable, or they are of more than one category.
@@ -54,18 +54,18 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
             _draw_histogram(axes, result, names[key_of(result)])
         for axes in grid.flat[len(results) :]:
             axes.set_axis_off()
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 class _Decided(NamedTuple):
-    """What the images of a method are decided by.
+    """The values that decide on the images of a method.
 
     Attributes:
-        values: float64 ``[image]``; those that exceed ``threshold`` are called defective. Infinite where each image
-            has its own threshold and nothing exceeds that of this one.
-        words: what they are, for the axis.
-        threshold: one for all; infinite if nothing exceeds it.
-        name: of the threshold.
+        values: float64 ``[image]``; images above ``threshold`` are called defective. Infinite if each image has its own
+            threshold and nothing exceeds that of this image.
+        words: label of the axis.
+        threshold: common to all; infinite if nothing exceeds it.
+        name: name of the threshold.
     """
 
     values: np.ndarray
@@ -75,14 +75,14 @@ class _Decided(NamedTuple):
 
 
 def decided_values(result: Evaluation) -> _Decided:
-    """What the images of an evaluation are decided by, comparable between them."""
+    """The values that decide on the images of an evaluation, comparable between images."""
     peaks = np.array([image["peak"] for image in result["images"]], dtype=np.float64)
     thresholds = region_thresholds(result)
     threshold, what = common_value(thresholds), "peak of the map" if result["localises"] else "image score"
     if not math.isnan(threshold):
         return _Decided(peaks, what, threshold, f"label-free threshold {threshold:.3g}")
     return _Decided(
-        peaks - np.array(thresholds), f"{what}, less the image's own threshold", 0.0, "label-free threshold"
+        peaks - np.array(thresholds), f"{what} minus the image's own threshold", 0.0, "label-free threshold"
     )
 
 
@@ -107,10 +107,10 @@ def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
     threshold = decided.threshold
     notes = _beyond(scores, low, high)
     if count := int(np.count_nonzero(~finite)):
-        notes.append((False, f"{count} with a threshold above everything"))
+        notes.append((False, f"{count} with an infinite threshold"))
     reach = _FAR * (high - low)
     if math.isinf(threshold):
-        notes.insert(0, (True, "label-free threshold above everything"))
+        notes.insert(0, (True, "label-free threshold: infinite"))
     elif low - reach <= threshold <= high + reach:
         axes.axvline(threshold, linestyle=(0, (4, 2)), label=decided.name, color=figures.INK, linewidth=1.2)
     else:
@@ -126,7 +126,7 @@ def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
 
 
 def _view(scores: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest score that the bars show: all, or all but a few that would shrink the others to a line."""
+    """Lowest and highest score of the bars: all scores, or all but a few outliers that would squeeze the others."""
     ordered = np.sort(scores)
     few = max(1, int(_FEW * len(ordered))) if len(ordered) >= _ENOUGH else 0
     usual_low, usual_high = ordered[few], ordered[len(ordered) - 1 - few]
@@ -136,12 +136,12 @@ def _view(scores: np.ndarray) -> tuple[float, float]:
     low, high = float(ordered[0]), float(ordered[-1])
     if low < high:
         return low, high
-    half = 0.05 * abs(low) or 0.5  # all images score alike
+    half = 0.05 * abs(low) or 0.5  # all images have the same score
     return low - half, high + half
 
 
 def _beyond(scores: np.ndarray, low: float, high: float) -> list[tuple[bool, str]]:
-    """How many images lie on the left and on the right of the bars, and how far; whether on the right, and words."""
+    """Notes on the images that lie left and right of the bars: whether on the right, and words."""
     notes = []
     for right, outside in ((False, scores[scores < low]), (True, scores[scores > high])):
         if len(outside):
@@ -151,7 +151,7 @@ def _beyond(scores: np.ndarray, low: float, high: float) -> list[tuple[bool, str
 
 
 def _write_beyond(axes: Axes, low: float, high: float, notes: Sequence[tuple[bool, str]]) -> None:
-    """End the axis at the bars, with arrows to what lies beyond it, above the bars."""
+    """End the axis at the bars, with arrows above the bars towards images beyond it."""
     margin = _MARGIN * (high - low)
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(top=axes.get_ylim()[1] * (1 + _NOTE_HEIGHT * len(notes)))
@@ -162,7 +162,7 @@ def _write_beyond(axes: Axes, low: float, high: float, notes: Sequence[tuple[boo
         axes.annotate("", (edge, height), (inner, height), xycoords="axes fraction", arrowprops=arrow)
         place: dict[str, Any] = {"ha": "right", "va": "center"} if right else {"ha": "left", "va": "center"}
         axes.text(inner + (-0.015 if right else 0.015), height, words, transform=axes.transAxes, fontsize=8, **place)
-    for right in sorted({right for right, _ in notes}):  # the axis is broken off where it has two strokes
+    for right in sorted({right for right, _ in notes}):  # two strokes show where the axis is broken
         style: dict[str, Any] = {
             "transform": axes.transAxes,
             "clip_on": False,

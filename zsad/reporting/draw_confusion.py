@@ -1,4 +1,4 @@
-"""The confusions of a classifier on one category: how many images of each kind are called what."""
+"""Plot of the confusion matrix of a classifier on one category."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from zsad.reporting.class_evaluations import (
 from zsad.reporting.options import ReportOptions
 
 _LEAST_WIDTH = 7.0  # inches
-_CELL = (0.34, 0.62)  # narrowest and widest cell, inches
-_WIDE = 4.0  # of all cells of a matrix, inches, where the cells are not the narrowest
+_CELL = (0.34, 0.62)  # least and greatest width of a cell, inches
+_WIDE = 4.0  # width of all cells of a matrix, inches, unless the cells have the least width
 _LINE = 0.34  # height of a cell, inches
 _LETTER = 0.078  # width of a letter of a name, inches
 _LONGEST = 30  # letters of a name
-_NEVER = " (not shown)"  # of kinds that the classifier cannot call
-_SLANT = 45  # degrees, of names below the cells
-_MOST_BESIDE = 12  # kinds; the matrices of more stand one below the other
+_NEVER = " (no examples)"  # kinds that the classifier cannot predict
+_SLANT = 45  # degrees, slant of the names below the cells
+_MOST_BESIDE = 12  # kinds; with more, the matrices stand one below the other
 _BOTTOM_LINES, _TOP_LINES = 0.75, 1.05  # inches: title of the axis below, headings above
-_PALEST, _DARKEST = 0.0, 1.15  # a little above the greatest share, which would otherwise be nearly black
+_PALEST, _DARKEST = 0.0, 1.15  # slightly above the greatest share, whose colour would otherwise be nearly black
 _NUMBER = 7.5  # points
 _FRAME: dict[str, Any] = {"fill": False, "edgecolor": figures.INK, "linewidth": 0.9, "clip_on": False, "zorder": 3}
 
 
 def draw_confusion(*, evaluation: Path, options: ReportOptions, output: Path) -> None:
-    """Draw the matrix of true and predicted kinds, as numbers of images and as shares of each true kind, as PNG.
+    """Plot the matrix of true and predicted kinds, as numbers of images and as shares of each true kind, as PNG.
 
-    It is of the shots of the draw that stands for all, summed over its seeds. Kinds that were not shown to the
-    classifier have rows alone, below the others.
+    It is for the number of shots that is shown elsewhere, summed over the random seeds. Kinds without examples have
+    rows below the others, but no columns.
 
     Raises:
-        DataError: the evaluation is absent or unreadable.
+        DataError: the evaluation is missing or unreadable.
     """
     (result,) = read_class_evaluations([evaluation])
     row = shown_row(result)
@@ -67,28 +67,28 @@ def draw_confusion(*, evaluation: Path, options: ReportOptions, output: Path) ->
         shares = _shares(counts)
         texts = {
             "Images": [[f"{number}" for number in line] for line in counts],
-            "Of each true kind, in %": [[_percent(share) for share in line] for line in shares],
+            "Share of each true kind, in %": [[_percent(share) for share in line] for line in shares],
         }
         for place, (axes, (title, numbers)) in enumerate(zip(grid, texts.items(), strict=True)):
             _draw_matrix(axes, title, shares, numbers)
             _name_kinds(axes, names[:columns], lines if place == 0 or not beside else [])
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def _write_heading(figure: Figure, result: ClassEvaluation, row: dict[str, Any], width: float) -> None:
-    """Title, and below it what was learnt from and which draws are summed."""
+    """Write the title, and below it the setting and the number of random seeds."""
     seeds = len(row["seeds"])
-    words = [f"{row['setting']}", "one seed" if seeds == 1 else f"summed over {seeds} seeds"]
+    words = [f"{row['setting']}", "one random seed" if seeds == 1 else f"summed over {seeds} random seeds"]
     words += filter(None, [regions_in_words(result["regions"])])
     letters = int(width / _LETTER)
-    title = textwrap.fill(f"{result['category']}: kinds by {result['classifier']}", int(letters / 1.6))
-    note = textwrap.fill(f"Learnt from labelled defects: {', '.join(words)}", letters)
+    title = textwrap.fill(f"{result['category']}: defect types by {result['classifier']}", int(letters / 1.6))
+    note = textwrap.fill(f"Trained on labelled defects: {', '.join(words)}", letters)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=figures.FAINT)
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    """Of each row; NaN where it has no image."""
+    """The share of each cell in its row; NaN in rows without images."""
     totals = counts.sum(axis=1, keepdims=True)
     shares: np.ndarray = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     return shares
@@ -99,7 +99,7 @@ def _percent(share: float) -> str:
 
 
 def _draw_matrix(axes: Axes, title: str, shares: np.ndarray, numbers: Sequence[Sequence[str]]) -> None:
-    """One matrix; the colour of a cell is its share of the row in either."""
+    """Draw one matrix; the colour of a cell is always its share of the row."""
     rows, columns = shares.shape
     palette = colormaps["Blues"].with_extremes(bad="#ECEEF0")
     axes.imshow(shares, cmap=palette, vmin=_PALEST, vmax=_DARKEST, aspect="auto")
@@ -118,7 +118,7 @@ def _draw_matrix(axes: Axes, title: str, shares: np.ndarray, numbers: Sequence[S
 
 
 def _name_kinds(axes: Axes, columns: Sequence[str], lines: Sequence[str]) -> None:
-    """Name the columns, and the lines unless the matrix beside does."""
+    """Write the names of the columns, and of the rows unless the matrix beside has them."""
     style: dict[str, Any] = {"rotation": _SLANT, "ha": "right", "rotation_mode": "anchor", "fontsize": 8.5}
     axes.set_xticks(range(len(columns)), columns, **style)
     axes.set_xlabel("predicted kind")

@@ -1,4 +1,4 @@
-"""The gallery of one category and method: the images worth looking at, as a contact sheet and for the page."""
+"""The gallery of one category and method: selected images, as a contact sheet and for the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zsad.reporting.selection import GROUP_TITLES
 from zsad.reporting.sheet import contact_sheet
 
 _JPEG_QUALITY = 85
-_PNG_EFFORT = 4  # of 9, by which a sheet takes a fourth of the time and 2 % more bytes
+_PNG_EFFORT = 4  # of 9; needs a quarter of the time and 2 % more bytes than 9
 
 
 def draw_gallery(
@@ -35,12 +35,12 @@ def draw_gallery(
     sheet: Path,
     panels: Path,
 ) -> None:
-    """Draw the highest-, lowest- and most wrongly scored images of one category and method.
+    """Draw the images with the highest, lowest and most wrong scores of one category and method.
 
     Args:
-        decisions: of the same images; what is outlined is what stands out by them.
-        masks: predicted masks; None stands for what stands out in the map.
-        refiner: name of what made the masks, for the captions; ``"none"`` for the map itself.
+        decisions: of the same images; their thresholds give the outlines.
+        masks: predicted masks; None for the thresholded map.
+        refiner: name of the refiner of the masks, for the captions; ``"none"`` for the thresholded map.
         sheet: the contact sheet to write, PNG.
         panels: the pictures and captions to write for `zsad.reporting.build_page.build_page`, JSON.
 
@@ -74,7 +74,7 @@ def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
 
 
 def _entry_as_json(entry: Entry) -> dict[str, Any]:
-    """An image for the page, which draws outlines itself: all methods have its photograph in common."""
+    """An image for the page, which draws the outlines itself, so that all methods share one photograph."""
     height, width = entry.bare.shape[:2]
     pictures = {"photograph": entry.bare, "map": entry.pictures["map"], "mask": entry.pictures["mask"]}
     return {
@@ -96,7 +96,7 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
 
 
 def _data_address(picture: np.ndarray) -> str:
-    """A picture as a ``data:`` address: JPEG in colour, PNG in grey (masks, which JPEG would fray)."""
+    """A picture as a ``data:`` address: JPEG in colour, PNG in grey (masks, whose edges JPEG would blur)."""
     stream = io.BytesIO()
     image = Image.fromarray(picture)
     if image.mode == "L":

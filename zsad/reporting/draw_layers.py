@@ -1,4 +1,4 @@
-"""What one method says of every test image, light enough for a page: its map in grey, and what it marks as polygons."""
+"""The results of one method for every test image, small enough for a page: grey maps, and regions as polygons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zsad.files.pictures import LayerWriter
 from zsad.files.scores import ScoreReader
 from zsad.progress import progress
 from zsad.reporting import overlays
-from zsad.reporting.entries import marked_mask, predicted_masks, require_known
+from zsad.reporting.entries import check_known, marked_mask, predicted_masks
 from zsad.reporting.evaluations import EVALUATION_KEYS
 
 
@@ -36,12 +36,12 @@ def draw_layers(
 ) -> None:
     """Draw the maps and outlines of all images of one category and method.
 
-    Maps are on the patch grid and on the one scale of the gallery. A method that does not localise has neither.
+    Maps have the size of the patch grid and the scale of the gallery. A method that does not localise has neither.
 
     Args:
-        decisions: of the same images; what is outlined is what stands out by them.
-        masks: predicted masks; None stands for what stands out in the map.
-        refiner: name of what made the masks; ``"none"`` for the map itself.
+        decisions: of the same images; their thresholds give the outlines.
+        masks: predicted masks; None for the thresholded map.
+        refiner: name of the refiner of the masks; ``"none"`` for the thresholded map.
         output: see `zsad.files.pictures.LayerWriter`.
 
     Raises:
@@ -50,7 +50,7 @@ def draw_layers(
     records = {record.image_id: record for record in read_manifest(manifest)}
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        require_known(reader, records, "the manifest")
+        check_known(reader, records, "the manifest")
         check_decisions(reader, decided)
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, colormap)

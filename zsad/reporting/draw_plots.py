@@ -1,4 +1,4 @@
-"""The plots of one category: curves, if there are any, and score histograms."""
+"""The plots of one category: curves, if there are any, and histograms of scores."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zsad.reporting.options import ReportOptions
 def draw_plots(
     *, evaluations: Sequence[Path], options: ReportOptions, histograms: Path, curves: Path | None = None
 ) -> None:
-    """Draw ranking curves and score histograms of all methods on one category, as PNG.
+    """Plot ranking curves and histograms of scores of all methods on one category, as PNG.
 
     Args:
-        evaluations: of scores, one a method.
-        curves: None where no ranking can be measured.
+        evaluations: of scores, one for each method.
+        curves: output file; None if no ranking can be measured.
 
     Raises:
-        DataError: an evaluation is unreadable, or they are of more than one category.
+        DataError: an evaluation is unreadable, or they belong to more than one category.
     """
     if curves is not None:
         draw_curves(evaluations=evaluations, options=options, output=curves)

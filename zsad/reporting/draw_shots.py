@@ -1,4 +1,4 @@
-"""How many examples of each kind the classifiers of a category need: accuracy against the number of shots."""
+"""Plot of the accuracy of classifiers against the number of examples of each kind."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ METRIC = "accuracy"
 _ALL = "all"
 _WIDTH = 7.5  # inches
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_APART = 5.0  # points between classifiers at one number of shots; where there is one number alone, four times as much
+_APART = 5.0  # points between classifiers at one number of shots; four times as much if there is only one number
 _MOST_APART = 24.0  # points from the first to the last of them
-_LONGEST = 44  # letters of a classifier's name
-_LEAST_GAP = 0.038  # between numbers on the axis, of its length
-_AROUND = 1.35  # factor to either side of the outermost numbers
-_NO_LABELS = "Not measured: no image has a label of a kind that was shown."
+_LONGEST = 44  # greatest number of letters of a classifier's name
+_LEAST_GAP = 0.038  # least gap between numbers on the axis, as a share of its length
+_AROUND = 1.35  # factor beyond the outermost numbers on either side
+_NO_LABELS = "Not measured: no image is labelled with a kind that has examples."
 _DASHES = ((5, 3), (2, 2), (8, 3, 2, 3))
 
 
@@ -48,13 +48,13 @@ class Point(NamedTuple):
 
 
 def draw_shots(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
-    """Draw the accuracy of all classifiers of one category against the number of examples of each kind, as PNG.
+    """Plot the accuracy of all classifiers of one category against the number of examples of each kind, as PNG.
 
-    Means over the seeds with their bootstrap limits. A dashed line is what always naming the most frequent kind would
-    reach. A classifier that is told where the defect is by the ground truth has hollow points and a dotted line.
+    Points are means over the random seeds with their bootstrap limits. A dashed line is the accuracy of always
+    predicting the most frequent kind. Classifiers that use ground-truth regions have hollow points and a dotted line.
 
     Raises:
-        DataError: an evaluation is absent or unreadable, or they are of more than one category.
+        DataError: an evaluation is missing or unreadable, or they belong to more than one category.
     """
     results = read_class_evaluations(evaluations)
     category = category_of(results)
@@ -62,7 +62,7 @@ def draw_shots(*, evaluations: Sequence[Path], options: ReportOptions, output: P
     drawn = [result for result in results if result["classifier"] in curves]
     with figures.styled():
         figure = Figure(figsize=(_WIDTH, 3.9 + 0.2 * len(drawn)), layout="constrained")
-        figure.suptitle(f"{category}: kinds named rightly", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        figure.suptitle(f"{category}: accuracy of defect types", x=0.01, ha="left", fontsize=13, fontweight="bold")
         axes = figure.subplots()
         if curves:
             _draw_curves(axes, drawn, curves)
@@ -71,18 +71,18 @@ def draw_shots(*, evaluations: Sequence[Path], options: ReportOptions, output: P
             figure.legend(lines, labels, loc="outside lower left", title=_legend_title(drawn), alignment="left")
         else:
             figures.write_sentence(axes, _NO_LABELS)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def points_of(result: ClassEvaluation) -> list[Point]:
-    """The accuracies that are known, the fewest shots first; ``"all"`` is the most."""
+    """The known accuracies, the fewest shots first; ``"all"`` comes last."""
     points = [Point(row["shots"], measure_of(row, METRIC)) for row in result["by_shots"]]
     known = [point for point in points if not math.isnan(point.measure.value)]
     return sorted(known, key=lambda point: math.inf if point.shots == _ALL else point.shots)
 
 
 def places_of(shots: Sequence[int | str]) -> dict[int | str, float]:
-    """Where each number stands on a logarithmic axis; ``"all"`` stands beyond the greatest."""
+    """The position of each number on a logarithmic axis; ``"all"`` is beyond the greatest."""
     places: dict[int | str, float] = {count: float(count) for count in sorted({int(c) for c in shots if c != _ALL})}
     if _ALL in shots:
         numbers = sorted(places.values())
@@ -98,9 +98,9 @@ def _draw_curves(axes: Axes, results: Sequence[ClassEvaluation], curves: Mapping
     colours = figures.colours(len(results))
     for place, (result, name) in enumerate(zip(results, names, strict=True)):
         offset = apart * (place - (len(results) - 1) / 2)
-        label = f"{name}{_told_apart(result, results)}   {_in_legend(curves[result['classifier']][-1])}"
+        label = f"{name}{_difference(result, results)}   {_in_legend(curves[result['classifier']][-1])}"
         points = [(places[point.shots], point.measure) for point in curves[result["classifier"]]]
-        _draw_curve(axes, points, label, offset, _look_of(result, place, colours[place]))
+        _draw_curve(axes, points, label, offset, _style_of(result, place, colours[place]))
     reached = _majorities(results)
     for place, (value, numbers) in enumerate(reached.items()):
         of_kinds = "kind" if len(reached) == 1 else f"of {' or '.join(map(str, sorted(numbers)))} kinds"
@@ -110,8 +110,8 @@ def _draw_curves(axes: Axes, results: Sequence[ClassEvaluation], curves: Mapping
     _set_axes(axes, places, [*_reaches(curves), *reached])
 
 
-def _look_of(result: ClassEvaluation, place: int, colour: str) -> dict[str, Any]:
-    """Colour, marker and line; hollow and dotted for what no inspector has."""
+def _style_of(result: ClassEvaluation, place: int, colour: str) -> dict[str, Any]:
+    """Colour, marker and line; hollow and dotted for ground-truth regions, which are unknown in practice."""
     look = {"color": colour, "marker": _MARKERS[(place + place // len(_MARKERS)) % len(_MARKERS)]}
     if result["regions"] == GROUND_TRUTH:
         return {**look, "markerfacecolor": "white", "linestyle": (0, (1, 1.4))}
@@ -121,7 +121,7 @@ def _look_of(result: ClassEvaluation, place: int, colour: str) -> dict[str, Any]
 def _draw_curve(
     axes: Axes, points: Sequence[tuple[float, Summary]], label: str, offset: float, look: Mapping[str, Any]
 ) -> None:
-    """Points with their limits, joined; beside those of the others, for limits not to cover each other."""
+    """Draw joined points with their limits, shifted so that the limits of classifiers do not cover each other."""
     moved = axes.transData + ScaledTranslation(offset / 72, 0, axes.figure.dpi_scale_trans)
     at, values = [place for place, _ in points], [measure.value for _, measure in points]
     below = [_reach(measure.value - measure.low) for _, measure in points]
@@ -131,12 +131,12 @@ def _draw_curve(
 
 
 def _reach(length: float) -> float:
-    """How far a limit is from its value, which a mean may lie a hair outside of; nothing where there is none."""
+    """The length of an error bar, at least 0 because a mean may lie slightly outside its limits; 0 for NaN."""
     return 0.0 if math.isnan(length) else max(0.0, length)
 
 
 def _majorities(results: Sequence[ClassEvaluation]) -> dict[float, set[int]]:
-    """What always naming the most frequent kind reaches, as it prints, and of how many kinds it is the one."""
+    """The accuracy of always predicting the most frequent kind, as printed, with the numbers of kinds behind it."""
     found: defaultdict[float, set[int]] = defaultdict(set)
     for result in results:
         known = [measure_of(row, "majority").value for row in result["by_shots"]]
@@ -165,7 +165,7 @@ def _set_axes(axes: Axes, places: Mapping[int | str, float], values: Sequence[fl
 
 
 def numbers_that_fit(places: Mapping[int | str, float], first: float, last: float) -> list[str]:
-    """What is written at each place of the axis: nothing where it would cover the number before or the last one."""
+    """The text at each position of the axis; empty where it would cover the previous number or the last one."""
     length = math.log(last / first)
     shares = {count: math.log(place / first) / length for count, place in places.items()}
     final = list(shares)[-1]
@@ -176,13 +176,13 @@ def numbers_that_fit(places: Mapping[int | str, float], first: float, last: floa
     return [str(count) if count in written else "" for count in places]
 
 
-def _told_apart(result: ClassEvaluation, results: Sequence[ClassEvaluation]) -> str:
-    """In what a classifier differs from others, as far as its figures do not compare with theirs."""
+def _difference(result: ClassEvaluation, results: Sequence[ClassEvaluation]) -> str:
+    """Differences of a classifier from the others that make its figures not comparable, in words."""
     words = [regions_in_words(result["regions"])]
     if len({tuple(other["kinds"]) for other in results}) > 1:
         words.append(f"{len(result['kinds'])} kinds")
-    told = ", ".join(filter(None, words))
-    return f" ({told})" if told else ""
+    joined = ", ".join(filter(None, words))
+    return f" ({joined})" if joined else ""
 
 
 def _in_legend(point: Point) -> str:
@@ -193,4 +193,4 @@ def _in_legend(point: Point) -> str:
 def _legend_title(results: Sequence[ClassEvaluation]) -> str:
     seeds = {len(row["seeds"]) for result in results for row in result["by_shots"]}
     draws = "" if seeds == {1} else f", mean of {min(seeds)} seeds" if len(seeds) == 1 else ", means over the seeds"
-    return f"Setting few-shot-defects-k: learnt from labelled defects{draws}; bars: 95 % confidence limits"
+    return f"Setting few-shot-defects-k: trained on labelled defects{draws}; bars: 95 % confidence limits"

@@ -1,4 +1,4 @@
-"""The test images of a category made small: what the page's contact sheet shows, whatever the method."""
+"""Thumbnails of the test images of a category, for the contact sheet of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JPEG_QUALITY = 80
 
 
 def draw_thumbnails(*, image_list: Path, longer_side: int, output: Path, provenance: Mapping[str, Any]) -> None:
-    """Draw a thumbnail of every test image; one that is smaller keeps its size.
+    """Make a thumbnail of every test image; smaller images keep their size.
 
     Args:
         longer_side: pixels.
@@ -34,10 +34,10 @@ def draw_thumbnails(*, image_list: Path, longer_side: int, output: Path, provena
         pixels_of = [image.pixels for image in images]
         for image in progress(images, total=len(images), label="drawing thumbnails", work=pixels_of):
             pixels = read_image(image.path, image.sha256, image.white)
-            writer.append(_jpeg(_made_small(pixels, longer_side)))
+            writer.append(_jpeg(_shrink(pixels, longer_side)))
 
 
-def _made_small(pixels: np.ndarray, longer_side: int) -> np.ndarray:
+def _shrink(pixels: np.ndarray, longer_side: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     if max(height, width) <= longer_side:
         return pixels

@@ -1,4 +1,4 @@
-"""What a gallery holds: the chosen images of one category and method, with their pictures and captions."""
+"""The entries of a gallery: the chosen images of one category and method, with their pictures and captions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds, standing_out
 from zsad.reporting import overlays
-from zsad.reporting.decisions import common_value, decided_by
+from zsad.reporting.decisions import common_value, explain_decision
 from zsad.reporting.evaluations import EVALUATION_KEYS
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.selection import choose_images, ranks
 
-PANEL_TITLES = {"photograph": "photograph", "truth": "truth", "map": "anomaly map", "mask": "mask"}
+PANEL_TITLES = {"photograph": "photograph", "truth": "ground truth", "map": "anomaly map", "mask": "mask"}
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Entry:
     """One image of a gallery.
 
     Attributes:
-        label: 1 defective, 0 good, None unknown.
+        label: 1 defective, 0 good, None unlabelled.
         decision: 1 called defective, 0 called good.
-        decided_by: why, in words.
-        marked_regions: those that stand out in the map, before any refiner; None from a method that scores images
-            alone.
+        decided_by: the reason, in words.
+        marked_regions: number of marked regions of the map, before any refiner; None from a method that scores only
+            images.
         rank: 1 for the highest score of the category.
-        truth: what the ground-truth picture shows, in words.
+        truth: what the picture of the ground truth shows, in words.
         pictures: uint8 ``[height, width, 3]`` (RGB) or ``[height, width]`` (grey), by the keys of `PANEL_TITLES`.
-        bare: the photograph without anything drawn on it, which is the same for all methods; as the pictures.
-        outlines: what is drawn on it, of the predicted mask (``photograph``) and of the ground truth (``truth``), as
-            `zsad.reporting.overlays.outline_path` gives it.
+        bare: the photograph without outlines, which is the same for all methods; an array as the pictures.
+        outlines: of the predicted mask (``photograph``) and of the ground truth (``truth``), see
+            `zsad.reporting.overlays.outline_path`.
     """
 
     image_id: str
@@ -66,9 +66,9 @@ class Gallery:
 
     Attributes:
         heading: dataset, category, method, backbone, setting and refiner.
-        ranked: how many images the ranks are out of.
-        thresholds: those that all images have in common, in the unit of the map; NaN where each has its own.
-        scale: the one colour scale of all maps.
+        ranked: number of ranked images.
+        thresholds: common to all images, in the unit of the map; NaN if each image has its own.
+        scale: the common colour scale of all maps.
         groups: entries, by the keys of `zsad.reporting.selection.GROUP_TITLES`.
     """
 
@@ -93,9 +93,9 @@ def collect_gallery(
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        require_known(reader, records, "the manifest")
+        check_known(reader, records, "the manifest")
         check_decisions(reader, decided)
-        require_known(reader, verdicts, "the evaluation")
+        check_known(reader, verdicts, "the evaluation")
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, options.colormap)
         labels = [verdicts[image_id]["label"] for image_id in reader.image_ids]
@@ -115,7 +115,7 @@ def collect_gallery(
                 defect_type=verdict["defect_type"],
                 score=float(reader.image_scores[index]),
                 decision=int(decided.decided[index]),
-                decided_by=decided_by(
+                decided_by=explain_decision(
                     float(decided.peaks[index]),
                     float(decided.region[index]),
                     float(decided.significance[index]),
@@ -137,15 +137,15 @@ def collect_gallery(
     )
 
 
-def require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> None:
+def check_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> None:
     """Raise a `DataError` if an image is scored that ``where`` does not list."""
     for image_id in scores.image_ids:
         if image_id not in known:
-            raise DataError(f"{scores.path} scores '{image_id}', which {where} does not list; run both steps again")
+            raise DataError(f"{scores.path} scores '{image_id}', which is missing in {where}; run both steps again")
 
 
 def marked_mask(record: ImageRecord, anomaly_map: np.ndarray, thresholds: Thresholds) -> np.ndarray:
-    """bool ``[height, width]`` of the image: where a region of its map stands out."""
+    """The marked regions of a map, bool ``[height, width]`` at the size of the image."""
     marked: np.ndarray = standing_out(anomaly_map, thresholds, record.height, record.width) > np.float32(
         thresholds.pixel
     )
@@ -153,7 +153,7 @@ def marked_mask(record: ImageRecord, anomaly_map: np.ndarray, thresholds: Thresh
 
 
 def predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequence[int]) -> Iterator[np.ndarray | None]:
-    """Predicted mask of each image to be shown, by its place; None where what stands out in the map is marked.
+    """Yield the predicted mask of each image to be shown; None if the thresholded map is used instead.
 
     Raises:
         DataError: the file has no mask of one.
@@ -176,7 +176,7 @@ def _draw(
     scale: overlays.ColourScale,
     longer_side: int,
 ) -> dict[str, Any]:
-    """What the ground truth is, in words, and the pictures of one image, by the attributes of `Entry`."""
+    """The ground truth in words, and the pictures of one image, by the attributes of `Entry`."""
     size = overlays.panel_size(record.height, record.width, longer_side)
     photograph = overlays.photograph(read_image(record.path, record.sha256, record.white), size)
     truth, truth_picture, truth_outline = _truth(record, photograph)

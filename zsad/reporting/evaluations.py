@@ -1,4 +1,4 @@
-"""Evaluation files as the plots and the page read them, and what methods are called, in one order with one naming."""
+"""Read evaluation files for the plots and the page, with the same order and names of methods everywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Evaluation = dict[str, Any]
 
 
 class MethodKey(NamedTuple):
-    """One row of every table and one colour of every plot."""
+    """Identifies a method: one row of every table and one colour of every plot."""
 
     setting: str
     method: str
@@ -48,7 +48,7 @@ def display_names(keys: Iterable[MethodKey]) -> dict[MethodKey, str]:
 
 
 def protocol_in_words(protocols: Iterable[str]) -> str:
-    """How pixels were compared, for every table and figure, e.g. ``"native resolution"``, ``"256 × 256"``."""
+    """The resolution at which pixels were compared, e.g. ``"native resolution"``, ``"256 × 256"``."""
     return ", ".join(_in_words(protocol) for protocol in dict.fromkeys(protocols) if protocol)
 
 
@@ -60,7 +60,7 @@ def read_evaluations(paths: Iterable[Path]) -> list[Evaluation]:
     """Read evaluation files, in `method_order`; the categories keep the order in which they are given.
 
     Raises:
-        DataError: a file is absent or no evaluation.
+        DataError: a file is missing or not an evaluation.
     """
     evaluations = [read_evaluation(path, EVALUATION_KEYS) for path in paths]
     return sorted(evaluations, key=lambda evaluation: method_order(key_of(evaluation)))
@@ -70,7 +70,7 @@ def read_one_category(paths: Iterable[Path]) -> list[Evaluation]:
     """Read the evaluation files of one category, in `method_order`.
 
     Raises:
-        DataError: a file is absent or no evaluation, or they are of more than one category.
+        DataError: a file is missing or not an evaluation, or they belong to more than one category.
     """
     evaluations = read_evaluations(paths)
     category_of(evaluations)
@@ -78,10 +78,10 @@ def read_one_category(paths: Iterable[Path]) -> list[Evaluation]:
 
 
 def category_of(evaluations: Iterable[Mapping[str, Any]]) -> str:
-    """The one category of some evaluations, of methods or of classifiers.
+    """The common category of some evaluations, of methods or of classifiers.
 
     Raises:
-        DataError: they are of more than one.
+        DataError: they belong to more than one.
     """
     categories = sorted({str(evaluation["category"]) for evaluation in evaluations})
     if len(categories) != 1:
@@ -90,6 +90,6 @@ def category_of(evaluations: Iterable[Mapping[str, Any]]) -> str:
 
 
 def measured(document: Mapping[str, Any], metric: str) -> tuple[float, float, float]:
-    """A metric of an evaluation with its confidence limits; NaN if not known."""
+    """A metric of an evaluation with its confidence limits; NaN if unknown."""
     low, high = document["confidence"].get(metric) or (None, None)
     return number(document["metrics"].get(metric)), number(low), number(high)

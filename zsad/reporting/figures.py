@@ -1,4 +1,4 @@
-"""The common look of all plots: one style, one colour a method, and files that are the same bytes every time."""
+"""The common style of all plots: one colour for each method, and files with the same bytes in every run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from zsad.files.atomic import atomic_path
 from zsad.reporting.evaluations import MethodKey, method_order
+from zsad.reporting.options import PNG, VECTOR_FORMATS, ReportOptions
 
 # Okabe and Ito's palette for colour-blind readers, without its yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -49,17 +50,25 @@ STYLE: dict[str, Any] = {
     "legend.edgecolor": "none",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # TrueType, whole glyphs that can be searched and edited; many journals refuse type 3
+    "svg.hashsalt": "zsad",  # else identifiers in the file are random
+}
+# What each format would else say of the program and the time; None leaves it out.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
 }
 
 
 def styled() -> Any:
-    """Context in which a figure must be both made and saved."""
+    """A context with the style, in which a figure must be both made and saved."""
     style: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE}
     return matplotlib.rc_context(style)
 
 
 def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
-    """Colour and dashes of each method, by its place in `method_order`; the dashes serve print without colour."""
+    """Colour and dashes of each method, by its position in `method_order`; the dashes help in prints without colour."""
     ordered = sorted(set(keys), key=method_order)
     return {
         key: {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
@@ -68,12 +77,12 @@ def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
 
 
 def colours(count: int) -> list[str]:
-    """So many colours for lines that markers tell apart as well; they repeat after seven."""
+    """Colours for lines that also have different markers; they repeat after seven."""
     return [_COLOURS[place % len(_COLOURS)] for place in range(count)]
 
 
 def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
-    """How the bars of each method are filled: its colour in `method_lines`, and a hatch where it has dashes."""
+    """The fill of the bars of each method: its colour in `method_lines`, and a hatch if its line has dashes."""
     return {
         key: {"facecolor": line["color"], "hatch": _HATCHES[_DASHES.index(line["linestyle"])], "edgecolor": "white"}
         for key, line in method_lines(keys).items()
@@ -81,13 +90,13 @@ def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
 
 
 def in_percent(*axes: Axis) -> None:
-    """Number an axis of shares in per cent, without the sign."""
+    """Label an axis of shares in per cent, without the sign."""
     for axis in axes:
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
 
 
 def write_title(figure: Figure, text: str, protocol: str) -> None:
-    """Head a figure with what it shows, and on the right the protocol of its pixel metrics, where that is known."""
+    """Write the title of a figure, and on the right the protocol of its pixel metrics, if it is known."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold")
     if protocol:
         top = 1 - _TITLE_INSET / figure.get_figheight()
@@ -95,14 +104,30 @@ def write_title(figure: Figure, text: str, protocol: str) -> None:
 
 
 def write_sentence(axes: Axes, sentence: str) -> None:
-    """Say in the middle of empty axes why nothing is drawn."""
+    """Explain in the middle of empty axes why nothing is plotted."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=FAINT, wrap=True)
 
 
-def save(figure: Figure, output: Path, dpi: int) -> None:
-    """Write a PNG whole or not at all, without the version of the program that made it."""
+def save(figure: Figure, output: Path, options: ReportOptions) -> None:
+    """Write a PNG, and beside it the vector formats that are asked for, each whole or not at all.
+
+    They carry neither the version of the program that made them nor a date. A vector file that is not asked for is
+    removed, since it would show an earlier state.
+    """
     with atomic_path(output) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(temporary, format=PNG, dpi=options.dpi, metadata=_METADATA[PNG])
+    for ending in VECTOR_FORMATS:
+        beside = vector_path(output, ending)
+        if ending in options.vector_formats:
+            with atomic_path(beside) as temporary:
+                figure.savefig(temporary, format=ending, dpi=options.dpi, metadata=_METADATA[ending])
+        else:
+            beside.unlink(missing_ok=True)
+
+
+def vector_path(png: Path, ending: str) -> Path:
+    """Where a plot lies in a vector format, ``"pdf"`` or ``"svg"``."""
+    return png.with_suffix(f".{ending}")

@@ -1,4 +1,4 @@
-"""The pictures of a gallery: outlines and fillings on photographs, anomaly maps in colour, masks."""
+"""The pictures of a gallery: photographs with outlines or filled regions, anomaly maps in colour, masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zsad.maps import at_image_size
 
-# Of the Okabe-Ito palette: told apart by colour-blind readers, and on grey, red and green parts alike.
+# From the Okabe-Ito palette: different for colour-blind readers, and visible on grey, red and green objects.
 PREDICTION_COLOUR = (230, 159, 0)
 TRUTH_COLOUR = (86, 180, 233)
 HALO_COLOUR = (16, 16, 16)
@@ -25,15 +25,15 @@ _SUBPIXEL_BITS = 4
 _PATH_TOLERANCE = 0.3  # pixels of the picture; a line is one wide
 _POLYGON_TOLERANCE = 1e-3  # of the longer side: a third of a pixel of a thumbnail
 _SHARE_DECIMALS = 4
-_FINE = 1200  # pixels of the longer side, from which on half a pixel is too little to be seen
+_FINE = 1200  # pixels of the longer side; beyond, half a pixel is too small to be seen
 
 
 @dataclass(frozen=True)
 class ColourScale:
-    """One colour for one value, in every image of a category and method.
+    """A colour scale: the same colour for the same value in every image of a category and method.
 
     Attributes:
-        low, high: values of the first and last colour; what lies beyond takes these.
+        low, high: values of the first and last colour; values beyond get these colours.
         colours: uint8 ``[256, 3]``, RGB.
     """
 
@@ -52,12 +52,12 @@ class ColourScale:
         return shades
 
     def stops(self, count: int) -> list[str]:
-        """The colours of so many values from ``low`` to ``high``, for a page: ``#rrggbb``."""
+        """``count`` colours from ``low`` to ``high``, for a page: ``#rrggbb``."""
         painted = self.paint(np.linspace(self.low, self.high, count))
         return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in painted]
 
     def shares(self, values: np.ndarray) -> np.ndarray:
-        """Where ``values`` lie on the scale: float64 of their shape, 0 at its low end and below, 1 at its high end."""
+        """Positions of ``values`` on the scale: float64 of their shape, 0 at or below the low end, 1 at the high."""
         span = self.high - self.low
         fraction = (np.asarray(values, dtype=np.float64) - self.low) / span if span > 0 else np.zeros(np.shape(values))
         shares: np.ndarray = np.clip(fraction, 0, 1)
@@ -67,9 +67,9 @@ class ColourScale:
 def colour_scale(maps: Iterable[np.ndarray], colormap: str) -> ColourScale:
     """The scale from the 1st to the 99.9th percentile of all patches of all maps together.
 
-    Scaling each map to its own range would paint every good image with the colours of a defect.
+    Scaling each map to its own range would give every normal image the colours of a defect.
     """
-    from matplotlib import colormaps  # which thumbnails do without
+    from matplotlib import colormaps  # imported here, because thumbnails do not need it
 
     values = np.concatenate([np.ravel(anomaly_map) for anomaly_map in maps])
     low, high = np.percentile(values, SCALE_PERCENTILES)
@@ -78,7 +78,7 @@ def colour_scale(maps: Iterable[np.ndarray], colormap: str) -> ColourScale:
 
 
 def panel_size(height: int, width: int, longer_side: int) -> tuple[int, int]:
-    """Height and width of the picture of an image: the same shape, with the longer side as given."""
+    """Height and width of the picture of an image: the same proportions, with the given longer side."""
     scale = longer_side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -96,7 +96,7 @@ def heat_map(anomaly_map: np.ndarray, size: tuple[int, int], scale: ColourScale)
 
 
 def mask_picture(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 ``[height, width]`` of ``size``: defective 255, good 0; between them where a pixel is defective in part."""
+    """uint8 ``[height, width]`` of ``size``: defective 255, normal 0, values between for partly defective pixels."""
     height, width = size
     interpolation = cv2.INTER_AREA if mask.shape[0] > height else cv2.INTER_NEAREST
     return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=interpolation)
@@ -130,7 +130,7 @@ def filled(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) 
 def outline_path(mask: np.ndarray, size: tuple[int, int]) -> str:
     """The borders of a mask's regions and holes (bool, of any size) as the ``d`` of an SVG path; empty without any.
 
-    In pixels of a picture of ``size``, whose left upper corner is (0, 0); no more corners than can be told apart.
+    In pixels of a picture of ``size``, whose left upper corner is (0, 0); corners that cannot be seen are removed.
     """
     parts = []
     for contour in _scaled_contours(mask, size):
@@ -142,7 +142,7 @@ def outline_path(mask: np.ndarray, size: tuple[int, int]) -> str:
 def polygons(mask: np.ndarray) -> list[list[float]]:
     """The borders of a mask's regions and holes (bool ``[height, width]``): x, y, x, y, ... in shares of its size.
 
-    What lies within an odd number of them is marked.
+    Points inside an odd number of borders are marked.
     """
     times = -(-_FINE // max(mask.shape))
     fine = np.repeat(np.repeat(mask.astype(np.uint8), times, axis=0), times, axis=1)
@@ -168,7 +168,7 @@ def tagged(picture: np.ndarray, words: str) -> np.ndarray:
 
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The typeface of all pictures: DejaVu Sans, which comes with matplotlib and so is the same everywhere."""
+    """The typeface of all pictures: DejaVu Sans, which is part of matplotlib and therefore the same everywhere."""
     import matplotlib
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"

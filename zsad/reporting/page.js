@@ -1,4 +1,4 @@
-// The page works without this script, which sorts tables, filters by method and opens figures for printing.
+// This script sorts tables, filters by method and opens figures for printing. The page also works without it.
 "use strict";
 
 function sortBody(body, column, direction) {
@@ -55,7 +55,7 @@ function openTarget() {
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
-// Tables that are wider than the paper are made smaller, each as much as it needs.
+// Shrink tables that are wider than the paper, each as much as needed.
 const PAPER = "273mm"; // A4 landscape without its margins
 function fitToPaper() {
   const rules = [...document.styleSheets[0].cssRules].filter((rule) => rule instanceof CSSMediaRule);
@@ -73,7 +73,7 @@ function fitToPaper() {
   });
 }
 
-// On paper every figure is open, and galleries, which would take many sheets, are closed.
+// For printing, open every figure, and close the galleries, which would need many sheets.
 let folds = [];
 window.addEventListener("beforeprint", () => {
   folds = [...document.querySelectorAll("details")].map((fold) => [fold, fold.open]);

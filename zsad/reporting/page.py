@@ -1,4 +1,4 @@
-"""The files of the page: its sections in one HTML file, or an index with a file a category."""
+"""The files of the page: all sections in one HTML file, or an index with one file for each category."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from zsad.reporting.sections import (
     reading,
     refinement,
     summary,
+    sweeps,
     training,
     wins,
     words,
@@ -48,13 +49,14 @@ from zsad.tables.table import Entry, Table
 TEMPLATE = "page.html.jinja"
 HEAVIEST = 30.0  # MB
 LONGEST_NAME = 255  # bytes of a file name
-_NOT_EVERYWHERE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in names of files: Windows takes none of these
+_NOT_EVERYWHERE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # not allowed in file names on Windows
 _ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 
 
 OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     at_a_glance.section,
     summary.section,
+    sweeps.section,
     published.section,
     words.section,
     training.section,
@@ -66,7 +68,7 @@ OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
 
 
 class RowGroup(NamedTuple):
-    """Rows under one line, each with its method if it has one."""
+    """Rows under a common line, each with its method if it has one."""
 
     title: str
     meaning: str
@@ -74,13 +76,13 @@ class RowGroup(NamedTuple):
 
 
 def write_pages(contents: Contents, output: Path, folder: Path | None, heaviest: float) -> None:
-    """Write one page, or one with its thumbnails in ``folder``, or an index and a page a category; all or nothing.
+    """Write one page, or one with thumbnails in ``folder``, or an index and a page for each category; all or nothing.
 
     Args:
-        heaviest: what one page may weigh, in MB.
+        heaviest: the largest size of one page, in MB.
 
     Raises:
-        DataError: nothing can be written, or the pictures of a contact sheet cannot be read.
+        DataError: the files cannot be written, or the pictures of a contact sheet cannot be read.
     """
     pages = _Pages(contents)
     embeds = _are_light(contents.sheets.values(), heaviest)
@@ -108,7 +110,7 @@ def write_pages(contents: Contents, output: Path, folder: Path | None, heaviest:
 
 
 def _of_category(pages: _Pages, name: str, files: Mapping[str, str], home: str, heaviest: float, folder: Path) -> str:
-    """The page of one category, which holds its thumbnails if it is light; otherwise ``folder`` gets them."""
+    """The page of one category; it contains its thumbnails if they are small enough, otherwise ``folder`` does."""
     sheet = pages.contents.sheets.get(name)
     if sheet is None or _are_light([sheet], heaviest):
         text = "".join(pages.of_category(name, files, home, None))
@@ -119,7 +121,7 @@ def _of_category(pages: _Pages, name: str, files: Mapping[str, str], home: str, 
 
 
 def _are_light(sheets: Iterable[SheetFiles], megabytes: float) -> bool:
-    """Whether one page may hold all pictures of the sheets."""
+    """Whether one page can contain all pictures of the sheets."""
     sheets = list(sheets)
     return sum(sheet.number for sheet in sheets) <= MOST_EMBEDDED and (
         sum(sheet.weight for sheet in sheets) <= megabytes * 1e6
@@ -128,7 +130,7 @@ def _are_light(sheets: Iterable[SheetFiles], megabytes: float) -> bool:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder in the making, which takes its place when it is whole; what stood there, or was left half made, goes."""
+    """A temporary folder that replaces ``folder`` when it is complete; an old or incomplete folder is deleted."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(made, ignore_errors=True)
@@ -142,7 +144,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 
 class _Pages:
-    """The pages of one data set; what they have in common is made once."""
+    """The pages of one data set; their common content is made once."""
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
@@ -153,7 +155,7 @@ class _Pages:
         self.shared = _shared(contents, self.of_all, (self.to_read, provenance.section(contents, [])))
 
     def whole(self, beside: str | None) -> Iterator[str]:
-        """The one page, in pieces; ``beside`` as in `zsad.reporting.sections.contact_sheet.section`."""
+        """The single page, in pieces; ``beside`` as in `zsad.reporting.sections.contact_sheet.section`."""
         categories = self.contents.categories
         parts = [part for name in categories for part in self._parts(name, beside)]
         sections = [*self.of_all, *parts, self.to_read, provenance.section(self.contents, categories)]
@@ -167,7 +169,7 @@ class _Pages:
         return _generated(self.shared, sections=sections, only=name, places=places, home=home)
 
     def index(self, places: Mapping[str, str], folder: str) -> Iterator[str]:
-        """The page that leads to those of the categories, in pieces."""
+        """The page with links to the pages of the categories, in pieces."""
         sections = [*self.of_all, categories.section(self.contents), *self.shared["closing"]]
         return _generated(self.shared, sections=sections, places=places, folder=folder)
 
@@ -178,7 +180,7 @@ class _Pages:
 
 
 def _shared(contents: Contents, of_all: Sequence[Section], closing: Sequence[Section]) -> dict[str, Any]:
-    """What the templates of all pages and sections may show."""
+    """The values that the templates of all pages and sections can use."""
     return {
         "dataset": contents.dataset,
         "heading": heading.section(contents),
@@ -203,7 +205,7 @@ def _generated(
     home: str = "",
     folder: str = "",
 ) -> Iterator[str]:
-    """The text of a page in pieces; ``only`` is the category that it is about, if it is about one."""
+    """The text of a page in pieces; ``only`` is the category of a page for one category."""
     template = _environment().get_template(TEMPLATE)
     own = {"sections": sections, "places": places, "complete": complete, "only": only, "home": home, "folder": folder}
     templates = {section.template for section in sections}
@@ -212,7 +214,7 @@ def _generated(
 
 
 def _unless_heavier(text: Iterable[str], megabytes: float) -> str | None:
-    """The text in one; None if it is heavier, and then no more of it is made than tells that."""
+    """The whole text; None if it is larger, and then the rest of it is not made."""
     parts, left = [], megabytes * 1e6
     for part in text:
         left -= len(part.encode("utf-8"))
@@ -223,10 +225,10 @@ def _unless_heavier(text: Iterable[str], megabytes: float) -> str | None:
 
 
 def _file_names(anchors: Mapping[str, str]) -> dict[str, str]:
-    """What the page of each category is called: like the category, where every file system takes that name.
+    """The file name of each category's page: the name of the category, if every file system accepts it.
 
-    The folder is sent to others, whose files may not tell capital letters from small ones. A category that is called
-    like another's anchor gets its own anchor, as the names would be the same.
+    Users send the folder to others, whose file systems may ignore case. A category with the name of another one's
+    anchor gets its own anchor as a name, because the names would be equal.
     """
     folded = {name: unicodedata.normalize("NFC", name).casefold() for name in anchors}
     called = Counter(folded.values())
@@ -263,7 +265,7 @@ def _environment() -> Environment:
 
 
 def _in_groups(table: Table) -> list[RowGroup]:
-    """The rows under the lines that they share, if the table sets them apart, or all in one group."""
+    """The rows in groups with a common line, if the table has groups, otherwise all in one group."""
     place = table.header.index("method") if "method" in table.header else None
     rows = [("" if place is None else str(row[place]), row) for row in table.rows]
     if not table.apart:

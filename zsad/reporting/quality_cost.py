@@ -1,4 +1,4 @@
-"""Quality against cost: how good each method is, and what one more image costs it."""
+"""Plot of quality against cost: the metrics of each method, and its seconds for one more image."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from zsad.reporting.results import interval_of, keys_of, known_metrics, one_row_
 from zsad.tables.frames import rows_of
 
 _NO_LABELS = "Not available: the data set has no labels or masks for it."
-_NO_COSTS = "Not available: no method that has a mean\nhas the benchmarks of its jobs as well."
+_NO_COSTS = "Not available: no method has both a mean\nand the benchmarks of its jobs."
 _CAPTION = (
-    "A point is a method: its mean over the categories with the 95 % interval, and the wall-clock seconds of this run "
-    "until one more test image has a map and a score,\nreferences and the evaluation not counted. The line joins the "
-    "methods that no faster one equals, whatever the setting; settings differ in what a method may see."
+    "Each point is a method: its mean over the categories with the 95 % interval, and the wall-clock seconds of this "
+    "run until one more test image has a map and a score,\nwithout references and evaluation. The line joins the "
+    "methods that no faster method equals, in any setting; settings differ in what a method may see."
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
-_LEGEND_SIGNS = 130  # that fit side by side in the legend
-_MARKER_SIGNS = 6  # as wide as these are a marker and the space beside it
-_AROUND = 1.6  # factor to either side of the points, so that there are always numbers on the axis
-_WIDE = 20.0  # factor between the points from which fewer numbers do
+_LEGEND_SIGNS = 130  # characters that fit side by side in the legend
+_MARKER_SIGNS = 6  # width of a marker and the space beside it, in characters
+_AROUND = 1.6  # factor beyond the points on either side, so that there are always numbers on the axis
+_WIDE = 20.0  # factor between the points; beyond it, fewer numbers are enough
 
 
 class Point(NamedTuple):
-    """A method in one panel; seconds an image, and the metric with its limits, NaN where there are none."""
+    """A method in one panel: seconds per image, and the metric with its limits, NaN if there are none."""
 
     key: MethodKey
     seconds: float
@@ -48,13 +48,13 @@ class Point(NamedTuple):
 
 
 def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptions, output: Path) -> None:
-    """Draw image AUROC and AUPRO of each method against the seconds that one more test image costs, as PNG.
+    """Plot image AUROC and AUPRO of each method against the seconds for one more test image, as PNG.
 
-    Of a method with several seeds the mean is drawn. A method without benchmarks is left out, which the caption says,
-    and a metric that nothing is known of too.
+    A method with several random seeds is shown by its mean. Methods without benchmarks are left out and listed in the
+    caption; metrics without values are left out too.
 
     Raises:
-        DataError: a table is absent or unreadable.
+        DataError: a table is missing or unreadable.
     """
     rows = one_row_a_method(read_metrics(metrics_csv))
     seconds, seeds = _read_totals(cost_csv)
@@ -79,10 +79,10 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
         shown = {point.key.setting for points_of_metric in points.values() for point in points_of_metric}
         if shown:
             _add_legend(figure, {key: markers[key] for key in markers if key in shown}, _caption(means, seconds, names))
-        figure.draw_without_rendering()  # settles the layout, within which the names look for their places
+        figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
         for metric, axes in panels.items():
             write_names(axes, [NamedPoint(names[key], *numbers) for key, *numbers in points[metric]])
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def points_of(means: Sequence[Mapping[str, Any]], metric: str, seconds: Mapping[MethodKey, float]) -> list[Point]:
@@ -95,7 +95,7 @@ def points_of(means: Sequence[Mapping[str, Any]], metric: str, seconds: Mapping[
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other equals in as little time, from the fastest to the best."""
+    """The points that no faster point equals, from the fastest to the best."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.seconds, -point.value)):
         if not front or point.value > front[-1].value:
@@ -110,7 +110,7 @@ def setting_markers(keys: Sequence[MethodKey] | Mapping[MethodKey, Any]) -> dict
 
 
 def _read_totals(cost_csv: Path) -> tuple[dict[MethodKey, float], set[MethodKey]]:
-    """Seconds an image of the methods that have them, and the methods that are seeds of another one."""
+    """Seconds per image of the methods that have them, and the methods that are single seeds of another one."""
     totals = [row for row in rows_of(read_costs(cost_csv)) if row["stage"] == PER_IMAGE]
     seconds = {key_of(row): row["seconds_per_image"] for row in totals if row["seconds_per_image"] > 0}
     return seconds, {key_of(row) for row in totals if row["group"]}
@@ -120,7 +120,7 @@ def _caption(
     means: Sequence[Mapping[str, Any]], seconds: Mapping[MethodKey, float], names: Mapping[MethodKey, str]
 ) -> str:
     left_out = [names[key_of(row)] for row in means if key_of(row) not in seconds]
-    return f"{_CAPTION}\nLeft out for want of benchmarks: {', '.join(left_out)}." if left_out else _CAPTION
+    return f"{_CAPTION}\nLeft out because benchmarks are missing: {', '.join(left_out)}." if left_out else _CAPTION
 
 
 def _draw_points(
@@ -148,11 +148,11 @@ def _draw_points(
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
     figures.in_percent(axes.yaxis)
-    axes.set_xlabel("seconds an image")
+    axes.set_xlabel("seconds per image")
 
 
 def _scale_seconds(axes: Axes, seconds: Sequence[float]) -> None:
-    """A logarithmic axis with plain numbers, several whatever its range."""
+    """Set a logarithmic axis with plain numbers, always several of them."""
     least, most = min(seconds), max(seconds)
     axes.set_xscale("log")
     axes.set_xlim(least / _AROUND, most * _AROUND)
@@ -162,7 +162,7 @@ def _scale_seconds(axes: Axes, seconds: Sequence[float]) -> None:
 
 
 def _add_legend(figure: Figure, markers: Mapping[str, str], caption: str) -> None:
-    """The caption below the panels, and what the markers stand for."""
+    """Add the caption below the panels, and the meaning of the markers."""
     handles = [
         Line2D([], [], linestyle="", marker=marker, markersize=MARKER_SIZE, color=figures.FAINT, label=setting)
         for setting, marker in markers.items()
@@ -172,7 +172,7 @@ def _add_legend(figure: Figure, markers: Mapping[str, str], caption: str) -> Non
 
 
 def legend_columns(settings: Sequence[str]) -> int:
-    """In how many columns the settings stand side by side within the width of the figure, at least one."""
+    """The number of columns of settings that fit into the width of the figure, at least one."""
     for columns in range(len(settings), 1, -1):
         parts = np.array_split(np.array(list(map(len, settings))), columns)  # as a legend is filled
         if sum(int(part.max()) + _MARKER_SIGNS for part in parts) <= _LEGEND_SIGNS:

@@ -1,4 +1,4 @@
-"""Names beside the points of a plot, each where it covers least."""
+"""Place names beside the points of a plot, where they cover as little as possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKER_SIZE = 7  # points
 _DISTANCES = (7, 11, 16, 22, 29, 38, 50, 64, 80)  # from a point to its name, in points
 _ANGLES = tuple(math.radians(angle) for angle in (0, 180, 35, -35, 145, -145, 90, -90, 60, -60, 120, -120))
 _LEADER_FROM = 16  # the distance from which a line leads from the name to its point
-_KEPT_FREE = 20  # width and height around a point, in points, in which the name of another would be taken for its own
+_KEPT_FREE = 20  # width and height around a point, in points, where the name of another point would be misleading
 _HALO = 1.5  # white around a name, in points
 
 
@@ -35,7 +35,7 @@ class NamedPoint(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a name may stand: offset and distance from its point in points; box, and line to it, in pixels."""
+    """A possible place of a name: offset and distance from its point in points; box, and line to it, in pixels."""
 
     offset: tuple[float, float]
     distance: float
@@ -46,7 +46,7 @@ class _Place(NamedTuple):
 
 
 def write_names(axes: Axes, points: Sequence[NamedPoint]) -> None:
-    """Write the name of each point near it, clear of the others; it wants the layout of the figure to be settled."""
+    """Write the name of each point near it, away from the others; the layout of the figure must be final."""
     pixels = axes.figure.dpi / 72
     centres: Any = axes.transData.transform([(point.x, point.y) for point in points]) if points else []
     surroundings = [_box_around(centre, _KEPT_FREE * pixels) for centre in centres]
@@ -73,7 +73,7 @@ def _write_name(axes: Axes, point: NamedPoint) -> Annotation:
 
 
 def _places(centre: Sequence[float], width: float, height: float, pixels: float) -> Iterator[_Place]:
-    """Places around a point, from near to far; sizes in pixels, of which there are ``pixels`` to a point."""
+    """Yield places around a point, from near to far; sizes in pixels, with ``pixels`` pixels in a point."""
     for distance, angle in itertools.product(_DISTANCES, _ANGLES):
         right, up = distance * math.cos(angle), distance * math.sin(angle)
         horizontal, left = _aligned(right, distance, ("left", "center", "right"))
@@ -84,7 +84,7 @@ def _places(centre: Sequence[float], width: float, height: float, pixels: float)
 
 
 def _best_place(places: Iterator[_Place], badness: Callable[[_Place], float]) -> _Place:
-    """The least bad place; as none is less bad than it is far, the search may end early."""
+    """The best place; the search may end early, because the badness of a place is at least its distance."""
     best = next(places)
     least = badness(best)
     for place in places:
@@ -97,13 +97,13 @@ def _best_place(places: Iterator[_Place], badness: Callable[[_Place], float]) ->
 
 
 def _aligned(part: float, distance: float, names: tuple[str, str, str]) -> tuple[str, float]:
-    """Which part of a name its offset leads to, and the share of the name that lies before that."""
+    """The side of a name that its offset leads to, and the share of the name before it."""
     place = 1 if abs(part) < 0.3 * distance else 0 if part > 0 else 2
     return names[place], place / 2
 
 
 def _badness(place: _Place, *, solid: Iterable[Bbox], bars: Iterable[Bbox], frame: Bbox) -> float:
-    """How bad a place is: what is covered, or lost beyond the frame, bars less so, and its distance."""
+    """The badness of a place: the area that it covers or loses outside the frame, bars less so, plus its distance."""
     box = place.box
     lost = box.width * box.height - _overlap(box, frame)
     covered = sum(_overlap(box, other) for other in solid)

@@ -1,4 +1,4 @@
-"""Which images of a category a gallery shows: those at both ends of the ranking, and those most wrongly ranked."""
+"""The selection of images for a gallery: both ends of the ranking, and the most wrongly ranked images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-HIGHEST_IF_UNLABELLED = 3  # times as many: there are no wrong images to show beside them
+HIGHEST_IF_UNLABELLED = 3  # times as many, because there are no wrong images to show beside them
 GROUP_TITLES = {
     "highest": "Highest scores",
     "lowest": "Lowest scores",
-    "false_alarms": "Good images with the highest scores",
+    "false_alarms": "Normal images with the highest scores",
     "misses": "Defective images with the lowest scores",
 }
 
@@ -18,16 +18,16 @@ GROUP_TITLES = {
 def choose_images(
     scores: Sequence[float] | np.ndarray, labels: Sequence[int | None], count: int
 ) -> dict[str, list[int]]:
-    """Positions of the images to show, by group (the keys of `GROUP_TITLES`); no image stands in two groups.
+    """Positions of the images to show, by group (the keys of `GROUP_TITLES`); no image is in two groups.
 
-    ``highest`` and ``lowest`` come first and need no labels; ``false_alarms`` and ``misses`` are drawn from the
-    images that remain, most wrong first. Of equal scores the earlier image ranks higher. Of few images the upper half
-    is among the highest. Groups without images are left out.
+    ``highest`` and ``lowest`` come first and need no labels; ``false_alarms`` and ``misses`` are chosen from the
+    remaining images, most wrong first. With equal scores the earlier image ranks higher. With few images, the upper
+    half goes to ``highest``. Groups without images are left out.
 
     Args:
         scores: greater is more anomalous.
-        labels: 1 defective, 0 good, None unknown.
-        count: greatest number of images in a group; three times as many of the highest if no image is labelled.
+        labels: 1 defective, 0 good, None unlabelled.
+        count: greatest number of images in a group; three times as many for ``highest`` if no image is labelled.
     """
     ranking = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
     most = count if any(label is not None for label in labels) else HIGHEST_IF_UNLABELLED * count

@@ -30,7 +30,7 @@ _WRONG = (176, 58, 0)
 
 
 def contact_sheet(gallery: Gallery) -> Image.Image:
-    """One RGB picture of all groups of a gallery, two images a row, each with its four pictures and a caption."""
+    """One RGB picture of all groups of a gallery, two images in a row, each with its four pictures and a caption."""
     card_width = max(_MIN_CARD, *(_card_width(entry) for entries in gallery.groups.values() for entry in entries))
     width = 2 * _MARGIN + _CARDS_A_ROW * (card_width + _CARD_GAP) - _CARD_GAP
     height = _HEADER + sum(_group_height(entries) for entries in gallery.groups.values()) + _MARGIN
@@ -92,14 +92,14 @@ def _draw_header(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gallery
 
 
 def _masks(heading: dict[str, str]) -> str:
-    return "regions of the map that stand out" if heading["refiner"] == "none" else heading["refiner"]
+    return "thresholded map" if heading["refiner"] == "none" else heading["refiner"]
 
 
 def _draw_colour_bar(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gallery) -> None:
     scale = gallery.scale
     width, height = _BAR
     left, top = canvas.width - _MARGIN - width, 44
-    title = "anomaly map: one scale for all images (1st to 99.9th percentile)"
+    title = "anomaly map: the same scale for all images (1st to 99.9th percentile)"
     _write(pen, (canvas.width - _MARGIN, 22), title, size=11, colour=_FAINT, anchor="ra")
     ramp = scale.paint(np.linspace(scale.low, scale.high, width))
     canvas.paste(Image.fromarray(np.repeat(ramp[None], height, axis=0)), (left, top))
@@ -110,7 +110,7 @@ def _draw_colour_bar(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gal
         x = left + round(width * (threshold - scale.low) / (scale.high - scale.low))
         pen.line((x, top - 3, x, top + height + 3), fill=_INK)
         pen.line((x + 1, top, x + 1, top + height - 1), fill=_PAPER)
-        middle = min(max(x, left + _BAR_LABEL), left + width - _BAR_LABEL)  # clear of the labels at both ends
+        middle = min(max(x, left + _BAR_LABEL), left + width - _BAR_LABEL)  # away from the labels at both ends
         _write(pen, (middle, top + height + 5), f"threshold {threshold:.3g}", size=11, anchor="ma")
 
 
@@ -130,7 +130,7 @@ def _draw_card(
 
 
 def _caption(entry: Entry, ranked: int) -> str:
-    kind = entry.defect_type or {0: "good", 1: "defective", None: "unknown"}[entry.label]
+    kind = entry.defect_type or {0: "good", 1: "defective", None: "unlabelled"}[entry.label]
     decision = "called defective" if entry.decision else "called good"
     wrongly = "wrongly " if _is_wrong(entry) else ""
     note = f" · {entry.note}" if entry.note else ""

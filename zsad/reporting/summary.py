@@ -1,4 +1,4 @@
-"""The summary of a data set: the mean of every method with its confidence limits, and every category."""
+"""Plot of the summary of a data set: the mean of every method with its confidence limits, and every category."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from zsad.reporting.results import (
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import percent, with_interval
 
-_HEAT_TOP = 1.1  # a little above the greatest value, which would otherwise be nearly black
-_RIGHT = 0.75  # beyond it the words of a mean end where its limits do
-_NARROW = 7  # methods side by side in half the width of a page
+_HEAT_TOP = 1.1  # slightly above the greatest value, whose colour would otherwise be nearly black
+_RIGHT = 0.75  # beyond it, the text of a mean ends at its upper limit
+_NARROW = 7  # methods that fit side by side into half the width of a page
 
 
 def draw_means(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
-    """Draw image AUROC and AUPRO of a data set: means with their confidence limits, and every category, as PNG.
+    """Plot image AUROC and AUPRO of a data set: means with their confidence limits, and every category, as PNG.
 
-    A metric, or a category, that nothing is known of is left out.
+    Metrics and categories without values are left out.
 
     Raises:
-        DataError: the table is absent or unreadable.
+        DataError: the table is missing or unreadable.
     """
     rows = with_any(one_row_a_method(read_metrics(metrics_csv)), HEADLINE_METRICS)
     metrics = known_metrics(rows, HEADLINE_METRICS)
@@ -62,7 +62,7 @@ def draw_means(*, metrics_csv: Path, options: ReportOptions, output: Path) -> No
             place = grid[1, column] if side_by_side else grid[1 + column, :]
             with_lines = column == 0 or not side_by_side
             _draw_heat_table(figure.add_subplot(place), metric, rows, names, lines, with_lines=with_lines)
-        figures.save(figure, output, options.dpi)
+        figures.save(figure, output, options)
 
 
 def _draw_means(
@@ -108,7 +108,7 @@ def _draw_heat_table(
     *,
     with_lines: bool,
 ) -> None:
-    """A cell a category and method, the means in the last rows; one colour scale from chance (or 0) to 100 %."""
+    """One cell for each category and method, means in the last rows; a colour scale from chance (or 0) to 100 %."""
     cells = by_method(rows)
     table = np.array([[cells.get((line, key), {}).get(metric, math.nan) for key in names] for line in lines])
     lowest = 0.5 if metric.endswith("auroc") else 0.0

@@ -19,6 +19,7 @@ LAYER_BYTES = 12  # per pixel: a map and a mask at the size of the image, and it
 SHEET_SECONDS, SHEET_MEGABYTES = 3e-4, 0.012  # per image and map in a contact sheet
 CURVE_SECONDS = 0.12  # per method in a plot
 BAR_SECONDS = 0.05  # per method and category in the summary
+SWEEP_SECONDS = 1.0  # per plot of a swept method
 TEMPLATE_SECONDS = 0.4
 RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # per result on the page, pictures included
 
@@ -52,7 +53,9 @@ def draw_plots(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def draw_summary(run: Run, names: Mapping[str, str]) -> Estimate:
     """Bars of all methods and categories."""
-    return PLOTS.plus(20 + PANDAS_MEGABYTES, 1.0 + BAR_SECONDS * len(run.categories) * len(run.settings.methods))
+    swept = SWEEP_SECONDS * len(run.settings.measurable.sweep_plots)
+    bars = BAR_SECONDS * len(run.categories) * len(run.settings.methods)
+    return PLOTS.plus(20 + PANDAS_MEGABYTES, 1.0 + bars + swept)
 
 
 def build_page(run: Run, names: Mapping[str, str]) -> Estimate:

@@ -80,8 +80,9 @@ class MirrorSymmetry(Scorer):
     tokens of the image and of all transforms used are in memory.
     """
 
-    summary: ClassVar[str] = "A patch against its counterparts under the reflections and rotations of a symmetric "
-    "object."
+    summary: ClassVar[str] = (
+        "A patch against its counterparts under the reflections and rotations of a symmetric object."
+    )
     reference: ClassVar[str] = (
         "This project's own: bilateral symmetry with foundation-model features; related to left-right comparison in "
         "medical imaging."

@@ -40,8 +40,9 @@ class WinClip(TextScorer):
     """
 
     reads_windows: ClassVar[bool] = True
-    summary: ClassVar[str] = "Windows of an image, and the whole image, against sentences about an intact and a "
-    "damaged object."
+    summary: ClassVar[str] = (
+        "Windows of an image, and the whole image, against sentences about an intact and a damaged object."
+    )
     reference: ClassVar[str] = "WinCLIP: Jeong et al., CVPR 2023 (arXiv 2303.14814), sections 4.1 and 4.2."
     blind_to: ClassVar[str] = (
         "a defect that sentences about a damaged object do not describe, such as a component that is missing or in a "

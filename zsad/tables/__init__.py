@@ -1,1 +1,1 @@
-"""Tables of results: metrics, comparisons, refinement and costs. No ground truth is read here."""
+"""Tables of results: metrics, comparisons, refinement and costs. This package reads no ground truth."""

@@ -1,9 +1,9 @@
-"""Ours beside theirs: the figures of a method and those that are published of it, with difference and interval.
+"""Our figures of a method compared with published ones, with differences and intervals.
 
 A published figure agrees with ours if it lies within our 95 % interval, widened by half of its last printed digit.
-That interval is one of the draw of the test images: it says nothing of other weights, other seeds or another protocol.
-Means are compared over the same categories alone: with the published mean where the run has every category of the data
-set, and otherwise with the mean of the published rows of its categories, if there is one of each.
+The interval covers the sampling of test images: it does not cover other weights, other random seeds or another
+protocol. Means are compared only over the same categories: with the published mean if the run has every category of the
+data set, otherwise with the mean of the published rows of its categories, if there is one for each.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from zsad.names import IMAGE_METRICS, MEAN, MEANS, NO_REFINER, TITLES
 from zsad.tables.csv_tables import AGAINST_PUBLISHED
 from zsad.tables.frames import rows_of
 from zsad.tables.missing import MISSING
-from zsad.tables.notation import NOT_AVAILABLE, beside, percent, signed
+from zsad.tables.notation import NOT_AVAILABLE, percent, signed, spread_and_interval
 from zsad.tables.published import FIGURES, PublishedFigure, read_published, rows_to_meet
 from zsad.tables.table import Entry, Figure, Table, share
 
-WITHIN, HIGHER, LOWER = "within our interval", "below ours", "above ours"  # where theirs lies
+WITHIN, HIGHER, LOWER = "within our interval", "below ours", "above ours"  # position of the published figure
 NOT_COMPARED = "not compared"
 NOTE = (
-    "Ours with its 95 % interval (bootstrap over the test images), and after ± the standard deviation over seeds. A "
+    "Ours: with the 95 % interval (bootstrap over the test images), and after ± the standard deviation over seeds. A "
     "published figure agrees with ours if it lies within that interval, or beyond it by no more than half of its last "
     "printed digit."
 )
-MEAN_TITLE = "Ours beside theirs: mean over categories"
-CATEGORY_TITLE = "Ours beside theirs: by category"
+MEAN_TITLE = "Our figures and published ones: mean over categories"
+CATEGORY_TITLE = "Our figures and published ones: by category"
 
 
 def against_published(
@@ -42,9 +42,10 @@ def against_published(
 
     Args:
         metrics: the frame of metrics.csv.
-        wanted: by method, the names of its rows, see `zsad.tables.published.rows_to_meet`, and our ``protocol``.
+        wanted: by method, the names of its published rows, see `zsad.tables.published.rows_to_meet`, and our
+            ``protocol``.
         dataset: the published data set under test.
-        categories: all that it has, whether they are in the run or not.
+        categories: all categories of the data set, whether they are in the run or not.
 
     Raises:
         DataError: the published figures cannot be read.
@@ -87,11 +88,11 @@ def _of_mean(
     categories: Sequence[str],
     protocol: str,
 ) -> Iterator[dict[str, Any]]:
-    """The row of a metric on the mean over categories, if it is published in any way."""
+    """The row of a metric on the mean over categories, if a mean or all categories are published."""
     column = "categories" if metric in IMAGE_METRICS else "pixel_categories"
     count = ours[column]
-    lacks_ground_truth = not ours["missing"] and not math.isnan(ours[metric]) and count < len(measured)
-    short = f"ours is a mean over the {count:.0f} categories that have truth" if lacks_ground_truth else ""
+    lacks_labels = not ours["missing"] and not math.isnan(ours[metric]) and count < len(measured)
+    short = f"ours is a mean over the {count:.0f} categories with ground truth" if lacks_labels else ""
     row = theirs.get(MEAN)
     if row is not None and not math.isnan(value := getattr(row, metric)) and set(measured) == set(categories):
         yield _record(metric, ours, row, value, row.steps[metric], protocol, short)
@@ -99,18 +100,18 @@ def _of_mean(
     values = [getattr(theirs[name], metric) for name in measured if name in theirs]
     if len(values) == len(measured) and not any(map(math.isnan, values)):
         rows = [theirs[name] for name in measured]
-        said = f"theirs is the {_rows_in_words(len(rows))} of the run"
+        remark = f"the published figure is the {_rows_in_words(len(rows))} of the run"
         step = max(one.steps[metric] for one in rows)
-        yield _record(metric, ours, rows[0], sum(values) / len(values), step, protocol, short, said)
+        yield _record(metric, ours, rows[0], sum(values) / len(values), step, protocol, short, remark)
     elif row is not None and not math.isnan(value := getattr(row, metric)):
-        why = f"the run has {len(measured)} of the {len(categories)} categories that the published mean is over"
+        why = f"the run has {len(measured)} of the {len(categories)} categories of the published mean"
         yield _record(metric, ours, row, value, row.steps[metric], protocol, why)
 
 
 def _rows_in_words(number: int) -> str:
-    return (
-        "published row of the one category" if number == 1 else f"mean of the published rows of the {number} categories"
-    )
+    if number == 1:
+        return "published row of the only category"
+    return f"mean of the published rows of the {number} categories"
 
 
 def _record(
@@ -127,11 +128,11 @@ def _record(
 
     Args:
         reason: why the two figures cannot be compared; empty if they can.
-        remark: what else is to be said.
+        remark: a further remark; may be empty.
     """
     value, low, high = (ours[name] for name in (metric, f"{metric}_low", f"{metric}_high"))
     if not reason and math.isnan(value) and not ours["missing"]:
-        reason = "ours is not measured, for lack of labels or masks"
+        reason = "ours is not measured, because labels or masks are missing"
     record = {
         **{name: ours[name] for name in ("method", "category", "missing")},
         "metric": metric,
@@ -162,14 +163,14 @@ def _record(
 
 
 def _verdict(ours: float, low: float, high: float, theirs: float, step: float) -> str:
-    """Where ours lies; without an interval, it is the figure itself."""
+    """The position of our figure; without an interval, the figure itself counts as the interval."""
     low, high = (ours, ours) if math.isnan(low + high) else (low, high)
     slack = step / 2 + 1e-9  # for the rounding of sums of decimals
     return HIGHER if theirs < low - slack else LOWER if theirs > high + slack else WITHIN
 
 
 def against_tables(frame: pd.DataFrame) -> list[Table]:
-    """What is compared, to read: the means metric by metric, then the categories, with their metrics side by side."""
+    """The tables to read: first the means, one row for each metric; then the categories, with metrics side by side."""
     rows = rows_of(frame)
     means = [row for row in rows if row["category"] == MEAN]
     others = [row for row in rows if row["category"] != MEAN]
@@ -180,22 +181,22 @@ def against_tables(frame: pd.DataFrame) -> list[Table]:
 
 
 def protocols_in_words(frame: pd.DataFrame) -> list[str]:
-    """How ours and theirs are measured, and what keeps figures from being compared; a sentence or two for each."""
-    said: dict[str, None] = {}
+    """The protocols of our figures and of the published ones, and why some figures are not compared, in sentences."""
+    sentences: dict[str, None] = {}
     for row in rows_of(frame):
         if row["missing"]:
             continue
         note = f" ({row['note']})" if row["note"] else ""
         theirs = f"{row['their_protocol']}; {row['source']}{note}"
-        said[f"{row['method']}. Ours: {row['our_protocol']}. Theirs: {theirs}."] = None
+        sentences[f"{row['method']}. Ours: {row['our_protocol']}. Published: {theirs}."] = None
     for method in frame["method"].unique():
         remarks = _remarks_in_words(rows_of(frame[frame["method"] == method]))
-        said |= dict.fromkeys(f"{method}, {remark}." for remark in remarks)
-    return list(said)
+        sentences |= dict.fromkeys(f"{method}, {remark}." for remark in remarks)
+    return list(sentences)
 
 
 def _mean_table(rows: Sequence[Mapping[str, Any]], protocols: Sequence[str]) -> Table:
-    header = ["method", "published", "metric", "ours", "theirs", "difference", "theirs lies"]
+    header = ["method", "compared with", "metric", "ours", "published", "difference", "published figure"]
     cells: list[list[Entry]] = [
         [row["method"], _published_name(row), TITLES[row["metric"]], *_compared(row)] for row in rows
     ]
@@ -203,10 +204,10 @@ def _mean_table(rows: Sequence[Mapping[str, Any]], protocols: Sequence[str]) -> 
 
 
 def _compared(row: Mapping[str, Any]) -> list[Entry]:
-    """Ours, theirs, the difference and the verdict."""
+    """Our figure, the published one, the difference and the verdict."""
     if row["missing"]:
         return [MISSING, MISSING, MISSING, MISSING]
-    theirs = Figure(as_printed(row["theirs"], row["theirs_step"]), row["theirs"])
+    theirs = Figure(format_published(row["theirs"], row["theirs_step"]), row["theirs"])
     return [_ours(row), theirs, Figure(signed(row["difference"]) or NOT_AVAILABLE, row["difference"]), row["verdict"]]
 
 
@@ -215,30 +216,30 @@ def _ours(row: Mapping[str, Any]) -> Figure:
 
 
 def _category_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a method and category; in each cell ours, and theirs with the difference beside it."""
+    """One row for each method and category; each cell has our figure, the published one and the difference."""
     metrics = [metric for metric in FIGURES if any(row["metric"] == metric for row in rows)]
     cells = {(row["method"], row["category"], row["metric"]): row for row in rows}
     places = list(dict.fromkeys((row["method"], row["category"]) for row in rows))
     return Table(
         CATEGORY_TITLE,
         ["method", "category", *(TITLES[metric] for metric in metrics)],
-        [[*place, *(_beside_theirs(cells.get((*place, metric))) for metric in metrics)] for place in places],
-        "Ours, and in brackets what is published and the difference of ours to it; \u2713 where theirs lies within our "
-        "95 % interval.",
+        [[*place, *(_with_published(cells.get((*place, metric))) for metric in metrics)] for place in places],
+        "Our figure, and in brackets the published one and the difference (ours minus published); \u2713: the "
+        "published figure lies within our 95 % interval.",
         apart=True,
     )
 
 
-def _beside_theirs(row: Mapping[str, Any] | None) -> Entry:
+def _with_published(row: Mapping[str, Any] | None) -> Entry:
     if row is None:
         return Figure(NOT_AVAILABLE, math.nan)
     if row["missing"]:
         return MISSING
-    theirs = as_printed(row["theirs"], row["theirs_step"])
-    said = "; ".join(filter(None, (theirs, signed(row["difference"]))))
+    theirs = format_published(row["theirs"], row["theirs_step"])
+    added = "; ".join(filter(None, (theirs, signed(row["difference"]))))
     mark = " \u2713" if row["verdict"] == WITHIN else ""
     direction = {HIGHER: "up", LOWER: "down"}.get(row["verdict"], "")
-    return Figure(percent(row["ours"]), row["ours"], f"({said}){mark}", direction)
+    return Figure(percent(row["ours"]), row["ours"], f"({added}){mark}", direction)
 
 
 def _published_name(row: Mapping[str, Any]) -> str:
@@ -247,8 +248,8 @@ def _published_name(row: Mapping[str, Any]) -> str:
     return f"{row['published_method']}, {row['published_backbone']}{pixels}"
 
 
-def as_printed(figure: float, step: float) -> str:
-    """A published figure in per cent with the digits that its source has."""
+def format_published(figure: float, step: float) -> str:
+    """A published figure in per cent, with as many digits as its source prints."""
     return f"{100 * figure:.{max(0, round(-math.log10(100 * step)))}f}"
 
 
@@ -256,53 +257,53 @@ def read_against(path: Path) -> pd.DataFrame:
     """Read ``against_published.csv``.
 
     Raises:
-        DataError: absent, or not that table.
+        DataError: the file is missing, or not this table.
     """
     return AGAINST_PUBLISHED.read(path)
 
 
-def told(frame: pd.DataFrame, path: Path) -> str:
-    """What a run says at its end of the figures that it was to meet; empty if there is nothing to say."""
+def summarise(frame: pd.DataFrame, path: Path) -> str:
+    """The comparison with published figures as text for the end of a run; empty if there are none."""
     rows = rows_of(frame)
     if not rows:
         return ""
-    lines = [f"ours beside published figures, in per cent ({path}):"]
+    lines = [f"our figures and published ones, in per cent ({path}):"]
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = [row for row in rows if row["method"] == method]
         means = [row for row in of_method if row["category"] == MEAN]
         setting = next((f" ({row['setting']})" for row in of_method if row["setting"]), "")
-        lines += ["", f"{method} beside {_published_name(of_method[0])}{setting}"]
+        lines += ["", f"{method}, compared with {_published_name(of_method[0])}{setting}"]
         if means:
-            header = ("mean of", "ours", "theirs", "difference", "theirs lies")
-            lines += [f"  {line}" for line in aligned([header, *map(_told_row, means)], ("theirs", "difference"))]
-        lines += [f"  {line}" for line in _told_besides(of_method)]
+            header = ("mean of", "ours", "published", "difference", "published figure")
+            lines += [f"  {line}" for line in aligned([header, *map(_summary_row, means)], ("published", "difference"))]
+        lines += [f"  {line}" for line in _summary_lines(of_method)]
     return "\n".join(lines)
 
 
-def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _summary_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     if row["missing"]:
         return TITLES[row["metric"]], MISSING, "", "", ""
-    added = beside(row["ours_low"], row["ours_high"], row["ours_std"])
+    added = spread_and_interval(row["ours_low"], row["ours_high"], row["ours_std"])
     return (
         TITLES[row["metric"]],
         f"{percent(row['ours'])} {added}".rstrip(),
-        as_printed(row["theirs"], row["theirs_step"]),
+        format_published(row["theirs"], row["theirs_step"]),
         signed(row["difference"]),
         row["verdict"],
     )
 
 
 def _remarks_in_words(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is remarked of one method, with the mean and the categories that it is said of."""
-    said: dict[str, dict[str, None]] = {}
+    """The remarks on one method, each with the mean and the categories that it is about."""
+    found: dict[str, dict[str, None]] = {}
     for row in rows:
         if row["remark"]:
-            said.setdefault(row["remark"], {})[row["category"]] = None
-    return [f"{', '.join(categories)}: {remark}" for remark, categories in said.items()]
+            found.setdefault(row["remark"], {})[row["category"]] = None
+    return [f"{', '.join(categories)}: {remark}" for remark, categories in found.items()]
 
 
-def _told_besides(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of one method: how many figures of categories agree, why others are not compared, and both protocols."""
+def _summary_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines on one method: how many figures of categories agree, why others are not compared, and both protocols."""
     compared = [
         row for row in rows if row["category"] != MEAN and not row["missing"] and row["verdict"] != NOT_COMPARED
     ]
@@ -311,5 +312,5 @@ def _told_besides(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         *([f"by category: {agree} of {len(compared)} published figures lie within our intervals"] if compared else []),
         *_remarks_in_words(rows),
-        *([f"ours:   {there['our_protocol']}", f"theirs: {there['their_protocol']}"] if there else []),
+        *([f"ours:       {there['our_protocol']}", f"published: {there['their_protocol']}"] if there else []),
     ]

@@ -1,7 +1,7 @@
-"""The CSV tables of kinds of defect; `zsad.tables.collect_classes` says what each of them is.
+"""The CSV tables of defect types; `zsad.tables.collect_classes` describes them.
 
-Their last columns are of kinds, which a data set may call as it likes: ``probability crack``. What a category has no
-such kind for is empty there.
+Their last columns contain the names of kinds from the data set: ``probability crack``. They are empty in categories
+without this kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zsad.tables.missing import is_missing
 
 NAMES = ("category", "classifier", "backbone", "method", "embedding", "regions", "setting", "shots")
 COUNTS = ("seeds", "kinds", "queries", "measured", "unknown", "categories")
-ALIKE = "alike"  # a column of the frame that is not written, see `ClassResult`
+ALIKE = "alike"  # a column of the frame that is not written to the file, see `ClassResult`
 CONFUSION = TableFormat(
     "confusions of kinds",
     {
@@ -35,12 +35,12 @@ CONFUSION = TableFormat(
 
 
 def kinds_of(documents: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The kinds that are shown in any category, sorted."""
+    """The kinds with examples in any category, sorted."""
     return sorted({kind for document in documents for kind in document.get("kinds", ())})
 
 
 def classification_format(kinds: Sequence[str]) -> TableFormat:
-    """What classification.csv holds where there are these kinds."""
+    """The format of classification.csv with these kinds."""
     of_kinds = {
         f"{what} {kind}": written
         for named in ({"probability": _precise}, {"nearest": text, "similarity": _precise})
@@ -62,11 +62,11 @@ def classification_format(kinds: Sequence[str]) -> TableFormat:
 
 
 def classification_frame(documents: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of classification.csv: a row an image whose kind is to be found out, in the draw that is shown."""
+    """The frame of classification.csv: one row for each query image, in the sample of examples that is shown."""
     rows = (
         {"missing": True, **_names(document)}
         if is_missing(document)
-        else {**_names(document), **_drawn(document["draws"][document["shown"]], "seed"), **_image_row(image)}
+        else {**_names(document), **_sample_columns(document["draws"][document["shown"]], "seed"), **_image_row(image)}
         for document in documents
         for image in ([{}] if is_missing(document) else document["images"])
     )
@@ -74,7 +74,7 @@ def classification_frame(documents: Sequence[Mapping[str, Any]]) -> pd.DataFrame
 
 
 def metrics_format(kinds: Sequence[str]) -> TableFormat:
-    """What classification_metrics.csv holds where there are these kinds."""
+    """The format of classification_metrics.csv with these kinds."""
     overall = [name for metric in CLASSIFICATION_METRICS for name in columns_of(Measure(metric))]
     of_kinds = [name for kind in kinds for name in columns_of(Measure(COVERAGE, kind))]
     return TableFormat(
@@ -93,7 +93,7 @@ def metrics_format(kinds: Sequence[str]) -> TableFormat:
 
 
 def metrics_frame(results: Iterable[ClassResult], kinds: Sequence[str]) -> pd.DataFrame:
-    """The frame of classification_metrics.csv, a row a result."""
+    """The frame of classification_metrics.csv, one row for each result."""
     return metrics_format(kinds).frame(
         {
             **{name: getattr(result, name) for name in (*NAMES, *COUNTS, "alpha", ALIKE, "missing")},
@@ -109,7 +109,7 @@ def metrics_frame(results: Iterable[ClassResult], kinds: Sequence[str]) -> pd.Da
 
 
 def write_metrics(path: Path, frame: pd.DataFrame, kinds: Sequence[str]) -> None:
-    """Write classification_metrics.csv: no deviations without seeds."""
+    """Write classification_metrics.csv; deviations are empty if there is only one seed."""
     one_seed = (frame["seeds"] < 2).tolist()
     metrics_format(kinds).write(
         path, frame, dict.fromkeys((f"{name}_deviation" for name in CLASSIFICATION_METRICS), one_seed)
@@ -117,9 +117,9 @@ def write_metrics(path: Path, frame: pd.DataFrame, kinds: Sequence[str]) -> None
 
 
 def columns_of(measure: Measure) -> list[str]:
-    """The columns of what is measured: its mean over the seeds, limits and deviation, in the order of `Summary`.
+    """The columns of a measure: its mean over the seeds, limits and deviation, in the order of `Summary`.
 
-    What comes from the data set stands last, so that no kind makes one column of two.
+    The name of the kind comes last, so that two columns never get the same name.
     """
     of_kind = f" {measure.kind}" if measure.kind else ""
     sides = ("", *(f"_{side}" for side in Summary._fields[1:]))
@@ -127,9 +127,10 @@ def columns_of(measure: Measure) -> list[str]:
 
 
 def confusion_frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of classification_confusion.csv: a row a pair of a true and a predicted kind.
+    """The frame of classification_confusion.csv: one row for each pair of a true and a predicted kind.
 
-    Of every labelled category, classifier and number of shots, summed over the seeds; also pairs that never occur.
+    For every labelled category, classifier and number of shots, summed over the seeds, including pairs that never
+    occur.
     """
     rows: list[Mapping[str, Any]] = []
     for document in documents:
@@ -141,7 +142,7 @@ def confusion_frame(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _confusion_rows(document: Mapping[str, Any], of_shots: Mapping[str, Any]) -> list[dict[str, Any]]:
-    names = {**_names(document), **_drawn(of_shots, "shots"), "seeds": len(of_shots["seeds"])}
+    names = {**_names(document), **_sample_columns(of_shots, "shots"), "seeds": len(of_shots["seeds"])}
     true = [*document["kinds"], *document["unknown_kinds"]]
     return [
         {
@@ -157,11 +158,11 @@ def _confusion_rows(document: Mapping[str, Any], of_shots: Mapping[str, Any]) ->
 
 
 def _names(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that every row has; of what is missing those that are known."""
+    """The names in every row; for missing results, the known ones."""
     return {name: document.get(name) for name in ("category", "classifier", "regions")}
 
 
-def _drawn(draw: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _sample_columns(draw: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {"setting": draw["setting"], name: draw[name]}
 
 
@@ -180,5 +181,5 @@ def _image_row(image: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _precise(value: float) -> str:
-    """A number with so many digits that what differs stays apart; empty where it is not known."""
+    """A number with enough digits to keep different numbers different; empty if unknown."""
     return "" if pd.isna(value) else f"{value:.10g}"

@@ -1,12 +1,12 @@
-"""The results of classifiers, one a category, classifier and number of shots, and their means over categories.
+"""The results of classifiers for each category, classifier and number of shots, and their means over categories.
 
-A mean is the macro mean: every category weighs alike, and it is taken over those that have a value. Its limits follow
-from those of the categories, which are independent of each other, by the method of variance estimates recovery (Zou
+A mean is the macro mean: every category has the same weight, and the mean is over the categories with a value. Its
+limits follow from those of the categories, which are independent, by the method of variance estimates recovery (Zou
 and Donner, Statistics in Medicine 27, 2008): the distance of a limit from the mean is the root of the sum of the
-squared distances in the categories, over their number. Its deviation is that of the means of each seed.
+squared distances in the categories, divided by their number. Its deviation is that of the means of each seed.
 
-A result that was not made (see `zsad.tables.missing`) leaves every mean that it belongs to without figures. What
-regions come from the ground truth is a result of its own, as is every number of shots: none is averaged with others.
+A missing result (see `zsad.tables.missing`) leaves every mean that contains it without figures. Results with
+ground-truth regions and with different numbers of shots are separate: none is averaged with others.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _NO_SHOTS: Mapping[str, Any] = {"shots": "", "setting": "", "seeds": [0]}
 
 
 class Measure(NamedTuple):
-    """What is measured: a metric, of all images or of those of one kind.
+    """A measure: a metric of all images or of the images of one kind.
 
     Attributes:
-        kind: empty for all.
+        kind: empty for all images.
     """
 
     metric: str
@@ -48,7 +48,7 @@ class Measure(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """A figure over the seeds of a classifier; NaN for what is not known.
+    """A figure over the seeds of a classifier; NaN for unknown values.
 
     Attributes:
         value: mean over the seeds.
@@ -68,22 +68,22 @@ OVERALL = tuple(Measure(metric) for metric in CLASSIFICATION_METRICS)
 
 @dataclass(frozen=True)
 class ClassResult:
-    """What is known of one classifier and number of shots on one category.
+    """The result of one classifier and number of shots on one category.
 
     Attributes:
-        method: whose maps tell where to look; empty for none.
-        regions: where the embeddings look: ``"image"``, ``"predicted"`` or ``"ground truth"``.
+        method: the method whose maps give the regions; empty for none.
+        regions: the image area of the embeddings: ``"image"``, ``"predicted"`` or ``"ground truth"``.
         shots: a number, or ``"all"``.
-        alpha: share of images whose prediction set may lack their kind.
-        seeds: how many there are.
-        kinds: how many kinds are shown; of a mean, on average.
-        queries, measured, unknown: images a seed; those whose kind was shown, and those whose kind was not.
-        categories: behind the accuracy.
-        summaries: of everything that may be known.
+        alpha: share of images whose prediction set may miss their kind.
+        seeds: number of random seeds.
+        kinds: number of kinds with examples; for a mean, the average.
+        queries, measured, unknown: images per seed: all, those of a kind with examples, and those of a kind without.
+        categories: number of categories behind the accuracy.
+        summaries: of every measure that may be known.
         by_seed: the values of each seed.
         remarks: sentences, each once.
-        alike: the same for results that may be compared: of the same images, kinds and sort of regions.
-        missing: whether it was not made, or is a mean and a result of which it is was not.
+        alike: equal for results that can be compared: same images, kinds and type of regions.
+        missing: whether it is missing, or is a mean with a missing result.
     """
 
     category: str
@@ -108,15 +108,15 @@ class ClassResult:
     missing: bool = False
 
     def summary(self, measure: Measure) -> Summary:
-        """A figure; unknown where there is none."""
+        """The figure of a measure; unknown if there is none."""
         return self.summaries.get(measure, UNKNOWN)
 
 
 def class_results(documents: Sequence[Mapping[str, Any]]) -> list[ClassResult]:
-    """One result a category, classifier and number of shots; after them the means, where there are several categories.
+    """One result for each category, classifier and number of shots; then the means, if there are several categories.
 
-    Categories and classifiers are in the order in which they first appear, shots in that of the configuration. What is
-    missing has the shots that its classifier has in other categories.
+    Categories and classifiers are in the order of their first appearance, shots in that of the configuration. Missing
+    results get the shots that their classifier has in other categories.
     """
     category, classifier = (first_places(document[name] for document in documents) for name in KEYS)
     ordered = sorted(documents, key=lambda one: (category[one["category"]], classifier[one["classifier"]]))
@@ -131,7 +131,7 @@ def _results(document: Mapping[str, Any], documents: Iterable[Mapping[str, Any]]
 
 
 def _missing_results(document: Mapping[str, Any], documents: Iterable[Mapping[str, Any]]) -> list[ClassResult]:
-    """What stands for results that were not made, as far as the same classifier tells elsewhere what they would be."""
+    """Placeholders for missing results, with the shots of the same classifier in other categories."""
     there = [one for one in documents if one["classifier"] == document["classifier"] and not is_missing(one)]
     names = ("backbone", "method", "embedding", "regions")
     known: dict[str, Any] = {name: str({**(there[0] if there else {}), **document}.get(name, "")) for name in names}
@@ -176,7 +176,7 @@ def _result(document: Mapping[str, Any], of_shots: Mapping[str, Any]) -> ClassRe
 
 
 def summary_of(found: Mapping[str, Any] | None) -> Summary:
-    """A figure of an evaluation; unknown where there is none."""
+    """A figure of an evaluation; unknown if there is none."""
     return UNKNOWN if found is None else Summary(*(number(found[name]) for name in Summary._fields))
 
 
@@ -195,7 +195,7 @@ def _means(results: Iterable[ClassResult]) -> list[ClassResult]:
 
 
 def _mean(group: Sequence[ClassResult]) -> ClassResult:
-    """The macro mean of one classifier, number of shots and sort of regions over its categories."""
+    """The macro mean of one classifier, number of shots and type of regions over its categories."""
     mean = replace(group[0], category=MEAN)
     if any(result.missing for result in group):
         return replace(mean, **_NOTHING, missing=True)
@@ -237,7 +237,7 @@ def _root_of_squares(distances: Sequence[float]) -> float:
 
 
 def _deviation(by_seed: Sequence[Mapping[int, Mapping[Measure, float]]], measure: Measure) -> float:
-    """The standard deviation, over the seeds that all categories have a value of, of the mean over categories."""
+    """The standard deviation of the mean over categories, over the seeds with a value in all categories."""
     values = [{seed: of_seed.get(measure, math.nan) for seed, of_seed in one.items()} for one in by_seed]
     common = [
         seed for seed in (values[0] if values else ()) if all(is_known(one.get(seed, math.nan)) for one in values)

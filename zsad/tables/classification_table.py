@@ -1,4 +1,4 @@
-"""What classifiers of kinds are worth, as tables to read: one for each number of shots, which are never mixed."""
+"""The metrics of classifiers as tables to read: a separate one for each number of shots."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ from zsad.tables.table import Entry, Figure, Table, count, marked, mean_number, 
 from zsad.tables.typeset import latex_source, markdown_source
 
 MEANINGS = {
-    REGIONS["image"]: "The classifier looks at the whole image.",
-    REGIONS["predicted"]: "It looks where a method's map, or a refiner's mask, says that the defect is.",
-    REGIONS[GROUND_TRUTH]: "It looks where the ground truth says so, which nobody has who inspects parts.",
+    REGIONS["image"]: "The classifier uses the whole image.",
+    REGIONS["predicted"]: "The classifier uses the regions of a method's map, or of a refiner's mask.",
+    REGIONS[GROUND_TRUTH]: "The classifier uses the regions of the ground truth, which are unknown in practice.",
 }
-COMPETING = ("accuracy", "balanced_accuracy", "macro_f1")  # the others do not say by themselves what is good
+COMPETING = ("accuracy", "balanced_accuracy", "macro_f1")  # for the other metrics, greater is not always better
 SIDES = ("low", "high", "deviation")
-BASELINE = "majority"  # stands alone, as nobody asks how sure it is
+BASELINE = "majority"  # shown without limits
 BY_CATEGORY = ("accuracy", "balanced_accuracy", COVERAGE)
 EXPLANATION = (
-    f"{NOTATION} Which kind of defect an image shows, learnt from labelled examples: few-shot-defects-K has seen K of "
-    "each kind, which is a setting of its own and no zero-shot. Support and calibration images are in no figure. "
-    "Images: those of a seed whose kind was among those shown, or all where none is labelled. Majority kind: what is "
-    "right if the most frequent kind is always named. Coverage: the share of the images whose prediction set holds "
-    "their kind, which should be the nominal one at least. Set size: kinds in such a set, a number. Single answers: "
-    "sets of one kind. Abstained: empty sets; of unknown kinds, which were not shown, they are the right answer. The "
-    "best figure is bold and the second underlined among those of the same images and kinds, apart where the regions "
-    "come from the ground truth. Of several seeds, figures are means. Means over categories weigh every one alike; "
-    "their limits follow from those of the categories (Zou and Donner, 2008). docs/metrics.md defines every metric."
+    f"{NOTATION} A classifier predicts the defect type (kind) of an image. It is trained on K labelled examples of "
+    "each kind: few-shot-defects-K, a setting of its own, which is not zero-shot. Support and calibration images are "
+    "not in the figures. Images: those of a seed whose kind has examples, or all if none is labelled. Majority kind: "
+    "accuracy of always predicting the most frequent kind. Coverage: share of the images whose prediction set contains "
+    "their kind; it should reach the nominal coverage. Set size: mean number of kinds in a prediction set. Single "
+    "answers: sets with one kind. Abstained: empty sets; for unknown kinds, which have no examples, these are correct. "
+    "The best figure is bold and the second underlined, among results for the same images and kinds; results with "
+    "ground-truth regions are separate. With several seeds, figures are means. Means over categories give every "
+    "category the same weight; their limits follow from those of the categories (Zou and Donner, 2008). "
+    "docs/metrics.md defines every metric."
 )
 
 
 def classification_tables(metrics: pd.DataFrame) -> list[Table]:
-    """For each setting a table of the classifiers; over several categories of the means, and one a metric of each.
+    """A table of the classifiers for each setting; with several categories, of the means, and one for each metric.
 
     Args:
         metrics: the frame of classification_metrics.csv.
@@ -52,7 +53,7 @@ def classification_tables(metrics: pd.DataFrame) -> list[Table]:
 
 
 def classifiers_table(title: str, rows: pd.DataFrame) -> Table:
-    """A row a classifier, set apart by where they look; of one category or mean, and one setting."""
+    """One row for each classifier, in groups by regions; for one category or mean, and one setting."""
     records = sorted(rows_of(rows), key=lambda row: _place_of(row["regions"]))
     groups = [row[ALIKE] for row in records]
     columns = [_figures(records, metric, groups) for metric in CLASSIFICATION_METRICS]
@@ -72,7 +73,7 @@ def classifiers_table(title: str, rows: pd.DataFrame) -> Table:
 
 
 def classification_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
-    """What is said of categories and classifiers, once each, and which categories the means leave out.
+    """The notes on categories and classifiers, each once, and the categories that are missing in the means.
 
     Args:
         documents: evaluations of classifiers.
@@ -96,7 +97,7 @@ def classification_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.Dat
 
 def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """A Markdown document of the tables, explained, with the notes at its end."""
-    return markdown_source("Kinds of defect", [EXPLANATION], tables, notes)
+    return markdown_source("Defect types", [EXPLANATION], tables, notes)
 
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
@@ -105,10 +106,10 @@ def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
 
 
 def _sentences(document: Mapping[str, Any]) -> list[str]:
-    """What an evaluation remarks, each once."""
+    """The remarks of an evaluation, each once."""
     remarks = [remark for draw in document["draws"] for remark in draw["remarks"]]
     unknown = ", ".join(document["unknown_kinds"])
-    return list(dict.fromkeys([*remarks, *([f"Not shown, and so never named: {unknown}."] if unknown else [])]))
+    return list(dict.fromkeys([*remarks, *([f"Without examples, so never predicted: {unknown}."] if unknown else [])]))
 
 
 def _tables(setting: str, rows: pd.DataFrame) -> list[Table]:
@@ -125,7 +126,7 @@ def _tables(setting: str, rows: pd.DataFrame) -> list[Table]:
 
 
 def _category_table(setting: str, metric: str, rows: pd.DataFrame) -> Table:
-    """A metric, a row a category and a column a classifier."""
+    """A table of one metric, with a row for each category and a column for each classifier."""
     classifiers = first_places(rows["classifier"])
     regions: dict[str, str] = dict(zip(rows["classifier"], rows["regions"], strict=True))
     found = {(row["category"], row["classifier"]): row for row in rows_of(rows)}
@@ -143,7 +144,7 @@ def _category_table(setting: str, metric: str, rows: pd.DataFrame) -> Table:
 
 
 def _side_by_side(rows: Sequence[Mapping[str, Any] | None], metric: str) -> list[Entry]:
-    """A metric of one category by the classifiers; empty for one that has no result there."""
+    """A metric of one category for each classifier; empty if it has no result there."""
     there = [row for row in rows if row is not None]
     figures = iter(_figures(there, metric, [row[ALIKE] for row in there], beside=False))
     return ["" if row is None else entries_of(row, [next(figures)])[0] for row in rows]
@@ -152,14 +153,14 @@ def _side_by_side(rows: Sequence[Mapping[str, Any] | None], metric: str) -> list
 def _figures(
     rows: Sequence[Mapping[str, Any]], metric: str, groups: Sequence[Any], *, beside: bool = True
 ) -> list[Figure]:
-    """A metric of rows with what stands beside it, the best marked among those that may be compared."""
+    """A metric of rows with deviation and interval, the best marked among those that can be compared."""
     sides = SIDES if beside and metric != BASELINE else ()
     figures = [figure_of(row, metric, sides) for row in rows]
     return marked(figures, list(map(str, groups))) if metric in COMPETING else figures
 
 
 def figure_of(row: Mapping[str, Any], metric: str, sides: Sequence[str] = SIDES) -> Figure:
-    """A metric of a row of classification_metrics.csv, with its limits and deviation, or some of them beside it."""
+    """A metric of a row of classification_metrics.csv, with its limits and deviation, or some of them."""
     written = mean_number if metric == "set_size" else share
     return written(row[metric], *(row[f"{metric}_{side}"] for side in sides))
 
@@ -173,7 +174,7 @@ def _number_of_kinds(row: Mapping[str, Any]) -> Figure:
 
 
 def _number_of_images(row: Mapping[str, Any]) -> Figure:
-    """Images that figures are of, and of how many whose kind is to be found out where that is not all."""
+    """The number of images behind the figures, and of all query images if these are more."""
     if row["measured"] == 0 == row["unknown"]:
         return count(row["queries"])
     beside = "" if row["measured"] == row["queries"] else f"of {row['queries']:.4g}"
@@ -181,5 +182,5 @@ def _number_of_images(row: Mapping[str, Any]) -> Figure:
 
 
 def _nominal(row: Mapping[str, Any]) -> float:
-    """The coverage that the sets are made for, where there is one to compare."""
+    """The nominal coverage, if there is a coverage to compare."""
     return 1 - row["alpha"] if is_known(row[COVERAGE]) else math.nan

@@ -1,24 +1,24 @@
-"""The tables of what classifiers say of images: CSV, and their figures to read in Markdown and LaTeX.
+"""Write the tables of classifiers: CSV files, and tables to read in Markdown and LaTeX.
 
-classification.csv has a row for each image whose kind was to be found out (no support or calibration image), in the
-draw that stands for all: the first seed with the most shots. ``true`` is empty where nobody labelled the image; its
-kind may also be one that was not shown. ``prediction_set`` holds kinds with ``|`` between them, none where the
-classifier abstains. ``nearest crack`` is the example of that kind that is most alike, in the list of images of
-``support``, which is ``test`` or the name of labelled examples beside the data set.
+classification.csv has one row for each query image (not for support or calibration images), in the sample of examples
+that is shown: the first seed with the most shots. ``true`` is empty if the image has no label; it may be a kind without
+examples. ``prediction_set`` contains kinds separated by ``|``; it is empty if the classifier abstains. ``nearest
+crack`` is the most similar example of that kind, in the list of images of ``support``, which is ``test`` or the name of
+labelled examples beside the data set.
 
-classification_metrics.csv has a row for each category, classifier and number of shots, and ``mean`` rows, the macro
-means, where there are several categories: the mean over ``seeds`` of every metric, with its 95 % limits (``_low``,
-``_high``) and its standard deviation over the seeds. ``coverage crack``, ``coverage_low crack`` and so on are of the
-images of that kind. Where no image is labelled only the size of the sets, single answers and abstentions are known.
+classification_metrics.csv has one row for each category, classifier and number of shots, and ``mean`` rows with macro
+means, if there are several categories: the mean over ``seeds`` of every metric, with its 95 % limits (``_low``,
+``_high``) and its standard deviation over the seeds. ``coverage crack``, ``coverage_low crack`` and so on are for the
+images of that kind. Without labels, only the size of the sets, single answers and abstentions are known.
 
-classification_confusion.csv has how many images of each kind, summed over the seeds, were said to be of which, and
-their ``share`` among those of the true kind, for every labelled category; a true kind that was not shown is there too.
+classification_confusion.csv has the number of images for each pair of true and predicted kind, summed over the seeds,
+and their ``share`` among those of the true kind, for every labelled category; kinds without examples are included.
 
-``regions`` tells where embeddings look: at the image, where the defect is predicted to be, or where the ground truth
-says that it is. Figures of the last are never averaged with others.
+``regions`` is the image area of the embeddings: the whole image, the predicted defect, or the ground-truth defect.
+Figures with ground-truth regions are never averaged with others.
 
-Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
-as has every mean over categories that they belong to.
+If results of a run are missing, the tables list them: their rows have names but no figures, and so do the means over
+categories that contain them.
 """
 
 from __future__ import annotations
@@ -61,14 +61,15 @@ def collect_classes(
 ) -> None:
     """Collect the evaluations of a run's classifiers into its tables.
 
-    Categories and classifiers keep the order in which they are first given.
+    Categories and classifiers keep the order of their first appearance.
 
     Args:
-        evaluations: JSON files of `zsad.evaluation.evaluate_classes.evaluate_classes`, one a category and classifier.
-        missing: the results that were not made, by their JSON file among those above, which is not read.
-        classification_csv: the list of images. The other tables are written where they are given.
-        confusion_csv: what is taken for what, of the labelled categories.
-        checksums: of all that are written.
+        evaluations: JSON files of `zsad.evaluation.evaluate_classes.evaluate_classes`, one for each category and
+            classifier.
+        missing: the missing results, by their JSON file among those above, which is not read.
+        classification_csv: the list of images. The other tables are written if a path is given.
+        confusion_csv: confusion matrices of the labelled categories.
+        checksums: of all written tables.
 
     Raises:
         DataError: a file is missing or damaged.

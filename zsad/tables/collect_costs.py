@@ -1,11 +1,11 @@
-"""What the methods of a run cost: seconds and peak memory a stage and image, from the benchmarks of the run's jobs.
+"""The costs of the methods of a run: seconds and peak memory per stage and image, from the benchmarks of its jobs.
 
-Stages are rules of the workflow, and a job is a stage in one category. A cost is summed over the categories in which
-every job behind it left its benchmark. The workflow shares work: what several methods need, as features are, is done
-once and counted for each of them. Two rows sum a method up: `PER_IMAGE`, what one more test image costs until it has a
-map and a score, and `REFERENCES`, what is done beforehand, once, with other images. Sentences that are encoded, a
-training on another data set, masks that no map is made from, and the evaluation, have rows of their own and are in
-neither.
+Stages are rules of the workflow, and a job is a stage in one category. A cost is the sum over the categories in which
+every job behind it has a benchmark. Work that several methods share, such as features, is done once and counted for
+each of them. Two rows are the totals of a method: `PER_IMAGE`, the cost of one more test image until it has a map and a
+score, and `REFERENCES`, the cost of the work that is done once before, with other images. The encoding of sentences,
+training on another data set, masks that no map depends on, and the evaluation have their own rows and are in neither
+total.
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ from zsad.tables.typeset import latex_source, markdown_source, markdown_text
 
 Cost = dict[str, Any]
 
-_LONG_ENOUGH = 1.0  # seconds; Snakemake looks at a job's memory as it starts, and then every half second
+_LONG_ENOUGH = 1.0  # seconds; Snakemake measures a job's memory when it starts, and then every half second
 _EXPLANATION = (
-    "Wall-clock time of this run. To load a model takes seconds whatever the number of images, and so does to load "
-    "libraries where each job starts by itself, so that small categories look dear. Jobs that ran side by side shared "
-    "the machine. "
+    "Wall-clock time of this run. Loading a model takes seconds for any number of images, and so does loading "
+    "libraries if each job starts by itself: times per image are inflated for small categories. Jobs that ran at the "
+    "same time shared the machine. "
     "A step that several methods share is counted for each of them. "
-    "The total of an image is everything until it has a map and a score; references stand apart, with the model that "
-    "is fitted to them, as both are made once. Sentences, which are encoded once, trainings on another data set, masks "
-    "that no map is made from, and the evaluation are in neither. "
-    "Memory is the greatest resident set that was seen in any category (1 MB = 2^20 bytes), of a job "
-    "and the processes that it started, without a GPU's; it is looked at every half second, in long jobs every 30 s, "
-    "so that a short peak may be missed. What was taken from a shared folder took no more than to load the model. "
-    f"{NOT_AVAILABLE}: no benchmark is left, or no job took long enough to be looked "
-    "at, which is a second."
+    "The total per image covers all work until it has a map and a score. References, with the model that is fitted to "
+    "them, are made only once and listed separately. The encoding of sentences, training on another data set, masks "
+    "that no map depends on, and the evaluation are in neither total. "
+    "Memory is the largest resident set that was measured in any category (1 MB = 2^20 bytes), for a job "
+    "and the processes that it started, without GPU memory. It is measured every half second, in long jobs every 30 s, "
+    "so that a short peak may be missed. Results from a shared folder took only the time to load the model. "
+    f"{NOT_AVAILABLE}: there is no benchmark, or no job ran for a second, which the measurement "
+    "needs."
 )
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage that a method needs; ``{category}`` stands for the category in its paths.
+    """A stage that a method needs; ``{category}`` in its paths stands for the category.
 
     Attributes:
-        stage: the rule.
-        detail: which of its jobs, e.g. ``"test.hflip"``; may be empty.
-        subset: the images that it works on, see `zsad.data.subsets`; empty if it works on none of the data set, but on
-            words, or on another.
-        benchmark: the file of its benchmark; one without a category is of a job for all of them.
-        product: the HDF5 file that it makes, whose provenance may tell the device; empty for other files.
+        stage: name of the rule.
+        detail: selects one of its jobs, e.g. ``"test.hflip"``; may be empty.
+        subset: the images that it processes, see `zsad.data.subsets`; empty if it processes no image of the data set,
+            but texts or another data set.
+        benchmark: the file of its benchmark; a path without the category belongs to a job for all categories.
+        product: its HDF5 file, whose provenance may contain the device; empty for other files.
         for_scores: whether maps and scores need it.
     """
 
@@ -83,8 +83,8 @@ class Plan:
     """A method and all the steps that its results need.
 
     Attributes:
-        group: the method of which this one is a seed; empty if it is none.
-        steps: each once, those of maps and scores first.
+        group: the method of which this one is a random seed; empty if it is none.
+        steps: each once; those of maps and scores first.
     """
 
     method: str
@@ -95,34 +95,34 @@ class Plan:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Plan:
-        """The plan with the given fields, in which a step may stand several times, for scores and for masks."""
+        """The plan with the given fields, where a step may occur several times, for scores and for masks."""
         first: dict[str, Step] = {}
         for step in sorted((Step(**fields) for fields in entry["steps"]), key=lambda step: not step.for_scores):
             first.setdefault(step.benchmark, step)
         return cls(**{**entry, "steps": tuple(first.values())})
 
     def steps_of_scores(self, *, test: bool) -> list[Step]:
-        """The steps of maps and scores that work on test images, or those that work on others."""
+        """The steps of maps and scores that process test images, or those that process other images."""
         shown = (step for step in self.steps if step.for_scores and step.subset)
         return [step for step in shown if (step.subset == "test") == test]
 
 
 class Usage(NamedTuple):
-    """What one job used; its memory in MB of 2^20 bytes, NaN if it was too short for a look at it."""
+    """The seconds and memory of one job; memory in MB of 2^20 bytes, NaN if it was too short to be measured."""
 
     seconds: float
     peak_mb: float
 
 
-class Ledger:
-    """What the methods of a run cost, by the benchmarks of its jobs.
+class CostTable:
+    """The costs of the methods of a run, from the benchmarks of its jobs.
 
     Args:
         plans: of all methods.
         image_lists: of every category.
 
     Raises:
-        DataError: a list of images is missing, or a benchmark is damaged. A missing benchmark is no error.
+        DataError: a list of images is missing, or a benchmark is damaged. A missing benchmark is not an error.
     """
 
     def __init__(self, plans: Sequence[Plan], image_lists: Mapping[str, Path]) -> None:
@@ -137,17 +137,17 @@ class Ledger:
     def cost(
         self, plan: Plan, stage: str, steps: Sequence[Step], detail: str = "", part_of: Sequence[Step] = ()
     ) -> Cost:
-        """What some steps of a method cost together, which take place one after the other, as a row of the table.
+        """The total cost of some steps of a method, which run one after the other, as a row of the table.
 
-        ``seconds`` is NaN if no category counts, and ``peak_mb``, MB of 2^20 bytes, if none is known; ``categories``
-        are those in which every job left its benchmark, and ``images`` those of one seed.
+        ``seconds`` is NaN if no category counts, and ``peak_mb``, MB of 2^20 bytes, if no memory is known;
+        ``categories`` is the number of categories in which every job has a benchmark, and ``images`` that of one seed.
 
         Args:
-            part_of: more steps that must have left a benchmark for a category to count.
+            part_of: further steps that must have a benchmark for a category to count.
         """
         needed = [*steps, *part_of]
         known = [category for category in self._images if all(self._usage(step, category) for step in needed)]
-        by_job = {  # of which one may be for all categories
+        by_job = {  # a job may be for all categories
             _in_category(step.benchmark, category): self._usages[step.benchmark][category]
             for step in steps
             for category in known
@@ -174,13 +174,13 @@ class Ledger:
         }
 
     def stages(self, plan: Plan) -> list[Cost]:
-        """Every step of a method, then its totals; no `REFERENCES` where it has none."""
+        """Every step of a method, then its totals; no `REFERENCES` if it has none."""
         stages = [self.cost(plan, step.stage, [step], step.detail) for step in plan.steps]
         totals = {name: plan.steps_of_scores(test=test) for name, test in ((PER_IMAGE, True), (REFERENCES, False))}
         return [*stages, *(self.cost(plan, name, steps) for name, steps in totals.items() if steps)]
 
     def parts(self, plan: Plan) -> list[Cost]:
-        """The parts of a method's `PER_IMAGE` that there are, of `PARTS`; they add up to it."""
+        """The parts of a method's `PER_IMAGE`, as far as it has them, of `PARTS`; their sum is the total."""
         total = plan.steps_of_scores(test=True)
         parts = {part: [step for step in total if step.stage in stages] for part, stages in PARTS.items()}
         return [self.cost(plan, part, steps, part_of=total) for part, steps in parts.items() if steps]
@@ -193,7 +193,7 @@ class Ledger:
         return {category: read_benchmark(path) for category, path in paths.items() if path.exists()}
 
     def _device_of(self, product: str) -> str:
-        """The device behind a file, in the first category that has it; empty if there is none or it does not tell."""
+        """The device that made a file, in the first category that has it; empty if unknown."""
         paths = (_in_category(product, category) for category in self._images)
         return next((_device_in(path) for path in paths if path.exists()), "")
 
@@ -214,26 +214,28 @@ def collect_costs(
 ) -> None:
     """Collect the benchmarks of a run into its tables of cost.
 
-    A method with several seeds has rows for each, and rows under its own name: the totals, means over the seeds.
+    A method with several seeds has rows for each seed, and rows under its own name: the totals, as means over the
+    seeds.
 
     Args:
         methods: for each method the fields of its `Plan`.
         image_lists: of every category.
-        metrics_csv: the metrics of the run; they say by what protocol it was evaluated; None where nothing was.
-        checksums: of the tables that are written.
+        metrics_csv: the metrics of the run, with the protocol of the evaluation; None without an evaluation.
+        checksums: of the written tables.
 
     Raises:
-        DataError: a list of images or the metrics are missing, or a benchmark is damaged; a missing one is no error.
+        DataError: a list of images or the metrics are missing, or a benchmark is damaged; a missing one is not an
+            error.
     """
     plans = [Plan.of(entry) for entry in methods]
-    ledger = Ledger(plans, image_lists)
+    table = CostTable(plans, image_lists)
     rows: list[Cost] = []
     summary: list[Cost] = []
     for together in grouped(plans, lambda plan: plan.group or plan.method):
-        stages = [cost for plan in together for cost in ledger.stages(plan)]
+        stages = [cost for plan in together for cost in table.stages(plan)]
         totals = _over_seeds(cost for cost in stages if cost["stage"] in (PER_IMAGE, REFERENCES))
         rows += [*stages, *(totals if together[0].group else ())]
-        summary += [*_over_seeds(cost for plan in together for cost in ledger.parts(plan)), *totals]
+        summary += [*_over_seeds(cost for plan in together for cost in table.parts(plan)), *totals]
     costs, totals_of_methods = COSTS.frame(rows), COSTS.frame(summary)
     gaps = _gaps(totals_of_methods, len(image_lists))
     notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *gaps]
@@ -246,13 +248,13 @@ def collect_costs(
 
 
 def read_benchmark(path: Path) -> Usage:
-    """Read the benchmark that Snakemake leaves of a job, a table with a row for each time that the job was run.
+    """Read the benchmark that Snakemake writes for a job, a table with one row for each time that the job ran.
 
     Returns:
-        The mean time and the greatest memory, NaN for a job of less than a second.
+        The mean time and the largest memory; NaN for a job of less than a second.
 
     Raises:
-        DataError: absent, or not that table.
+        DataError: the file is missing, or not this table.
     """
     try:
         with open(path, encoding="utf-8", newline="") as stream:
@@ -263,18 +265,18 @@ def read_benchmark(path: Path) -> Usage:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise DataError(f"{path} is no benchmark of a job ({error!r}); delete it and run again") from None
+        raise DataError(f"{path} is not a benchmark of a job ({error!r}); delete it and run again") from None
 
 
 def machine_sentence() -> str:
-    """Which machine collects the costs; on a cluster the jobs ran on others."""
+    """A sentence on the machine that collects the costs; on a cluster the jobs ran on others."""
     cores = os.cpu_count() or 1
     counted = f"{cores} logical core{'s' if cores > 1 else ''}"
-    return f"Collected on {processor_name()} with {counted}; jobs that a cluster ran were on machines of its own."
+    return f"Collected on {processor_name()} with {counted}; jobs on a cluster ran on its own machines."
 
 
 def processor_name() -> str:
-    """Name of this machine's processor, or at least its architecture."""
+    """Name of this machine's processor, or of its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -299,7 +301,7 @@ def _device_in(path: Path) -> str:
 
 
 def _over_seeds(costs: Iterable[Cost]) -> list[Cost]:
-    """The costs of one method, a row a stage; of several seeds the mean."""
+    """The costs of one method, one row for each stage; the mean over several seeds."""
     return [_mean_over_seeds(group) for group in grouped(costs, lambda cost: cost["stage"])]
 
 
@@ -322,7 +324,7 @@ def _mean_over_seeds(seeds: Sequence[Cost]) -> Cost:
 
 
 def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
-    """By what protocol the run was evaluated, as that takes its time too; nothing if nothing says it."""
+    """A sentence on the protocol of the evaluation, which affects its time; empty if it is unknown."""
     if metrics_csv is None:
         return []
     protocols = dict.fromkeys(row.get("protocol", "") for row in read_table(metrics_csv, "table of metrics"))
@@ -331,10 +333,10 @@ def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
 
 
 def _gaps(costs: pd.DataFrame, categories: int) -> list[str]:
-    """A sentence for each method whose total leaves categories out."""
+    """A sentence for each method whose total does not include all categories."""
     totals = costs[(costs["stage"] == PER_IMAGE) & (costs["categories"] < categories)]
     return [
         f"{total['method']}: the total is over {total['categories']:.0f} of {categories} categories, "
-        "as benchmarks are missing."
+        "because benchmarks are missing."
         for total in rows_of(totals)
     ]

@@ -1,22 +1,22 @@
-"""The tables of a run in CSV, and their figures to read in Markdown and LaTeX.
+"""Write the tables of a run as CSV, and tables to read in Markdown and LaTeX.
 
-A ``mean`` row of metrics.csv is the macro mean over the categories that have a value, ``mean textures`` and ``mean
-objects`` those over one kind, where the data set has both; ``categories`` and
-``pixel_categories`` say how many these were for image metrics and for metrics of pixels. A method with several seeds
-has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``. The
-rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
-scores.
+A ``mean`` row of metrics.csv is the macro mean over the categories with a value, ``mean textures`` and ``mean objects``
+are those over textures and objects, if the data set has both; ``categories`` and ``pixel_categories`` are their numbers
+for image metrics and pixel metrics. A method with several random seeds has a row for each seed, and one under its own
+name: the mean over ``seeds``, with standard deviations in ``*_std``. The rows of method ``oracle``, one for each
+segmentation model, are an upper limit: they have masks, from boxes of the ground truth, but no scores. A
+sweep adds a column at the end for each of its parameters.
 
 images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share the
-better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
-images and the good ones. comparisons.csv says of two methods which is better (see `zsad.tables.comparisons`);
-refinement.csv what refiners do to masks; decisions.csv what is called defective, with the rule, the rate of false
-alarms that it promises and the one that it has; against_published.csv, where the configuration names published figures
-that methods are to meet, ours beside theirs (see `zsad.tables.against_published`). The tables to read leave out what
-nothing is known of; without any label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
+better rank, and labels are not used. defect_types.csv has the metrics of each defect type, computed from its images and
+the normal ones. comparisons.csv compares methods in pairs (see `zsad.tables.comparisons`); refinement.csv has the
+changes by refiners; decisions.csv has the images called defective, with the threshold rule, its nominal false-alarm
+rate and the measured one; against_published.csv, if the configuration names published figures, compares them with ours
+(see `zsad.tables.against_published`). The tables to read leave out unknown figures; without labels only images.csv and
+decisions.csv are made (see `zsad.workflow.measurable`).
 
-Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
-as has every mean, over categories or seeds, that they belong to.
+If results of a run are missing, the tables list them: their rows have names but no figures, and so do the means over
+categories or seeds that contain them.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def collect_tables(
     all_categories: Sequence[str] = (),
     missing: Mapping[Path, MissingResult] = NOTHING,
     unmade: Sequence[Path] = (),
+    swept: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     images_csv: Path,
     decisions_csv: Path | None = None,
     metrics_csv: Path | None = None,
@@ -83,23 +84,26 @@ def collect_tables(
 ) -> None:
     """Collect the evaluations of a run into its tables.
 
-    Categories, methods and refiners keep the order in which they are first given.
+    Categories, methods and refiners keep the order of their first appearance.
 
     Args:
-        score_metrics: JSON files of `zsad.evaluation.evaluate_scores.evaluate_scores`, one a category and method.
-        mask_metrics: JSON files of `zsad.evaluation.evaluate_masks.evaluate_masks`, one a category, method and refiner.
-        oracle_metrics: JSON files of `zsad.evaluation.evaluate_oracle.evaluate_oracle`, one a category and
+        score_metrics: JSON files of `zsad.evaluation.evaluate_scores.evaluate_scores`, one for each category and
+            method.
+        mask_metrics: JSON files of `zsad.evaluation.evaluate_masks.evaluate_masks`, one for each category, method and
+            refiner.
+        oracle_metrics: JSON files of `zsad.evaluation.evaluate_oracle.evaluate_oracle`, one for each category and
             segmentation model.
-        score_draws, mask_draws, oracle_draws: the files of draws beside these, in the same order; none where there are
-            none, as where no test image has a label.
+        score_draws, mask_draws, oracle_draws: their files of bootstrap replicates, in the same order; empty if there
+            are none, e.g. because no test image has a label.
         textures: the categories that are textures; the others are objects.
-        published: the published data set whose figures stand beside ours; empty for none.
-        to_meet: by method the published rows that it is to meet; see `zsad.tables.against_published`.
-        all_categories: those that the published data set has, in the run or not.
-        missing: the results that were not made, by their JSON file among those above, which is not read.
+        published: the published data set whose figures are shown beside ours; empty for none.
+        to_meet: by method the published rows to compare with; see `zsad.tables.against_published`.
+        all_categories: those of the published data set, in the run or not.
+        missing: the missing results, by their JSON file among those above, which is not read.
         unmade: files and folders that an earlier run with more labels may have left; they are removed.
-        images_csv: the list of images. The other tables are written where they are given.
-        checksums: of all that are written.
+        swept: by added last column of metrics.csv, e.g. ``"memory_bank.shots"``, the value of each method that has one.
+        images_csv: the list of images. The other tables are written if a path is given.
+        checksums: of all written tables.
 
     Raises:
         DataError: a file is missing or damaged, or masks come without their scores.
@@ -122,7 +126,7 @@ def collect_tables(
     notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
     known = [without_unknown(table) for table in tables if has_figures(table)]
     if metrics_csv is not None:
-        write_metrics(metrics_csv, metrics)
+        write_metrics(metrics_csv, metrics, swept)
     if defect_types_csv is not None:
         DEFECT_TYPES.write(defect_types_csv, defect_types_frame(evaluations))
     IMAGES.write(images_csv, images_frame(evaluations))
@@ -155,7 +159,7 @@ def collect_tables(
 def _read(
     metrics: Sequence[Path], draws: Sequence[Path], keys: Iterable[str], missing: Mapping[Path, MissingResult]
 ) -> list[dict[str, Any]]:
-    """The evaluations, each with its draws, and what stands for those that are missing."""
+    """The evaluations, each with its bootstrap replicates, and placeholders for missing ones."""
     beside = dict(zip(metrics, draws, strict=True)) if draws else {}
     return [
         missing[path].document()

@@ -1,9 +1,9 @@
-"""Which of two methods is better, category by category: a paired bootstrap.
+"""Compare methods in pairs, category by category, by a paired bootstrap.
 
-Both are measured on the same draws of images, so that the difference of a draw is that of the methods and not of the
-images. A method wins where the 95 % interval of its difference to the other lies above 0, loses where it lies below,
-and ties otherwise. Nothing is corrected for the number of comparisons: of twenty between equals one is won or lost by
-chance.
+Both methods are measured on the same bootstrap replicates of images, so that a difference comes from the methods and
+not from the images. A method wins if the 95 % interval of its difference to the other lies above 0, loses if it lies
+below, and ties otherwise. There is no correction for multiple comparisons: about 5 % of comparisons between equal
+methods come out significant.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ WIN, TIE, LOSS = "win", "tie", "loss"
 AGAINST_ALL = "against all"
 NOTE = (
     "Wins / ties / losses of the method of the row against that of the column, over the categories: a win if the 95 % "
-    "interval of the difference (paired bootstrap over images) lies above 0. Not corrected for the number of "
-    "comparisons. Methods of different settings may see different things."
+    "interval of the difference (paired bootstrap over images) lies above 0. No correction for multiple comparisons. "
+    "Methods of different settings may see different data."
 )
 
 
 def comparisons(results: Sequence[Result]) -> pd.DataFrame:
-    """The frame of comparisons.csv: in each category and mean every method against every other, in both orders.
+    """The frame of comparisons.csv: in each category and mean, every method against every other, in both orders.
 
-    A pair is compared where both have draws of the metric, or are missing. ``difference`` is that of ``method`` less
-    that of ``other``, with its 95 % limits; ``verdict`` is one of ``method``.
+    A pair is compared if both have bootstrap replicates of the metric, or are missing. ``difference`` is ``method``
+    minus ``other``, with its 95 % limits; ``verdict`` is for ``method``.
 
     Args:
-        results: of categories and means over them. What stands out in the plain map stands for each method, the mean
-            over the seeds for each of several.
+        results: of categories and means over them. Each method is represented by its results without a refiner, and a
+            method with several seeds by the mean over them.
     """
     compared = [one for one in results if one.refiner == NO_REFINER and one.method != ORACLE and not one.group]
     found = []
     for metric in COMPARED_METRICS:
         if not any(_is_measured(one, metric) for one in compared):
-            continue  # nor would it be for what is missing
+            continue  # not compared for missing results either
         for of_category in grouped(compared, lambda result: result.category):
             expected = [one for one in of_category if one.missing or _is_measured(one, metric)]
             found += [
@@ -57,10 +57,10 @@ def comparisons(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def comparison_tables(compared: pd.DataFrame, *, with_means: bool = False) -> list[Table]:
-    """Wins, ties and losses over the categories, a row and a column a method; none of a single method.
+    """Wins, ties and losses over the categories, with a row and a column for each method; empty for a single method.
 
     Args:
-        with_means: adds a column against all others, and to each figure the difference on the mean.
+        with_means: adds a column against all others, and the difference of the means to each figure.
     """
     tables = (_table(metric, compared[compared["metric"] == metric], with_means) for metric in HEADLINE_METRICS)
     return [table for table in tables if table.rows]
@@ -97,11 +97,11 @@ def _table(metric: str, compared: pd.DataFrame, with_means: bool) -> Table:
         ]
         for name in names
     ]
-    return Table(f"Who wins: {TITLES[metric]}", header, rows, NOTE)
+    return Table(f"Wins, ties and losses: {TITLES[metric]}", header, rows, NOTE)
 
 
 def _record(pair: pd.DataFrame | None, with_means: bool) -> Entry:
-    """How a method does against another."""
+    """The record of a method against another."""
     if pair is None:
         return ""
     of_categories = pair[~pair["category"].isin(MEANS)]
@@ -114,5 +114,5 @@ def _record(pair: pd.DataFrame | None, with_means: bool) -> Entry:
 
 
 def _counts(compared: pd.DataFrame) -> list[int]:
-    """How many wins, ties and losses."""
+    """The numbers of wins, ties and losses."""
     return [int((compared["verdict"] == verdict).sum()) for verdict in (WIN, TIE, LOSS)]

@@ -1,4 +1,4 @@
-"""Costs to read: what one more image takes by each method, and what every stage took."""
+"""Tables of costs to read: one more image by each method, and every stage."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PARTS = {
 
 
 def totals_table(costs: pd.DataFrame) -> Table:
-    """A row a method: the seconds that one more image costs, in parts and in all, and the references.
+    """One row for each method: the seconds for one more image, in parts and in total, and for the references.
 
     Args:
-        costs: rows of `PER_IMAGE`, of `REFERENCES` and of the parts, as far as there are any; of several seeds their
-            mean alone.
+        costs: rows of `PER_IMAGE`, of `REFERENCES` and of the parts, as far as they exist; only the mean over
+            several seeds.
     """
     parts = [part for part in PARTS if (costs["stage"] == part).any()]
     of_stage = {(row["method"], row["stage"]): row for row in rows_of(costs)}
@@ -41,12 +41,12 @@ def totals_table(costs: pd.DataFrame) -> Table:
                 amount(references["seconds"]) if references else "",
             ]
         )
-    header = ["setting", "method", "backbone", *parts, "total", "peak MB", "references, in all"]
+    header = ["setting", "method", "backbone", *parts, "total", "peak MB", "references, in total"]
     return Table("One more test image: seconds until it has a map and a score", header, rows, apart=True)
 
 
 def stages_table(costs: pd.DataFrame) -> Table:
-    """A row a method and stage, without the totals."""
+    """One row for each method and stage, without the totals."""
     rows: list[list[Entry]] = [
         [
             *(row["method"], row["stage"], row["detail"], count(row["images"])),
@@ -56,5 +56,5 @@ def stages_table(costs: pd.DataFrame) -> Table:
         for row in rows_of(costs)
         if row["stage"] not in (PER_IMAGE, REFERENCES)
     ]
-    header = ["method", "stage", "detail", "images", "seconds", "an image", "peak MB", "shared", "device"]
+    header = ["method", "stage", "detail", "images", "seconds", "per image", "peak MB", "shared", "device"]
     return Table("Every stage, over all categories", header, rows, apart=True)

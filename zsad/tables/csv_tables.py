@@ -1,19 +1,21 @@
-"""The CSV tables of a run; `zsad.tables.collect_tables` says what each of them is.
+"""The CSV tables of a run; `zsad.tables.collect_tables` describes them.
 
-A row of what is missing has its names and nothing else; what is there and not known is ``NaN``.
+A row of a missing result has only its names; unknown figures of other results are ``NaN``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_values import number
+from zsad.files.json_values import number, value_in_words
 from zsad.names import ALL_METRICS, MASK_METRICS, MEANS, NO_REFINER, ORACLE
 from zsad.tables.frames import (
     TableFormat,
@@ -46,7 +48,7 @@ METRICS = TableFormat(
     is_missing="categories",
 )
 DEFECT_TYPES = TableFormat(
-    "types of defect",
+    "defect types",
     {
         **dict.fromkeys((*KEYS, "defect_type"), text),
         "images": count,
@@ -118,7 +120,7 @@ DECISIONS = TableFormat(
     is_missing="images",
 )
 AGAINST_PUBLISHED = TableFormat(
-    "figures beside published ones",
+    "figures compared with published ones",
     {
         **dict.fromkeys(("method", "category", "metric"), text),
         **dict.fromkeys(("ours", "ours_low", "ours_high"), decimal),
@@ -153,7 +155,7 @@ COSTS = TableFormat(
 
 
 def metrics_frame(results: Iterable[Result]) -> pd.DataFrame:
-    """The frame of metrics.csv; ``group`` is the method of which a row is a seed, empty if it is none."""
+    """The frame of metrics.csv; ``group`` is the method of which a row is a random seed, empty if it is none."""
     return METRICS.frame(
         {
             **{key: getattr(result, key) for key in (*KEYS, "categories", "pixel_categories", "seeds", "group")},
@@ -168,16 +170,29 @@ def metrics_frame(results: Iterable[Result]) -> pd.DataFrame:
     )
 
 
-def write_metrics(path: Path, frame: pd.DataFrame) -> None:
-    """Write metrics.csv: no deviations without seeds, and no limits of what an oracle does not have."""
+def write_metrics(
+    path: Path, frame: pd.DataFrame, swept: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> None:
+    """Write metrics.csv; deviations are empty without several seeds, and so are limits that an oracle does not have.
+
+    Args:
+        swept: by column that is added at the end, the value of each method that has one; the other cells are empty.
+    """
     one_seed = (frame["seeds"] < 2).tolist()
     oracle = ((frame["method"] == ORACLE) & ~frame["category"].isin(MEANS)).tolist()
     no_limits = [f"{metric}_{side}" for metric in ALL_METRICS if metric not in MASK_METRICS for side in SIDES]
-    METRICS.write(path, frame, dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle))
+    own: dict[str, Callable[[Any], str]] = dict.fromkeys(swept, str)  # not `text`: numbers stay numbers in spreadsheets
+    table = replace(METRICS, columns={**METRICS.columns, **own}, names=(*METRICS.names, *swept))
+    cells = {
+        column: [value_in_words(values[method]) if method in values else "" for method in frame["method"]]
+        for column, values in swept.items()
+    }
+    blank = dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle)
+    table.write(path, frame.assign(**cells), blank)
 
 
 def defect_types_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of defect_types.csv: the metrics of each type of defect, that is of its images and the good ones."""
+    """The frame of defect_types.csv: the metrics of each defect type, from its images and the normal ones."""
     return DEFECT_TYPES.frame(
         {
             **{key: evaluation.get(key, NO_REFINER) for key in KEYS},
@@ -196,7 +211,7 @@ def defect_types_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame
 
 
 def images_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of images.csv: in a category and method the most anomalous first, of equal ones by name.
+    """The frame of images.csv: for each category and method the most anomalous image first, equal ones by name.
 
     Equal scores share the better rank.
     """

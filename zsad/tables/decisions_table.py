@@ -1,8 +1,8 @@
-"""What is called defective over a whole run: one row a category and method, and their means.
+"""The decisions of a whole run: one row for each category and method, and their means.
 
-The figures are those of metrics.csv without a refiner, which decides nothing. Beside them stand the rule, the rate of
-false alarms that it promises, and how many images it calls defective, which is known without a label, too: in the row
-of a mean the sum over its categories, of a method with several seeds the mean over these.
+The figures are those of metrics.csv without a refiner, because refiners do not decide. The table also has the threshold
+rule, its nominal false-alarm rate, and the number of images called defective, which is known without labels: in the row
+of a mean the sum over its categories, for a method with several seeds the mean over these.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from zsad.tables.metrics_table import compared_figures, entries_of, named
 from zsad.tables.missing import is_missing
 from zsad.tables.table import Figure, Table, share
 
-TITLE = "Decisions: what is called defective without labels"
+TITLE = "Decisions: images called defective, without labels"
 NOTE = (
-    "Nominal is the share of good images that the rule itself expects to call defective, false alarms the share that "
-    "it does call defective, found the share of the defective ones. F1 / F1-max compares the F1 of the decision with "
-    "the greatest that a threshold chosen by the labels gives the image scores, SegF1 / F1-max that of the marked "
-    "pixels likewise; it may exceed 100 where the decision tells more than the scores do. Called: images called "
-    "defective, of all."
+    "Nominal: share of normal images that the rule expects to call defective. False alarms: share of normal images "
+    "that it does call defective. Found: share of defective images called defective. F1 / F1-max: F1 of the decisions "
+    "divided by the greatest F1 of any threshold on the image scores, which is chosen with the labels; SegF1 / F1-max: "
+    "the same for marked pixels. The ratio may exceed 100, because decisions use peaks and not scores. Called: images "
+    "called defective, of all."
 )
 FIGURES = ("decision_fpr", "decision_recall", "decision_f1", "decision_ratio", "mask_ratio")
 
 
 def decisions_frame(evaluations: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> pd.DataFrame:
-    """The frame of decisions.csv: of categories, then the means over them, in the order of metrics.csv.
+    """The frame of decisions.csv: categories, then the means over them, in the order of metrics.csv.
 
     Args:
         evaluations: of the scores.
-        metrics: the frame of metrics.csv of the same, whose figures are taken.
+        metrics: the frame of metrics.csv of the same run, with the figures.
     """
     of_maps = metrics[(metrics["refiner"] == NO_REFINER) & metrics["category"].isin([MEAN, *_categories(evaluations)])]
     rows = ((row, _members(evaluations, row)) for row in rows_of(of_maps))
@@ -45,10 +45,10 @@ def decisions_frame(evaluations: Sequence[Mapping[str, Any]], metrics: pd.DataFr
 
 
 def decisions_table(rows: pd.DataFrame, title: str = TITLE) -> Table:
-    """What is decided, a row a category and method; methods of one setting compete in each category.
+    """The table to read, one row for each category and method; methods of one setting compete in each category.
 
     Args:
-        rows: of decisions.csv.
+        rows: rows of decisions.csv.
     """
     ordered = in_groups(rows, "category", "setting")
     records = rows_of(ordered)
@@ -70,7 +70,7 @@ def _categories(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _members(evaluations: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The evaluations that a row tells of: one, or those of all seeds, or categories."""
+    """The evaluations behind a row: one, or those of all seeds or categories."""
     return [
         evaluation
         for evaluation in evaluations
@@ -99,7 +99,7 @@ def _row(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[s
 
 
 def _one_of(names: Iterable[str]) -> str:
-    """A name that all share, or all of them."""
+    """The common name, or all names."""
     return ", ".join(dict.fromkeys(filter(None, names)))
 
 

@@ -1,8 +1,8 @@
-"""Tables in CSV as pandas frames: each is made once, written, and read back as it was made.
+"""CSV tables as pandas frames: each is made once, written, and read back unchanged.
 
-A figure in a frame is what its cell in the CSV says, to the last digit, so that whatever is made of the frame is the
-same before and after. Texts are ``str``, figures ``float`` with NaN where nothing is known. The column ``missing``,
-which is not written, tells the rows of results that were not made: they have names and nothing else.
+A figure in a frame equals its cell in the CSV file to the last digit, so that tables from the frame and from the file
+are the same. Texts are ``str``, figures ``float`` with NaN if unknown. The column ``missing``, which is not written,
+marks the rows of missing results: they have only names.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ MISSING = "missing"
 
 
 def text(value: Any) -> str:
-    """Text as it is."""
+    """The text itself."""
     return str(value)
 
 
 def decimal(value: float) -> str:
-    """A figure of six decimals."""
+    """A figure with six decimals."""
     return "NaN" if math.isnan(value) else f"{value:.6f}"
 
 
 def optional_decimal(digits: int) -> Callable[[float], str]:
-    """As many decimals; empty where nothing is known."""
+    """A function that writes ``digits`` decimals; empty if unknown."""
     return lambda value: "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def single(value: float) -> str:
-    """A number that float32 has, in as few digits as tell it from the next; empty if unknown or infinite.
+    """A float32 number with as few digits as distinguish it from its neighbours; empty if unknown or infinite.
 
-    So what compares as greater in float32 compares as greater as text that is read back, too.
+    So comparisons between numbers that are read back give the same result as in float32.
     """
     return str(np.float32(value)) if math.isfinite(value) else ""
 
 
 def optional_number(value: float) -> str:
-    """A number of six digits that count; empty where it is not known."""
+    """A number with six significant digits; empty if unknown."""
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def count(value: float) -> str:
-    """A number of things, a mean of such numbers to two decimals; empty where it is not known."""
+    """A count, or a mean of counts with two decimals; empty if unknown."""
     return "" if math.isnan(value) else f"{round(value, 2):.12g}"
 
 
 @dataclass(frozen=True)
 class TableFormat:
-    """What a table in CSV holds.
+    """The format of a CSV table.
 
     Attributes:
-        what: it is a table of, for messages.
-        columns: how the values of each are written, in order.
-        names: the columns that a row of a missing result has too; all of these must be there.
-        is_missing: the column of figures that is empty in such a row and in no other; empty if that is not told.
+        what: the content of the table, for messages.
+        columns: the columns in order, each with the function that writes its values.
+        names: the columns that a missing result has too; all of them are required.
+        is_missing: the column of figures that is empty only in rows of missing results; empty if there is none.
     """
 
     what: str
@@ -74,13 +74,13 @@ class TableFormat:
 
     @property
     def figures(self) -> list[str]:
-        """The columns that hold figures."""
+        """The columns with figures."""
         return [name for name, written in self.columns.items() if written is not text]
 
     def frame(self, records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        """The frame of rows by column; a text that is absent or None is empty, a figure NaN. Other keys stay as well.
+        """Make a frame of records; a missing or None text is empty, a figure NaN. Other keys become columns as well.
 
-        Figures are those that are written and read back.
+        Figures are rounded as they are written to the file.
         """
         rows = list(records)
         values: dict[str, Any] = {}
@@ -98,7 +98,7 @@ class TableFormat:
         """Write the frame as CSV.
 
         Args:
-            blank: by column, the rows whose cells are empty besides those of missing results.
+            blank: by column, further rows whose cells are empty besides those of missing results.
         """
         blank = blank or {}
         missing = frame[MISSING].tolist()
@@ -113,10 +113,10 @@ class TableFormat:
         write_table(path, list(columns), rows, frozenset(self.figures))
 
     def read(self, path: Path) -> pd.DataFrame:
-        """Read the frame back; columns besides `names` may lack, and further ones are passed over.
+        """Read the frame back; only the columns in `names` are required, and unknown columns are ignored.
 
         Raises:
-            DataError: absent, or not that table.
+            DataError: the file is missing, or not this table.
         """
         rows = read_table(path, f"table of {self.what}")
         try:
@@ -132,7 +132,7 @@ class TableFormat:
                 for row in rows
             ]
         except ValueError as error:
-            raise DataError(f"{path} is no table of {self.what} ({error}); delete it and run again") from None
+            raise DataError(f"{path} is not a table of {self.what} ({error}); delete it and run again") from None
         return self.frame(records)
 
 
@@ -142,17 +142,17 @@ def _as_written(value: float | None, written: Callable[[Any], str]) -> float:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows by column."""
-    columns = [column.tolist() for _, column in frame.items()]  # `itertuples` takes most of its time to get these
+    columns = [column.tolist() for _, column in frame.items()]  # `itertuples` spends most of its time on these lists
     return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def in_groups(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The frame with equal values in the columns together, each in order of first appearance; otherwise as it is."""
+    """The frame with equal values of the columns together, in order of first appearance; otherwise in its own order."""
     return _sorted(frame, list(zip(*(pd.factorize(frame[column])[0] for column in columns), strict=True)))
 
 
 def in_method_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame by setting, the least-seeing first, then by method and backbone; otherwise as it is."""
+    """The frame ordered by setting, the one that sees least first, then by method and backbone."""
     keys = zip(map(setting_order, frame["setting"]), frame["method"], frame["backbone"], strict=True)
     return _sorted(frame, list(keys))
 

@@ -1,4 +1,4 @@
-"""How wide text becomes in LaTeX's typeface, and which columns of a table fit into a line together."""
+"""The width of text in LaTeX's typeface, and the columns of a table that fit into a line together."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import matplotlib
 
 TEXT_WIDTH = 345.0  # pt, of the class article on A4 paper, at its 10 pt
-COLUMN_GAP = 6.0  # pt between columns, of which the table sets \tabcolsep to half
+COLUMN_GAP = 6.0  # pt between columns; \tabcolsep is half of it
 
 _POINTS = 8.0  # \footnotesize
-_NARROW = 1.0625  # letters of 8 pt are as much wider, for their height, than the 10 pt that is measured
+_NARROW = 1.0625  # relative width of letters of 8 pt, for their height, compared with the measured 10 pt
 _BOLD = 1.12
 _ELSEWHERE = {"±": 0.78, "→": 1.0, "–": 0.5, "—": 1.0, "·": 0.28, "×": 0.78, " ": 0.334}
-_UNKNOWN = 1.0  # em, of a character that the typeface lacks; none is wider
-_KEYS_SHARE = 0.6  # of the line, which columns that tell rows apart may take
-_COLUMN_SHARE = 0.35  # of the line, which any other column may take
+_UNKNOWN = 1.0  # em, of a character that the typeface does not have; none is wider
+_KEYS_SHARE = 0.6  # largest share of the line for the columns that identify a row
+_COLUMN_SHARE = 0.35  # largest share of the line for any other column
 
 
 def text_width(text: str, *, bold: bool = False) -> float:
@@ -28,10 +28,10 @@ def text_width(text: str, *, bold: bool = False) -> float:
 
 
 def limited(widths: Sequence[float], least: Sequence[float], keys: int) -> list[float]:
-    """The widths of columns with the widest cut down, so that the first ``keys`` and any other one fit into a line.
+    """Reduce the widest columns so that the first ``keys`` columns and any other one fit into a line.
 
     Args:
-        least: what each column needs for the longest piece of text that is not broken.
+        least: width that each column needs for its longest unbreakable piece of text.
     """
     greatest = _KEYS_SHARE * TEXT_WIDTH - keys * COLUMN_GAP
     most = _COLUMN_SHARE * TEXT_WIDTH
@@ -40,7 +40,7 @@ def limited(widths: Sequence[float], least: Sequence[float], keys: int) -> list[
 
 
 def parts(widths: Sequence[float], keys: int) -> list[list[int]]:
-    """Columns in as few parts as fit into a line each, of about as many columns; each has the first ``keys`` too."""
+    """Split the columns into as few parts as possible that fit into a line each; all have the first ``keys``."""
     left = TEXT_WIDTH - sum(widths[:keys]) - keys * COLUMN_GAP
     others = range(keys, len(widths))
     greedy = _filled(widths, others, left, len(widths))
@@ -63,7 +63,7 @@ def _filled(widths: Sequence[float], columns: Sequence[int], room: float, most: 
 
 
 def _cut(widths: Sequence[float], total: float) -> list[float]:
-    """The widths, the widest of which are made alike where the sum is more than ``total``."""
+    """The widths; if their sum exceeds ``total``, the widest are reduced to a common width."""
     if sum(widths) <= total:
         return list(widths)
     left, ordered = total, sorted(widths)
@@ -77,7 +77,7 @@ def _cut(widths: Sequence[float], total: float) -> list[float]:
 
 @cache
 def _letters() -> dict[str, float]:
-    """Widths in em of what Computer Modern Roman and ASCII have in common, from the metrics that matplotlib brings."""
+    """Widths in em of the ASCII letters of Computer Modern Roman, from the font metrics in matplotlib."""
     metrics = Path(matplotlib.get_data_path()) / "fonts" / "afm" / "cmr10.afm"
     found = re.findall(r"^C (\d+) ; WX (\d+)", metrics.read_text(encoding="latin-1"), re.M)
     return {chr(int(code)): int(width) / 1000 for code, width in found if 32 < int(code) < 127}

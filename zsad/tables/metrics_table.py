@@ -1,4 +1,4 @@
-"""Tables of metrics to read: a row a method, or a method and refiner, the best of each setting marked."""
+"""Tables of metrics to read: one row for each method, or method and refiner, with the best of each setting marked."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def metrics_table(
     behind: pd.DataFrame | None = None,
     meanings: Mapping[str, str] | None = None,
 ) -> Table:
-    """A table of one category or mean; without the metrics that nothing is known of, and without rows if that is all.
+    """A table of one category or mean, without unknown metrics; without rows if no metric is known.
 
     Args:
         rows: with a column for each metric, its limits and, over seeds, its deviation.
         keys: the columns that name a row.
-        apart: the column by which rows are set apart; figures compete where it is the same.
-        behind: rows of which ``rows`` are means; where one of these is missing, they tell what it would have.
-        meanings: of the texts of ``apart``, in words.
+        apart: the column that groups the rows; figures compete within a group.
+        behind: rows of which ``rows`` are means; they show the metrics of a missing mean.
+        meanings: explanations of the texts of ``apart``.
     """
     ordered = in_groups(rows, apart)
     told = ordered if behind is None else pd.concat([ordered, behind])
@@ -48,23 +48,23 @@ def metrics_table(
 
 
 def compared_figures(rows: Sequence[Mapping[str, Any]], metric: str, groups: Sequence[str]) -> list[Figure]:
-    """A metric of rows, the best of each group marked, unless the metric by itself does not say what is good."""
+    """A metric of rows, the best of each group marked, unless a greater value of the metric is not always better."""
     figures = [figure_of(row, metric) for row in rows]
     return figures if metric in EACH_AT_THE_COST_OF_THE_OTHER else marked(figures, groups)
 
 
 def figure_of(row: Mapping[str, Any], metric: str) -> Figure:
-    """A metric of a row with its interval and deviation, as far as the row has them."""
+    """A metric of a row with its interval and deviation, if the row has them."""
     names = (metric, f"{metric}_low", f"{metric}_high", f"{metric}_std")
     return share(*(row.get(name, math.nan) for name in names))
 
 
 def named(row: Mapping[str, Any], key: str = "method") -> str:
-    """A name of a row, with the number of seeds where there are several."""
+    """A name of a row, with the number of seeds if there are several."""
     seeds = row.get("seeds", 1)
     return f"{row[key]} ({seeds:.0f} seeds)" if key == "method" and seeds > 1 else str(row[key])
 
 
 def entries_of(row: Mapping[str, Any], figures: Sequence[Figure]) -> list[Entry]:
-    """The figures of a row, or words in their place if its result is missing."""
+    """The figures of a row, or a word instead of each if its result is missing."""
     return [MISSING] * len(figures) if row["missing"] else list(figures)

@@ -37,18 +37,20 @@ from zsad.tables.typeset import latex_source, markdown_source
 
 EXPLANATION = (
     f"{NOTATION} The best of each setting is bold and the second underlined: settings differ in what a method may see "
-    "and are not comparable. F1-max and IoU-max take their threshold from the test labels; the tables of masks and "
-    "decisions take theirs without labels. Means weigh every category alike. docs/metrics.md defines every metric."
+    "and are not comparable. F1-max and IoU-max use a threshold that is chosen with the test labels; masks and "
+    "decisions use thresholds without labels. Means give every category the same weight. docs/metrics.md defines every "
+    "metric."
 )
 TRAINING_NOTE = (
-    "No step of a training looks at a test image, and their number was fixed beforehand; where references are held "
-    "out, the weights are kept of the step that is best for these."
+    "Training uses no test image, and the number of steps is fixed in advance; if references are held out, the weights "
+    "of the step that is best for these are kept."
 )
 CATEGORY_METRICS = ("image_auroc", "pixel_ap", "aupro")
 KIND_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 PUBLISHED_NOTE = (
-    "Rows of this run have no source. Published figures are as their sources print them, at the resolution and by the "
-    "protocol that they state; definitions alone may differ by points (docs/metrics.md), so that a comparison is rough."
+    "Rows of this run have no source. Published figures are as printed in their sources, with the resolution and "
+    "protocol that these state; different definitions may change figures by points (docs/metrics.md), so that a "
+    "comparison is only rough."
 )
 
 
@@ -59,11 +61,11 @@ def overview_tables(
     decisions: pd.DataFrame,
     published: Sequence[PublishedFigure] = (),
 ) -> list[Table]:
-    """Means first, those of refinement and of the oracle among them, each category, published figures, and trainings.
+    """Tables of means, including refinement and oracle, of each category, of published figures, and of trainings.
 
     Args:
         metrics, refinement, compared, decisions: the frames of the tables in CSV.
-        published: of the same data set, means over its categories.
+        published: figures for the same data set, means over its categories.
     """
     of_methods = metrics[metrics["method"] != ORACLE]
     of_mean = refinement[refinement["category"] == MEAN]
@@ -83,7 +85,7 @@ def overview_tables(
 
 
 def overview_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
-    """Every note once for each category it belongs to, and what the means leave out.
+    """Every note once for each category, and notes on means that do not include all categories.
 
     Args:
         documents: evaluations of scores and of masks.
@@ -99,10 +101,10 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame
 
 
 def as_markdown(tables: Sequence[Table], notes: Sequence[str], protocols: Iterable[str] = ()) -> str:
-    """A Markdown document of the tables, explained, with the notes at its end.
+    """A Markdown document with an explanation, the tables, and the notes at its end.
 
     Args:
-        protocols: names that stand in the titles.
+        protocols: names of protocols in the titles.
     """
     return markdown_source("Results", (EXPLANATION, _protocol_words(protocols)), tables, notes)
 
@@ -113,7 +115,7 @@ def as_latex(tables: Sequence[Table], notes: Sequence[str], protocols: Iterable[
 
 
 def _protocol_words(names: Iterable[str]) -> str:
-    """What the names of the protocols in the titles mean."""
+    """A sentence that explains the names of the protocols in the titles."""
     every = {**PROTOCOLS, **{name: read_protocol(name) for name in sorted(set(names))}}
     return "Pixels are compared " + ", or ".join(f"{one.words} (`{one.name}`)" for one in every.values()) + "."
 
@@ -138,7 +140,7 @@ def _mean_tables(metrics: pd.DataFrame) -> list[Table]:
 
 
 def _kind_tables(metrics: pd.DataFrame) -> list[Table]:
-    """Means over textures and over objects, where there are both."""
+    """Means over textures and over objects, if there are both."""
     of_maps = metrics[metrics["refiner"] == NO_REFINER]
     kinds = {name: of_maps[of_maps["category"] == name] for name in (MEAN_TEXTURES, MEAN_OBJECTS)}
     behind = of_maps[~of_maps["category"].isin(MEANS)]
@@ -150,7 +152,7 @@ def _kind_tables(metrics: pd.DataFrame) -> list[Table]:
 
 
 def _category_tables(metrics: pd.DataFrame) -> list[Table]:
-    """A table a metric: a row a category, a column a method, those of one setting side by side; no means over seeds."""
+    """One table for each metric: rows are categories, columns methods, ordered by setting; no means over seeds."""
     single = metrics[(metrics["refiner"] == NO_REFINER) & (metrics["seeds"] == 1)]
     single = single[single["category"].isin([MEAN]) | ~single["category"].isin(MEANS)]
     methods = rows_of(in_groups(single[single["category"] == MEAN], "setting"))
@@ -173,13 +175,13 @@ def _category_tables(metrics: pd.DataFrame) -> list[Table]:
 
 
 def _side_by_side(rows: Sequence[Mapping[str, Any] | None], metric: str, settings: Sequence[str]) -> list[Entry]:
-    """A metric of one category by the methods."""
+    """A metric of one category for each method."""
     figures = marked([share(row[metric] if row else float("nan")) for row in rows], settings)
     return [MISSING if row and row["missing"] else figure for row, figure in zip(rows, figures, strict=True)]
 
 
 def _training_tables(metrics: pd.DataFrame) -> list[Table]:
-    """How each method was trained that rests on learned weights; none where there is none."""
+    """The training of each method with learned weights; empty if there is none."""
     means = metrics[(metrics["category"] == MEAN) & (metrics["refiner"] == NO_REFINER) & (metrics["training"] != "")]
     rows: dict[tuple[Entry, ...], None] = {
         (row["setting"], named(row), row["backbone"], row["training"]): None for row in rows_of(means)
@@ -189,7 +191,7 @@ def _training_tables(metrics: pd.DataFrame) -> list[Table]:
 
 
 def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure]) -> list[Table]:
-    """Ours and those of others by setting; none where nothing is published."""
+    """Our figures and published ones by setting; empty if nothing is published."""
     if not published:
         return []
     ours = metrics[(metrics["category"] == MEAN) & (metrics["refiner"] == NO_REFINER)]
@@ -211,4 +213,8 @@ def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure
     ]
     rows.sort(key=lambda row: setting_order(str(row[0])))
     header = ["setting", "method", "backbone", "protocol", *(TITLES[name] for name in FIGURES), "source"]
-    return [Table("Beside published figures: mean over categories", header, rows, PUBLISHED_NOTE, apart=True)]
+    return [
+        Table(
+            "Our figures and published ones by setting: mean over categories", header, rows, PUBLISHED_NOTE, apart=True
+        )
+    ]

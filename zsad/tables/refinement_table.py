@@ -1,7 +1,7 @@
-"""What refinement does over a whole run: one row a category, type of defect, method and refiner, and their means.
+"""The effect of refinement in a whole run: one row for each category, defect type, method and refiner, and their means.
 
-As everywhere, a mean over categories weighs every category alike and is taken over those that have a value; images and
-regions are summed. Of a method with several seeds there is a row for each, and one with the means over them.
+As everywhere, a mean over categories gives every category the same weight and is over those with a value; images and
+regions are summed. A method with several seeds has a row for each, and one with the means over them.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from zsad.tables.table import Entry, Figure, Table, change, share
 
 Row = dict[str, Any]
 Reasons = Mapping[tuple[str, str], Counter[str]]
-"""Why outlines were turned down, by method and refiner."""
+"""Reasons for rejected outlines, by method and refiner."""
 
 MOST_REASONS = 3
-_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "good_area": "good marked"}
+_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "good_area": "normal marked"}
 _CEILINGS = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "mask_iou": "pixel IoU"}
 NOTE = (
-    "From what stands out in the map (before) to the refiner's masks (after). Image IoU and Dice are means over the "
-    "defective images, SegF1 is pooled over the pixels of a category; good marked is the mean share of a good image "
-    "that is marked, which should be nothing. Helped and harmed: the share of defective images whose "
+    "From the thresholded map (before) to the refiner's masks (after). Image IoU and Dice are means over the "
+    "defective images, SegF1 is pooled over the pixels of a category; normal marked is the mean marked share of a "
+    "normal image, which should be 0. Helped and harmed: the share of defective images whose "
     f"IoU rises, or falls, by more than {MATERIAL_CHANGE:g}. Accepted: the share of the regions found whose new "
     "outline replaced the old one."
 )
 CEILING_NOTE = (
-    "A ceiling, not a method: the segmentation model is given the true box of every defect region and chooses among "
-    "its own outlines by itself. It is no strict bound: points, or another choice among the outlines, may do better."
+    "An upper limit, not a method: the segmentation model gets the true box of every defect region and chooses one of "
+    "its own outlines. It is not a strict bound: points, or another choice of the outline, may give better results."
 )
 NO_EFFECT: Mapping[str, Any] = MappingProxyType(
     {
@@ -58,12 +58,12 @@ def refinement_frame(
     refinements: Sequence[Mapping[str, Any]],
     oracles: Sequence[Mapping[str, Any]] = (),
 ) -> pd.DataFrame:
-    """The frame of refinement.csv: of categories, all types of defect before each single one, then means over them.
+    """The frame of refinement.csv: categories, with all defect types before each single one, then means over them.
 
     Args:
-        evaluations: of the scores of every refinement's method, at least.
+        evaluations: of the scores, at least for the method of every refinement.
         refinements: of masks.
-        oracles: of masks by boxes from the truth; they come after the methods.
+        oracles: of masks by boxes from the ground truth; they come after the methods.
     """
     scored = {(evaluation["category"], evaluation["method"]): evaluation for evaluation in evaluations}
     rows = [
@@ -83,24 +83,24 @@ def refinement_frame(
 def refinement_table(
     rows: pd.DataFrame, title: str = "Refinement: mean over categories", reasons: Reasons | None = None
 ) -> Table:
-    """What refiners change, a row a method and refiner.
+    """The changes by refiners, one row for each method and refiner.
 
     Args:
         rows: of one category or mean; the oracle is left out.
-        reasons: adds a column with why outlines were turned down.
+        reasons: adds a column with the reasons for rejected outlines.
     """
     of_methods = rows_of(rows[rows["method"] != ORACLE])
     header = ["setting", "method", "refiner", *_CHANGES.values(), "helped", "harmed", "accepted"]
     cells = [
-        [row["setting"], named(row), row["refiner"], *entries_of(row, _effects(row)), *_turned_down(row, reasons)]
+        [row["setting"], named(row), row["refiner"], *entries_of(row, _effects(row)), *_rejections(row, reasons)]
         for row in of_methods
     ]
-    header += ["turned down"] if reasons is not None else []
+    header += ["rejected"] if reasons is not None else []
     return Table(title, header, cells, NOTE, apart=True)
 
 
 def ceiling_table(rows: pd.DataFrame, title: str = "With boxes from the ground truth: mean over categories") -> Table:
-    """What segmentation models reach with boxes from the truth, a row a model, of one category or mean."""
+    """The results of segmentation models with boxes from the ground truth, of one category or mean."""
     oracles = rows[(rows["method"] == ORACLE) & (rows["image_iou_after"].notna() | rows["missing"])]
     cells = [
         [row["refiner"], *entries_of(row, [share(row[f"{name}_after"]) for name in _CEILINGS])]
@@ -110,7 +110,7 @@ def ceiling_table(rows: pd.DataFrame, title: str = "With boxes from the ground t
 
 
 def reasons_of(refinements: Sequence[Mapping[str, Any]]) -> Reasons:
-    """Why outlines were turned down, summed over evaluations of masks."""
+    """The reasons for rejected outlines, summed over evaluations of masks."""
     found: dict[tuple[str, str], Counter[str]] = {}
     for result in refinements:
         found.setdefault((result["method"], result["refiner"]), Counter()).update(result["regions"]["reasons"])
@@ -127,7 +127,7 @@ def _effects(row: Row) -> list[Figure]:
     ]
 
 
-def _turned_down(row: Row, reasons: Reasons | None) -> list[Entry]:
+def _rejections(row: Row, reasons: Reasons | None) -> list[Entry]:
     """The most frequent reasons in words."""
     if reasons is None:
         return []

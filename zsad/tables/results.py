@@ -1,11 +1,11 @@
-"""The results of a run, one a category, method and refiner, and their means over categories.
+"""The results of a run for each category, method and refiner, and their means over categories.
 
-A mean is the macro mean: every category weighs alike. It is taken over the categories that have a value, and says how
-many these were. Methods that differ in the seed alone have a result of their own each, and one together: the mean over
-the seeds, with the standard deviation. The oracle, prompts from the ground truth, stands among the results as a method
-of that name with a mean of its own; it has no scores and takes no part in the means of others.
+A mean is the macro mean: every category has the same weight. It is over the categories with a value, whose number is
+kept. Methods that differ only in the random seed have a result each, and a common one: the mean over the seeds, with
+the standard deviation. The oracle, with prompts from the ground truth, is in the results as a method of that name with
+its own mean; it has no scores and is not part of other means.
 
-A result that was not made (see `zsad.tables.missing`) leaves every mean that it belongs to without figures.
+A missing result (see `zsad.tables.missing`) leaves every mean that contains it without figures.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ SCORE_KEYS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of one method on one category, with one refiner's masks.
+    """The result of one method on one category, with one refiner's masks.
 
     Attributes:
-        values: every metric by its column name; NaN where it is not known.
-        confidence: of every metric that has any.
-        draws: the metrics in every draw of the bootstrap, by name.
-        categories: categories behind the image metrics.
-        pixel_categories: categories behind the pixel metrics.
-        group: the method of which this one is a seed; empty if it is none.
-        seeds: how many seeds the values are means over.
+        values: every metric by its column name; NaN if unknown.
+        confidence: intervals of the metrics that have one.
+        draws: the metrics in every bootstrap replicate, by name.
+        categories: number of categories behind the image metrics.
+        pixel_categories: number of categories behind the pixel metrics.
+        group: the method of which this one is a random seed; empty if it is none.
+        seeds: number of seeds behind the means.
         deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
-        trainings: what is told of how the method was trained, one a result that it is a mean of; see
-            `zsad.files.training_facts`. Empty of what is not trained.
-        missing: whether it was not made, or is a mean and a result of which it is was not; then no metric has a value.
+        trainings: facts about the training of the method, one for each result behind a mean; see
+            `zsad.files.training_facts`. Empty for methods without training.
+        missing: whether it is missing, or is a mean with a missing result; then no metric has a value.
     """
 
     dataset: str
@@ -78,12 +78,11 @@ def results_of(
     refinements: Sequence[Mapping[str, Any]],
     oracles: Sequence[Mapping[str, Any]] = (),
 ) -> list[Result]:
-    """One result a category, method and refiner, in the order in which each of these first appears.
+    """One result for each category, method and refiner, in the order of their first appearance.
 
-    Every document has its ``draws`` beside what its file holds. What stands out in the map is the refiner ``none``. A
-    refiner's result keeps the metrics of the scores and has its own of the mask, also in proportion to the best of the
-    map; it is missing if one of them is.
-    Oracles come last, with metrics of the mask and no others.
+    Every document has its bootstrap replicates in ``draws``, besides the content of its file. The thresholded map is
+    the refiner ``none``. A refiner's result keeps the metrics of the scores and has its own metrics of the mask, also
+    relative to the best of the map; it is missing if either is. Oracles come last and have only metrics of the mask.
 
     Raises:
         DataError: masks come without their scores.
@@ -104,7 +103,7 @@ def results_of(
 
 
 def _in_order(results: Sequence[Result]) -> list[Result]:
-    """By category, method and refiner, in the order in which each first appears; otherwise as they are."""
+    """The results by category, method and refiner, in the order of their first appearance."""
     category, method, refiner = (
         first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")
     )
@@ -130,7 +129,7 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
 
 
 def _refined_result(scored: Result, refinement: Mapping[str, Any]) -> Result:
-    """That of the scores with the metrics of a refiner's masks, which are measured on the same draws of images."""
+    """The result of the scores with the metrics of a refiner's masks, measured on the same bootstrap replicates."""
     draws = {**_without(scored.draws, (*MASK_METRICS, MASK_RATIO)), **refinement["draws"]}
     measured = Measured({**scored.values, **_values(refinement, MASK_METRICS)}, draws).with_ratio(*RATIO_OF_MASKS)
     draws = {**draws, **measured.known_replicates([MASK_RATIO])}
@@ -158,7 +157,7 @@ def _oracle_result(oracle: Mapping[str, Any]) -> Result:
 
 
 def _trainings(evaluation: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """That of an evaluation; of one that says nothing of it none, as versions before there were trained methods."""
+    """The training facts of an evaluation; empty if it has none, as in files of versions without trained methods."""
     training = evaluation.get(TRAINING)
     return (training,) if isinstance(training, Mapping) and training else ()
 
@@ -181,7 +180,7 @@ def _without(draws: Replicates, names: Iterable[str]) -> Replicates:
 
 
 def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> list[Result]:
-    """The macro means of each method and refiner: over all categories, and of both kinds, if there are both.
+    """The macro means of each method and refiner: over all categories, and over textures and objects if there are both.
 
     Args:
         results: of categories.
@@ -201,7 +200,7 @@ def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> lis
 
 
 def _mean_result(name: str, group: Sequence[Result]) -> Result:
-    """A mean over categories, which are independent of each other, and so are their draws."""
+    """A mean over categories, whose bootstrap replicates are independent of each other."""
     if any(result.missing for result in group):
         return _without_figures(group[0], category=name)
     values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
@@ -222,10 +221,10 @@ def _mean_result(name: str, group: Sequence[Result]) -> Result:
 
 
 def with_seeds_together(results: Sequence[Result]) -> list[Result]:
-    """The results, and after the last seed of each method, category and refiner one for all of its seeds.
+    """The results, with a common one after the last seed of each method, category and refiner.
 
     Args:
-        results: of one kind, of categories or means over them, in the order of the tables.
+        results: either of categories or means over them, in the order of the tables.
     """
     together: list[Result] = []
     for same in grouped(results, lambda result: (result.category, result.group or result.method)):
@@ -238,7 +237,7 @@ def with_seeds_together(results: Sequence[Result]) -> list[Result]:
 def seeds_result(group: Sequence[Result]) -> Result:
     """The mean over the seeds of one method, category and refiner, with its standard deviation (``n - 1``).
 
-    The seeds are measured on the same draws of images, so that the limits of their mean are those of its draws.
+    The seeds are measured on the same bootstrap replicates, so that the limits of their mean come from its replicates.
     """
     metrics = group[0].values
     if any(result.missing for result in group):
@@ -258,7 +257,7 @@ def seeds_result(group: Sequence[Result]) -> Result:
 
 
 def _without_figures(result: Result, **names: Any) -> Result:
-    """What stands for a result that cannot be had of others, one of which is missing."""
+    """The placeholder of a mean with a missing result."""
     return replace(
         result,
         values=dict.fromkeys(result.values, np.nan),

@@ -1,4 +1,4 @@
-"""Tables to read: their figures, and which of them are the best. Markdown, LaTeX and the page show the same tables."""
+"""Tables to read: their figures, and the marks of the best ones. Markdown, LaTeX and the page show the same tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from zsad.tables.missing import MISSING
-from zsad.tables.notation import NOT_AVAILABLE, beside, decimals, percent, quantity, signed
+from zsad.tables.notation import NOT_AVAILABLE, decimals, percent, quantity, signed, spread_and_interval
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Figure:
 
     Attributes:
         text: the figure; ``n/a`` if there is none.
-        order: by what rows are sorted and the best is told; NaN if nothing is known.
-        beside: what stands beside it, on the page in smaller print; may be empty.
-        direction: ``"up"`` for a change to the better, ``"down"`` to the worse, or empty.
-        bar: how the page draws a share below the figure, ``"helped"`` or ``"harmed"``; empty for not at all.
-        best, second: in its group, set in bold and underlined.
-        best_of_all: in its table.
+        order: the value for sorting rows and finding the best; NaN if unknown.
+        beside: text beside the figure, on the page in smaller print; may be empty.
+        direction: ``"up"`` for an improvement, ``"down"`` for a loss, or empty.
+        bar: style of a bar below the figure on the page, ``"helped"`` or ``"harmed"``; empty for none.
+        best, second: whether it is the best or second of its group, shown in bold and underlined.
+        best_of_all: whether it is the best of its table.
     """
 
     text: str
@@ -49,26 +49,26 @@ def share(
     total: float = math.nan,
     bar: str = "",
 ) -> Figure:
-    """A share, in 0..1, with its 95 % interval and its standard deviation over seeds; NaN for what is not known.
+    """A share, in 0..1, with its 95 % interval and its standard deviation over seeds; NaN if unknown.
 
     Args:
-        total: what it is a share of; takes the place of the interval.
+        total: the number behind the share; shown instead of the interval.
     """
     if math.isnan(value):
         return Figure(NOT_AVAILABLE, value)
-    added = beside(low, high, deviation) if math.isnan(total) else f"(of {total:.4g})"
+    added = spread_and_interval(low, high, deviation) if math.isnan(total) else f"(of {total:.4g})"
     return Figure(percent(value), value, added, bar=bar)
 
 
 def mean_number(value: float, low: float = math.nan, high: float = math.nan, deviation: float = math.nan) -> Figure:
-    """A mean number of things, with what `share` has beside it; NaN for what is not known."""
+    """A mean count, with deviation and interval as of `share`; NaN if unknown."""
     if math.isnan(value):
         return Figure(NOT_AVAILABLE, value)
-    return Figure(decimals(value), value, beside(low, high, deviation, written=decimals))
+    return Figure(decimals(value), value, spread_and_interval(low, high, deviation, written=decimals))
 
 
 def change(before: float, after: float, *, less_is_better: bool = False) -> Figure:
-    """A share before and after, in 0..1, with the gain as the printed figures have it; NaN for what is not known."""
+    """A share before and after, in 0..1, with the gain between the printed figures; NaN if unknown."""
     if math.isnan(before) or math.isnan(after):
         return Figure(percent(after), after)
     gain = (float(percent(after)) - float(percent(before))) / 100
@@ -78,19 +78,19 @@ def change(before: float, after: float, *, less_is_better: bool = False) -> Figu
 
 
 def amount(value: float) -> Figure:
-    """Seconds or megabytes, with three digits that count."""
+    """Seconds or megabytes, with three significant digits."""
     return Figure(quantity(value), value)
 
 
 def count(number: float) -> Figure:
-    """A number of things."""
+    """A count."""
     return Figure(NOT_AVAILABLE if math.isnan(number) else f"{number:.0f}", number)
 
 
 def record(
     counts: Sequence[int], difference: float = math.nan, low: float = math.nan, high: float = math.nan
 ) -> Figure:
-    """Wins, ties and losses, and the difference on the mean with its 95 % limits, NaN where it is not told."""
+    """Wins, ties and losses, and the difference of the means with its 95 % limits, NaN if it is not shown."""
     interval = "" if math.isnan(low + high) else f"({signed(low)} to {signed(high)})"
     words = " ".join(filter(None, (signed(difference), interval)))
     direction = "up" if low > 0 else "down" if high < 0 else ""
@@ -107,10 +107,10 @@ class Table:
     Attributes:
         title: heading, or caption.
         header: column titles.
-        rows: text or a `Figure` for each column.
-        note: a sentence or more on how to read it; may be empty.
-        apart: whether rows are set apart where the text of their first column changes.
-        meanings: what texts of the first column mean, in words, where the page says it.
+        rows: a text or a `Figure` for each column.
+        note: one or more sentences on how to read it; may be empty.
+        apart: whether rows are grouped by the text of their first column.
+        meanings: explanations of texts of the first column, for the page.
     """
 
     title: str
@@ -122,14 +122,14 @@ class Table:
 
     @property
     def is_numeric(self) -> list[bool]:
-        """Of each column, whether it holds figures."""
+        """Whether each column contains figures."""
         return [any(isinstance(row[column], Figure) for row in self.rows) for column in range(len(self.header))]
 
 
 def marked(figures: Sequence[Figure], groups: Sequence[str]) -> list[Figure]:
-    """Figures that compete, the best marked: in each group, with the second of three or more, and of all.
+    """Mark the best of competing figures: in each group, with the second of three or more, and of all.
 
-    What prints alike is equally good, and where all of a group prints alike nothing is marked.
+    Figures with the same printed text are equally good; if all figures of a group are equal, none is marked.
     """
     best_of_all = _places(figures)[0]
     places = {
@@ -148,7 +148,7 @@ def marked(figures: Sequence[Figure], groups: Sequence[str]) -> list[Figure]:
 
 
 def _places(figures: Sequence[Figure]) -> tuple[str | None, str | None]:
-    """The best and the second figure as they print; None where nothing is to be marked."""
+    """The printed texts of the best and second figure; None if nothing is marked."""
     ordered = sorted((figure for figure in figures if figure.is_known), key=lambda figure: -figure.order)
     printed = list(dict.fromkeys(figure.text for figure in ordered))
     if len(printed) < 2 and len(ordered) == len(figures):
@@ -158,26 +158,28 @@ def _places(figures: Sequence[Figure]) -> tuple[str | None, str | None]:
 
 
 def without_unknown(table: Table) -> Table:
-    """The table without the columns of figures that no row has one for, and the rows that have none in any column."""
+    """The table without columns and rows that have no known figure."""
     columns = [[row[column] for row in table.rows] for column in range(len(table.header))]
-    kept = [column for column, entries in enumerate(columns) if _tells(entries)]
+    kept = [column for column, entries in enumerate(columns) if _is_informative(entries)]
     rows = [[row[column] for column in kept] for row in table.rows]
-    return replace(table, header=[table.header[column] for column in kept], rows=[row for row in rows if _tells(row)])
+    return replace(
+        table, header=[table.header[column] for column in kept], rows=[row for row in rows if _is_informative(row)]
+    )
 
 
 def has_figures(table: Table) -> bool:
-    """Whether any cell that should have a figure has one; in a table of images without labels none has."""
+    """Whether any cell has a known figure; without labels no cell of a table of metrics has one."""
     figures = [entry for row in table.rows for entry in row if isinstance(entry, Figure)]
     return bool(table.rows) and (not figures or any(figure.is_known for figure in figures))
 
 
 def has_gaps(table: Table) -> bool:
-    """Whether any figure is not known."""
+    """Whether any figure is unknown."""
     return any(isinstance(entry, Figure) and not entry.is_known for row in table.rows for entry in row)
 
 
-def _tells(entries: Sequence[Entry]) -> bool:
-    """Whether a row or column has a figure, or is none of figures, or says that they are missing."""
+def _is_informative(entries: Sequence[Entry]) -> bool:
+    """Whether a row or column has a known figure, has only text, or says that results are missing."""
     figures = [entry for entry in entries if isinstance(entry, Figure)]
     return not figures or MISSING in entries or any(figure.is_known for figure in figures)
 

@@ -1,4 +1,4 @@
-"""The column ``training`` of metrics.csv: what there is to know of how a method was trained, in a few words."""
+"""The column ``training`` of metrics.csv: a short description of the training of a method."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from zsad.files.training_facts import single_trainings
 
-DIGITS = 12  # of a SHA-256, which tell weights apart
+DIGITS = 12  # of a SHA-256, enough to distinguish weights
 
 
 def training_in_words(trainings: Iterable[Mapping[str, Any]]) -> str:
-    """What trainings have in common, e.g. ``"seed 0, 1000 steps, on visa, weights 3f9a1c0b2d4e"``; empty of none.
+    """Describe trainings, e.g. ``"seed 0, 1000 steps, on visa, weights 3f9a1c0b2d4e"``; empty if there are none.
 
-    Of several, as behind a mean over seeds or categories, all seeds are told, the fewest and the most steps where these
-    differ, and the weights if all have the same.
+    For several trainings, as behind a mean over seeds or categories, the text has all seeds, the least and greatest
+    number of steps if these differ, and the weights if all have the same.
 
     Args:
-        trainings: of `zsad.files.training_facts`, one a result; a fusion's are told by member.
+        trainings: of `zsad.files.training_facts`, one for each result; those of a fusion are listed by member.
     """
     by_member: dict[str, list[Mapping[str, Any]]] = {}
     for training in trainings:
@@ -31,7 +31,7 @@ def training_in_words(trainings: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _together(trainings: Iterable[Mapping[str, Any]]) -> str:
-    """The same of trainings of one method."""
+    """Describe the trainings of one method."""
     known = list(trainings)
     parts = (
         _seeds(_whole(known, "seed")),
@@ -59,6 +59,6 @@ def _whole(trainings: Iterable[Mapping[str, Any]], name: str) -> list[int]:
 
 
 def _same(word: str, trainings: list[Mapping[str, Any]], name: str) -> str:
-    """A text that all of them have; empty if they differ."""
+    """The common text of all trainings; empty if they differ."""
     values = {str(training.get(name) or "") for training in trainings}
     return f"{word} {values.pop()}" if len(values) == 1 and "" not in values else ""

@@ -11,14 +11,14 @@ from dataclasses import replace
 from zsad.tables.latex_widths import COLUMN_GAP, limited, parts, text_width
 from zsad.tables.table import Entry, Figure, Table
 
-MOST_LINES = 45  # of a LaTeX table, which has to fit on a page
-_LOOSE = 1.25  # lines of text in a narrow column are as many times shorter than it
+MOST_LINES = 45  # lines of a LaTeX table, which must fit on a page
+_LOOSE = 1.25  # width of a narrow column relative to the lines of text in it
 _FIGURE = re.compile(r"[-\d.,%±–+/ ]*|missing|n/a")
-_LONGEST_PIECE = 15  # letters, which stay together in a line
+_LONGEST_PIECE = 15  # letters that stay together in a line
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # line breaks among them
 _MARKDOWN = re.compile(
     r"[\\|*`<>\[\]~$]"
-    r"|(?<![^\W_])_|_(?![^\W_])"  # between letters it is none
+    r"|(?<![^\W_])_|_(?![^\W_])"  # between letters it is not markup
     r"|&(?=#?\w+;)"
     r"|\A[#+=-](?=[\s#=-]|\Z)"  # a heading, a rule, or an entry of a list
 )
@@ -32,19 +32,19 @@ _LATEX_ESCAPES = {
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
     '"': r"\symbol{34}",  # a shorthand in some languages
-    **{character: f"{{{character}}}" for character in "[]*"},  # which a line's end, or a rule, would take for an option
+    **{character: f"{{{character}}}" for character in "[]*"},  # an option after the end of a line or a rule otherwise
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 _LATEX_SIGNS = str.maketrans({"–": "--", "−": "$-$", "±": r"$\pm$", "→": r"$\to$"})  # of figures
 
 
 def markdown_text(text: str) -> str:
-    """Text in one line with what Markdown would read as markup escaped."""
+    """The text in one line, with the characters escaped that Markdown would read as markup."""
     return _NUMBERED.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", _one_line(text)))
 
 
 def latex_text(text: str) -> str:
-    """Text in one line with LaTeX's special characters escaped, and those kept apart that it would join."""
+    """The text in one line, with LaTeX's special characters escaped, and with ligatures avoided."""
     escaped = "".join(_LATEX_ESCAPES.get(character, character) for character in _one_line(text))
     return re.sub(r"([-',])(?=\1)", r"\1{}", escaped)
 
@@ -69,10 +69,10 @@ def markdown_table(table: Table) -> str:
 def latex_table(table: Table) -> str:
     r"""Table environments with captions, labels and booktabs rules, the note a comment.
 
-    None is wider than the text of an article: what does not fit stands in a further table, with the columns that tell
-    the rows apart, and so do rows beyond a page; long text is broken into lines. ``\resizebox`` is for typefaces that
-    are wider than LaTeX's own. Columns of figures are aligned right; where the rows are set apart, the text that
-    they share is a line above them.
+    None is wider than the text of an article: columns that do not fit are in a further table, with the columns that
+    identify the rows, and so are rows beyond a page; long text is broken into lines. ``\resizebox`` is for typefaces
+    that are wider than LaTeX's own. Columns of figures are aligned right; the common text of a group of rows is a line
+    above them.
     """
     shared = [str(row[0]) for row in table.rows] if table.apart else []
     table = replace(table, header=table.header[1:], rows=[row[1:] for row in table.rows]) if shared else table
@@ -110,7 +110,7 @@ def latex_table(table: Table) -> str:
 
 
 def markdown_source(title: str, paragraphs: Iterable[str], tables: Iterable[Table], notes: Sequence[str] = ()) -> str:
-    """A Markdown document of several tables: what explains them before, the notes, a line each, at the end.
+    """A Markdown document of several tables: explanations first, notes at the end, one per line.
 
     Args:
         paragraphs: in Markdown.
@@ -123,7 +123,7 @@ def markdown_source(title: str, paragraphs: Iterable[str], tables: Iterable[Tabl
 
 
 def latex_source(tables: Iterable[Table], comments: Iterable[str]) -> str:
-    """LaTeX of several tables, to be read into a document; what they need, and the comments, a line each, go before."""
+    """LaTeX of several tables, to include in a document; first the needed packages and the comments, one per line."""
     needs = r"Needs \usepackage{array,booktabs,graphicx}."
     lines = "".join(f"% {' '.join(comment.split())}\n" for comment in (needs, *comments))
     return lines + "\n" + "\n".join(map(latex_table, tables))
@@ -157,7 +157,7 @@ def _latex_rows(
 
 
 def _number_of_keys(table: Table) -> int:
-    """How many columns there are, one at least, before the first of figures."""
+    """The number of columns before the first one with figures, at least one."""
     for column in range(1, len(table.header)):
         cells = [row[column] for row in table.rows]
         texts = [cell for cell in cells if isinstance(cell, str)]
@@ -167,7 +167,7 @@ def _number_of_keys(table: Table) -> int:
 
 
 def _column_width(table: Table, column: int) -> float:
-    """In pt, of the widest cell or the title."""
+    """The width of the widest cell or the title, in pt."""
     widths = [text_width(table.header[column])]
     for row in table.rows:
         entry = row[column]
@@ -180,7 +180,7 @@ def _column_width(table: Table, column: int) -> float:
 
 
 def _number_of_lines(row: Sequence[Entry], natural: Sequence[float], widths: Sequence[float]) -> int:
-    """Of a row's tallest cell."""
+    """The number of lines of a row's tallest cell."""
     texts = (
         (text_width(cell), width)
         for cell, whole, width in zip(row, natural, widths, strict=True)
@@ -190,7 +190,7 @@ def _number_of_lines(row: Sequence[Entry], natural: Sequence[float], widths: Seq
 
 
 def _pages(heights: Sequence[int]) -> list[range]:
-    """Rows of as many lines in parts that fit on a page each."""
+    """Split rows with these numbers of lines into parts that fit on a page each."""
     starts, left = [0], MOST_LINES
     for row, height in enumerate(heights):
         if height > left and row > starts[-1]:
@@ -201,14 +201,14 @@ def _pages(heights: Sequence[int]) -> list[range]:
 
 
 def _pieces(table: Table, column: int) -> list[str]:
-    """The texts of a column between the places where a line may end."""
+    """The pieces of text of a column between the places where a line may end."""
     entries = [row[column] for row in table.rows]
     texts = [table.header[column], *(entry for entry in entries if isinstance(entry, str))]
     return [piece[:_LONGEST_PIECE] for text in texts for piece in re.findall(r"[^\s_./-]+[_./-]?", text)]
 
 
 def _breakable(text: str, may_break: bool) -> str:
-    """The text with places where a line may end besides spaces and hyphens: names have none."""
+    """The text with further places where a line may end, because names have no spaces or hyphens."""
     if not may_break:
         return text
     text = re.sub(rf"(\w{{{_LONGEST_PIECE}}})(?=\w)", r"\1\\allowbreak{}", text)

@@ -6,10 +6,12 @@ step; for a data set that is not downloaded yet, from its layout.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from zsad.reporting.options import VECTOR_FORMATS
 
 if TYPE_CHECKING:
     from zsad.data.dataset import Dataset
@@ -51,12 +53,20 @@ class Measurable:
         localises: whether any of the methods localises defects.
         classifiers: the names of the classifiers.
         meets: whether any of the methods is compared with published figures.
+        swept: the methods that a sweep has split up.
     """
 
     def __init__(
-        self, data: Dataset, *, localises: bool, classifiers: Collection[str] = (), meets: bool = False
+        self,
+        data: Dataset,
+        *,
+        localises: bool,
+        classifiers: Collection[str] = (),
+        meets: bool = False,
+        swept: Collection[str] = (),
     ) -> None:
         self._data = data
+        self._swept = swept
         self._localises = localises
         self._meets = meets
         self._classifiers = classifiers
@@ -117,6 +127,11 @@ class Measurable:
         """The `OVERALL_PLOTS` with contents; all or none."""
         return OVERALL_PLOTS if self.has_ranking else ()
 
+    @property
+    def sweep_plots(self) -> dict[str, str]:
+        """The plots of swept parameters, by the method that they are of; none where no ranking can be measured."""
+        return _sweep_plots(self._swept) if self.has_ranking else {}
+
     def unmade(self) -> list[str]:
         """Outputs that an earlier run with more ground truth may have left and this run does not make.
 
@@ -125,8 +140,13 @@ class Measurable:
         categories = self._data.categories
         return [
             *(f"tables/{file}" for name, file in TABLES.items() if name not in self.tables),
-            *(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
-            *(f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)),
+            *_in_all_formats(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
+            *_in_all_formats(
+                f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)
+            ),
+            *_in_all_formats(
+                f"plots/{plot}" for name, plot in _sweep_plots(self._swept).items() if name not in self.sweep_plots
+            ),
             *(f"{category}/draws" for category in categories if not self.is_labelled),
             *(
                 f"{category}/{kind}/oracle"
@@ -135,10 +155,21 @@ class Measurable:
                 if not self.has_masks(category)
             ),
             *(f"tables/{file}" for name, file in CLASS_TABLES.items() if name not in self.class_tables),
-            *(
+            *_in_all_formats(
                 f"plots/{category}/{plot}.png"
                 for category in categories
                 for plot in ("shots", *(f"{name}.confusion" for name in self._classifiers))
                 if not self.has_kinds(category)
             ),
         ]
+
+
+def _in_all_formats(plots: Iterable[str]) -> Iterator[str]:
+    """Plots, and where each would lie in vector formats."""
+    for plot in plots:
+        yield plot
+        yield from (f"{plot.removesuffix('png')}{ending}" for ending in VECTOR_FORMATS)
+
+
+def _sweep_plots(methods: Collection[str]) -> dict[str, str]:
+    return {method: f"sweep_{method}.png" for method in methods}

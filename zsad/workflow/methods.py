@@ -111,7 +111,7 @@ def _threshold(
         has_references: whether scores of reference images are available to the rule.
         localises: whether maps are available to the rule.
     """
-    name, params = _merged_threshold(general, entry.threshold)
+    name, params = merged_threshold(general, entry.threshold)
     place = f"{where}.threshold.params" if entry.threshold else "threshold.params"
     rule = THRESHOLDS.build(name, params, where=place)
     what = f"scorer '{entry.scorer}'"
@@ -134,7 +134,7 @@ def _threshold(
     return {"rule": name, "params": rule.parameters()}
 
 
-def _merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
+def merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
     """Rule and parameters: a method's own override the general ones, if the rule is the same."""
     if own is None:
         return general.rule, general.params

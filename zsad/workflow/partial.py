@@ -258,6 +258,7 @@ def _collect_tables(settings: Settings, files: dict[str, Any], missing: Mapping[
         published=settings.data.published,
         to_meet=settings.to_meet(),
         all_categories=settings.published_categories,
+        swept=settings.swept_columns,
         missing=missing,
     )
 

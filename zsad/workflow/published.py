@@ -136,9 +136,12 @@ def describe_against_published(path: Path) -> str:
     Raises:
         DataError: the table is damaged.
     """
-    from zsad.tables.against_published import read_against, told  # late: every start of Snakemake reads this module
+    from zsad.tables.against_published import (  # late: every start of Snakemake reads this module
+        read_against,
+        summarise,
+    )
 
-    return told(read_against(path), path)
+    return summarise(read_against(path), path)
 
 
 def _input_in_words(backbone: BackboneEntry) -> str:

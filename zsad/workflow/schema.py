@@ -30,6 +30,7 @@ from zsad.workflow.sections import (
     ExportSection,
     PublishedRow,
     ReportSection,
+    SweepSection,
     Threshold,
 )
 from zsad.workflow.value_types import Name, Reference, References, RefinerName
@@ -135,6 +136,11 @@ class Config(Options):
     methods: dict[Name, ConfiguredMethod | None] = Field(
         default_factory=_default("methods"),
         description="named methods: scorer + backbone + params (see `zsad methods`); one scorer may have several names",
+    )
+    sweep: SweepSection = Field(
+        default_factory=SweepSection,
+        description="lists of values in place of single ones: an entry for each combination, e.g. memory_bank-shots4 "
+        "(see docs/sweeps.md)",
     )
     image_score: ImageScoring = Field(
         default_factory=ImageScoring, description="how an anomaly map becomes one score for the image"

@@ -29,6 +29,7 @@ from zsad.workflow.value_types import (
     References,
     Seeds,
     ShotsList,
+    SweptValues,
     TextOrNumber,
 )
 
@@ -208,6 +209,54 @@ class PublishedRow(Options):
     setting: str | None = Field(None, description="the setting as in the row; null for that of the method")
     source: str | None = Field(
         None, description="a part of the row's source, if several sources report the same; null if only one does"
+    )
+
+
+class _Swept(Options):
+    """An entry of ``sweep``: the keys of the entry that it is about, with a list in place of each value."""
+
+    params: dict[str, SweptValues] = Field(default_factory=dict, description="parameters, each with a list of values")
+    combine: Literal["grid", "zip"] = Field(
+        "grid", description="grid: all combinations; zip: the first values, the second values, and so on"
+    )
+
+
+class SweptBackbone(_Swept):
+    """An entry of ``sweep.backbones``."""
+
+
+class SweptThreshold(Options):
+    """What an entry of ``sweep.methods`` says of thresholds."""
+
+    rule: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="a list of rules")
+    params: dict[str, SweptValues] = Field(default_factory=dict, description="of the rule, each with a list of values")
+
+
+class SweptMethod(_Swept):
+    """An entry of ``sweep.methods``."""
+
+    backbone: Annotated[list[References], Field(min_length=1)] | None = Field(None, description="a list of backbones")
+    segmenter: Annotated[list[UserPath], Field(min_length=1)] | None = Field(
+        None, description="a list of segmentation models"
+    )
+    image_score: dict[str, SweptValues] = Field(
+        default_factory=dict, description="keys of `image_score`, each with a list of values"
+    )
+    threshold: SweptThreshold | None = Field(None, description="keys of `threshold`, likewise")
+
+
+class SweepSection(Options):
+    """The section ``sweep``."""
+
+    methods: dict[Name, SweptMethod | None] = Field(
+        default_factory=dict,
+        description="by the name of a method, its keys with a list in place of each value, e.g. memory_bank: {params: "
+        "{shots: [1, 4]}}",
+    )
+    backbones: dict[Name, SweptBackbone | None] = Field(
+        default_factory=dict,
+        description="likewise by the name of a backbone, e.g. embedded: {params: {resolution: [128, 256]}}; each "
+        "method that uses it has an entry on each",
     )
 
 

@@ -43,6 +43,7 @@ from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
+from zsad.workflow.sweep import expand_sweep, swept_columns
 from zsad.workflow.texts import check_files, check_origins
 from zsad.workflow.trained import check_weights
 from zsad.workflow.unseen import check_auxiliary, check_unseen
@@ -73,6 +74,7 @@ class Settings:
             `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
         report_refiner: whose masks the page shows.
+        swept: which methods stand in the place of one, as the section ``sweep`` has it; only those that can run.
         exports: what is exported.
         measurable: what the ground truth of the data set allows to measure.
         left_out: configured methods that cannot run for lack of images, by name, with the reason, a clause each.
@@ -98,6 +100,8 @@ class Settings:
         self.config = given.plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
+        self._sweep = given.sweep
+        given, swept = expand_sweep(given)
         self.sharing = Sharing(given.sharing)
         self.results = results
         self.data = Dataset(self.config["dataset"], self.sharing.downloads, results)
@@ -128,11 +132,14 @@ class Settings:
             check_kinds_left_out(self.classifiers, self.supports, self.data)
         running = {called for entry in self.methods.values() for called in (entry.name, entry.group)}
         self._to_meet = {name: row for name, row in to_meet.items() if name in running}
+        can_run = [one.only(running) for one in swept]
+        self.swept = tuple(one for one in can_run if one.entries)
         self.measurable = Measurable(
             self.data,
             localises=any(localises(name, self.methods) for name in self.methods),
             classifiers=self.classifiers,
             meets=bool(self._to_meet),
+            swept=[one.method for one in self.swept],
         )
         self.scoring, self.foreground = given.scoring, given.foreground
         self.extraction, self.evaluation = given.extraction, given.evaluation
@@ -379,6 +386,12 @@ class Settings:
         entries = {called: entry for entry in self.methods.values() for called in (entry.group, entry.name)}
         return {name: {**row, "protocol": self._our_protocol(entries[name])} for name, row in self._to_meet.items()}
 
+    @property
+    def swept_columns(self) -> dict[str, dict[str, Any]]:
+        """The columns that the sweep adds to ``metrics.csv``: by column the values of the methods that have one."""
+        groups = {entry.name: entry.group or entry.name for entry in self.methods.values()}
+        return swept_columns(self.swept, groups)
+
     def _our_protocol(self, entry: MethodEntry) -> str:
         return our_protocol(self.evaluation, entry, self.backbones.get(entry.backbone))
 
@@ -406,6 +419,7 @@ class Settings:
         return {
             "dataset": self.data.resolved(),
             **({} if self.auxiliary is None else {"auxiliary": self.auxiliary.resolved()}),
+            **({"sweep": self._shown_sweep} if self.swept else {}),
             "backbones": {name: entry.shown() for name, entry in self.backbones.items()},
             "methods": {
                 name: {
@@ -424,6 +438,15 @@ class Settings:
             **self._resolved_classifiers(),
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
+        }
+
+    @property
+    def _shown_sweep(self) -> dict[str, Any]:
+        """The section as it is written."""
+        written = self._sweep.model_dump(exclude_defaults=True)
+        return {
+            section: {name: entry for name, entry in entries.items() if entry is not None}
+            for section, entries in written.items()
         }
 
     @property

@@ -134,6 +134,10 @@ PartNames = Annotated[
 """Names in words: one for all, or one per category."""
 
 
+SweptValues = Annotated[list[Any], Field(min_length=1)]
+"""The values that one parameter has in turn."""
+
+
 def _as_shots(value: Any) -> Any:
     """A list of numbers of shots."""
     value = from_text(value) if isinstance(value, str) and value != ALL else value

@@ -37,7 +37,7 @@ FROM_TESTS = (
         r"'tile' has too few labelled test images for 1 shot, 1 for calibration and 1 to classify a kind: 2 of 'crack'",
     ),
     Fault(
-        "one kind alone",
+        "only one kind",
         LABELLED,
         nothing,
         r"only the kind 'crack' is left to classify in 'tile' \(left out: good\); a classifier needs at least two "

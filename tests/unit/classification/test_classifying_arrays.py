@@ -88,7 +88,7 @@ def test_a_classifier_may_be_made_already() -> None:
     plain = zsad.classify(QUERIES, SUPPORT_ROWS, KINDS)
     np.testing.assert_array_equal(found.scores, -plain.scores)
     np.testing.assert_array_equal(found.similarity, plain.similarity)
-    with pytest.raises(ConfigError, match="made already has its parameters"):
+    with pytest.raises(ConfigError, match="classifier object already has its parameters"):
         zsad.classify(QUERIES, SUPPORT_ROWS, KINDS, Opposite(), {"centre": "support"})
 
 
@@ -102,21 +102,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a zero embedding": ({"queries": changed(QUERIES, 0)}, "embedding 2 of the queries is zero"),
     "an embedding that is not finite": ({"support": changed(SUPPORT_ROWS, np.nan)}, "2 of the support is not finite"),
     "an infinite embedding": ({"calibration": changed(FURTHER, np.inf)}, "2 of the calibration is not finite"),
-    "one embedding": ({"queries": QUERIES[0]}, "the queries are of float64 and shape (5,); give numbers"),
-    "no embeddings": ({"queries": QUERIES[:0]}, "the queries are of float64 and shape (0, 5)"),
-    "rows of several lengths": ({"support": [[1.0], [1.0, 2.0]]}, "the support are of object"),
-    "words": ({"queries": [["a", "b"]]}, "the queries are of <U1 and shape (1, 2)"),
-    "truth values": ({"queries": QUERIES > 0}, "the queries are of bool"),
-    "other channels": ({"queries": QUERIES[:, :3]}, "have 3 channels and those of the support 5; make both"),
-    "one kind alone": ({"kinds": ["dent"] * 6}, "all examples are of the kind 'dent'; give examples of two kinds"),
-    "a kind less": ({"kinds": KINDS[1:]}, "there are 6 embeddings of the support and 5 kinds of them"),
-    "a word for kinds": ({"kinds": "dent"}, "there are 6 embeddings of the support and 1 kinds"),
+    "one embedding": ({"queries": QUERIES[0]}, "the queries have type float64 and shape (5,); give numbers"),
+    "no embeddings": ({"queries": QUERIES[:0]}, "the queries have type float64 and shape (0, 5)"),
+    "rows of several lengths": ({"support": [[1.0], [1.0, 2.0]]}, "the support have type object"),
+    "words": ({"queries": [["a", "b"]]}, "the queries have type <U1 and shape (1, 2)"),
+    "truth values": ({"queries": QUERIES > 0}, "the queries have type bool"),
+    "other channels": ({"queries": QUERIES[:, :3]}, "have 3 channels, but those of the support 5; make both"),
+    "one kind alone": (
+        {"kinds": ["dent"] * 6},
+        "all examples are of the kind 'dent'; give examples of two",
+    ),
+    "a kind less": ({"kinds": KINDS[1:]}, "there are 6 embeddings of the support, but 5 kinds"),
+    "a word for kinds": ({"kinds": "dent"}, "there are 6 embeddings of the support, but 1 kinds"),
     "kinds that are numbers": ({"kinds": [0, 1, 2, 1, 0, 2]}, "a kind of the support is 0; give a name"),
     "a kind without a name": ({"kinds": [" ", *KINDS[1:]]}, "a kind of the support is ' '; give a name"),
-    "kinds alike": ({"kinds": ["Crack", *KINDS[1:]]}, "the kinds 'Crack' and 'crack' differ by capital letters alone"),
-    "no kinds of calibration images": ({"calibration_kinds": []}, "9 embeddings of the calibration and 0 kinds"),
-    "kinds of calibration images alone": ({"calibration": None}, "0 embeddings of the calibration and 9 kinds"),
-    "another kind": ({"calibration_kinds": ["crak", *FURTHER_KINDS[1:]]}, "of 'crak', and no example of it; did you"),
+    "kinds alike": ({"kinds": ["Crack", *KINDS[1:]]}, "the kinds 'Crack' and 'crack' differ only in capital letters"),
+    "no kinds of calibration images": ({"calibration_kinds": []}, "9 embeddings of the calibration, but 0 kinds"),
+    "kinds of calibration images alone": ({"calibration": None}, "0 embeddings of the calibration, but 9 kinds"),
+    "another kind": ({"calibration_kinds": ["crak", *FURTHER_KINDS[1:]]}, "of 'crak', but no example of it; did you"),
     "no such classifier": ({"classifier": "nearest"}, "there is no classifier 'nearest'"),
     "no classifier": ({"classifier": 3}, "a classifier is a name or a Classifier, not 3"),
     "no such parameter": ({"params": {"k": 3}}, "'k'"),
@@ -190,5 +193,5 @@ def test_answers_are_had_by_the_name_of_the_image(path: Path) -> None:
 def test_a_draw_is_had_by_its_seed_and_shots(path: Path) -> None:
     with zsad.read_classification(path, seed=5, shots=1) as found:
         assert (found.index, found["a.png"].kind) == (1, "good")
-    with pytest.raises(DataError, match="has no draw of seed 2 with 5 shots; it has seed 2 with 1 shots, seed 5 with"):
+    with pytest.raises(DataError, match="has no sample with seed 2 and 5 shots; it has seed 2 and 1 shots, seed 5 and"):
         zsad.read_classification(path, shots=5)

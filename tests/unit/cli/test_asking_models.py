@@ -111,8 +111,8 @@ def test_a_model_says_on_what_learned_prompts_were_trained_without_being_told_tw
 def test_words_are_given_to_methods_that_read_some_and_to_no_others(tmp_path: Path) -> None:
     texts = zsad.encode_texts(Worded(), "lid")
     for scorer, given, sentence in (
-        ("memory_bank", texts, "MemoryBank reads no texts"),
-        ("winclip_plus", None, "WinClipPlus is asked in words; give texts=zsad.encode_texts"),
+        ("memory_bank", texts, "MemoryBank uses no texts"),
+        ("winclip_plus", None, "WinClipPlus needs text prompts; give texts=zsad.encode_texts"),
         ("winclip_plus", "lid", "the texts are a str"),
     ):
         with pytest.raises(ArrayError, match=f"^{sentence}"):
@@ -127,7 +127,7 @@ def test_every_method_that_asks_in_words_says_how_to(tmp_path: Path) -> None:
     tokens = zsad.extract([SPOT], Worded(windows=True))
     for name in asked:
         roles = dict.fromkeys(SCORERS.build(name).feature_sets(), tokens)
-        with pytest.raises(ArrayError, match="is asked in words; give texts="):
+        with pytest.raises(ArrayError, match="needs text prompts; give texts="):
             zsad.score(name, **roles)
 
 

@@ -171,7 +171,7 @@ def test_a_file_of_weights_with_the_wrong_content_is_not_kept(
     assert main(["download", "sam-vit-b"]) == 1
     shown, said = capsys.readouterr()
     assert shown == ""
-    assert said.startswith("zsad: model 'sam-vit-b' is not what it should be: the SHA-256 of what ")
+    assert said.startswith("zsad: model 'sam-vit-b' is not the expected file: the SHA-256 of the ")
     assert said.count("\n") == 1
     assert list((tmp_path / "torch").rglob("*.pth*")) == [
         tmp_path / "torch" / "hub" / "checkpoints" / "sam_vit_b_01ec64.pth.lock"
@@ -296,7 +296,7 @@ def kinds(tmp_path: Path, write_png: Callable[..., Path]) -> Path:
 
 def told_of_kinds(shown: str) -> str:
     """What is said of the examples, in one line."""
-    return " ".join(shown.split("\nexamples of kinds of defect\n")[1].split("\n\n")[0].split())
+    return " ".join(shown.split("\nexamples of defect types\n")[1].split("\n\n")[0].split())
 
 
 def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
@@ -304,13 +304,13 @@ def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
 ) -> None:
     assert main(["check", "--configfile", str(kinds)]) == 0
     shown = capsys.readouterr().out
-    assert "kinds by   first, second, sorted\n" in shown
+    assert "classifier first, second, sorted\n" in shown
     assert told_of_kinds(shown) == (
-        "drawn of each kind 1 for calibration, and 1 or 2 to learn from, by 5 seeds, from the test images, by their "
-        "labels; for first, second lid 6 dent, 4 good, 5 scratch "
-        "remark No prediction set of 'first' will rule a kind out, for at alpha 0.1 that takes 9 calibration images of "
-        "the kind that set its thresholds. "
-        "drawn of each kind all to learn from, by 5 seeds, from the examples of 'mine'; for sorted "
+        "sampled of each kind 1 for calibration, and 1 or 2 for training, with 5 random seeds, from the labelled test "
+        "images; for first, second lid 6 dent, 4 good, 5 scratch "
+        "remark No prediction set of 'first' can exclude a kind: alpha 0.1 needs 9 calibration images of "
+        "the kind to set its thresholds. "
+        "sampled of each kind all for training, with 5 random seeds, from the examples of 'mine'; for sorted "
         "lid 2 dent, 3 scratch"
     )
 
@@ -321,11 +321,11 @@ def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
         ("shots: [1, 4]", 1, "problem 'lid' has too few labelled test images for 4 shots"),
         ("shots: [1, 4], scarce: skip", 1, "problem only the kind 'dent' is left to classify in 'lid'"),
         ("shots: [1, 3], scarce: skip", 0, "remark The kind 'good' is not shown: it has 4 labelled images"),
-        ("leave_out: [dent]", 0, "remark Not shown: dent."),
-        ("good: false", 0, "remark Not shown: good."),
-        ("shots: [1, 2], conformal: {alpha: 0.6}", 0, "lid 6 dent, 4 good, 5 scratch drawn"),
-        ("conformal: {thresholds: all, alpha: 0.2}", 0, "that takes 4 calibration images that set its thresholds."),
-        ("conformal: {sets: cross, alpha: 0.5}", 0, "rule a kind out with 1 to learn from, for at alpha 0.5"),
+        ("leave_out: [dent]", 0, "remark Left out: dent."),
+        ("good: false", 0, "remark Left out: good."),
+        ("shots: [1, 2], conformal: {alpha: 0.6}", 0, "lid 6 dent, 4 good, 5 scratch sampled"),
+        ("conformal: {thresholds: all, alpha: 0.2}", 0, "alpha 0.2 needs 4 calibration images to set its thresholds."),
+        ("conformal: {sets: cross, alpha: 0.5}", 0, "can exclude a kind with 1 training examples: alpha 0.5 needs"),
     ],
 )
 def test_what_goes_wrong_with_kinds_is_told_before_a_run(
@@ -361,7 +361,7 @@ def test_kinds_that_masks_alone_tell_are_not_guessed(
     )
     main(["check", "--configfile", str(tmp_path / "masks.yaml")])
     told = told_of_kinds(capsys.readouterr().out)
-    assert told.endswith("kolektor_sdd2 known once the masks are read, which alone tell what is defective")
+    assert told.endswith("kolektor_sdd2 known after the masks are read, which show the defective images")
 
 
 def test_every_published_data_set_is_listed_with_its_terms_and_the_layouts_with_their_parameters(

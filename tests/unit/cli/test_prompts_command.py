@@ -68,7 +68,7 @@ def test_a_users_file_is_printed_for_an_object(
         assert shown.startswith(f"{reference}: mine\n\nNormal (2)\n\n  a object.\n  the object.\n\nAnomalous (2)\n")
     Path("mine.yaml").write_text(OWN.replace("source: mine, ", ""))
     assert main(["prompts", "mine.yaml"]) == 0
-    assert capsys.readouterr().out.startswith("mine.yaml: the file says no source\n")
+    assert capsys.readouterr().out.startswith("mine.yaml: the file gives no source\n")
 
 
 def test_the_listing_for_programs_holds_every_phrase_and_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,7 @@ def test_learned_tokens_are_described(capsys: pytest.CaptureFixture[str]) -> Non
     assert "for a text tower of 32 channels" in shown
     assert "\n  [12 learned tokens] object.\n" in shown
     assert "\n  [12 learned tokens] damaged object.\n" in shown
-    assert "Before each of the blocks 2 to 9 the first 4 of them give way" in shown
+    assert "Before each of the blocks 2 to 9, other learned tokens replace the first 4" in shown
     assert main(["prompts", "epoch_15.pth", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "name": "epoch_15.pth",

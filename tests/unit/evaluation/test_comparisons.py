@@ -55,10 +55,10 @@ def test_the_table_counts_wins_ties_and_losses_over_the_categories(run):
             for method, value in zip(("one", "two"), values, strict=True)
         ]
     )
-    table = run.text("markdown").split("## Who wins: image AUROC")[1].split("\n## ")[0]
+    table = run.text("markdown").split("## Wins, ties and losses: image AUROC")[1].split("\n## ")[0]
     assert "| one |  | 2 / 0 / 1 |" in table
     assert "| two | 1 / 0 / 2 |  |" in table
-    assert "Not corrected for the number of comparisons" in table
+    assert "No correction for multiple comparisons" in table
     assert verdicts(run)["mean", "one", "two"] == "win"
 
 
@@ -75,7 +75,7 @@ def test_the_seeds_of_a_method_are_compared_as_their_mean(run):
 def test_without_draws_no_method_wins(run):
     run.collect([score_document("tile", name, 0.8, error=None) for name in ("one", "two")])
     assert run.rows("comparisons_csv") == []
-    assert "Who wins" not in run.text("markdown")
+    assert "Wins, ties and losses" not in run.text("markdown")
 
 
 def test_of_two_equal_methods_about_one_comparison_in_twenty_is_won_or_lost():

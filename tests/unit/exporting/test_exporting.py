@@ -469,7 +469,7 @@ def test_masks_of_other_images_are_one_sentence(tmp_path: Path) -> None:
     with MaskWriter(made.mask_file, ["a.png", "b.png"], {}) as writer:
         for _ in range(2):
             writer.append(np.ones((2, 2), bool), 1.0, [])
-    with pytest.raises(DataError, match=r"the mask of 'a\.png' is of 2 x 2 pixels, but the image of 57 x 41"):
+    with pytest.raises(DataError, match=r"the mask of 'a\.png' has 2 x 2 pixels, but the image has 57 x 41"):
         made.export()
 
 
@@ -496,7 +496,7 @@ def test_the_command_exports_what_is_there(
     assert (tmp_path / "all/parts/tiles/bank/defects.csv").is_file()
     assert "masks by guided" in capsys.readouterr().out
     assert main(["export", str(made.scores), "--refiner", "none", "--formats", "csv"]) == 0
-    assert "what stands out in the maps" in capsys.readouterr().out
+    assert "(thresholded maps)" in capsys.readouterr().out
 
 
 def test_the_command_finds_photographs_beside_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,16 +516,16 @@ def refusals(made: Category, tmp_path: Path) -> dict[str, tuple[list[str], str]]
     scores = str(made.scores)
     return {
         "nowhere": ([str(tmp_path / "no")], "no does not exist; give results/"),
-        "no scores": ([str(tmp_path / "mine")], "has no scores in it"),
-        "no score file": ([str(made.mask_file)], "does not lie where the scores of a run do"),
+        "no scores": ([str(tmp_path / "mine")], "contains no scores"),
+        "no score file": ([str(made.mask_file)], "is not in the folder of the scores of a run"),
         "no masks": (
             [scores, "--refiner", "sam"],
             "has no masks by 'sam'; run `snakemake masks`, or choose from: guided",
         ),
-        "no format": ([scores, "--formats", "mask"], "there is no format of exports 'mask'; did you mean 'masks'?"),
+        "no format": ([scores, "--formats", "mask"], "there is no export format 'mask'; did you mean 'masks'?"),
         "no colours": ([scores, "--colormap", "infern"], "did you mean 'inferno'?"),
-        "others' folder": ([scores, "--out", str(tmp_path / "mine")], "holds something else than an export"),
-        "others' file": ([scores, "--out", str(tmp_path / "file")], "is a file, where a folder is to be written"),
+        "others' folder": ([scores, "--out", str(tmp_path / "mine")], "contains other files than an export"),
+        "others' file": ([scores, "--out", str(tmp_path / "file")], "is a file, but the export needs a folder"),
     }
 
 
@@ -542,11 +542,11 @@ def test_what_the_command_cannot_find_or_would_lose_is_one_sentence(
     assert not Path("exports").exists()
     kept = made.decisions.rename(tmp_path / "kept.h5")
     assert main(["export", str(made.scores), "--formats", "csv"]) == 1
-    assert f"has no decisions ({made.decisions} is not there); run `snakemake decisions`" in capsys.readouterr().err
+    assert f"has no decisions ({made.decisions} is missing); run `snakemake decisions`" in capsys.readouterr().err
     kept.rename(made.decisions)
     (tmp_path / "photographs/a.png").unlink()
     assert main(["export", str(made.scores)]) == 1
-    assert "a.png is not there; run the command in the folder of the workflow, or leave" in capsys.readouterr().err
+    assert "a.png is missing; run the command in the folder of the workflow, or leave" in capsys.readouterr().err
     assert main(["export", str(made.scores), "--formats", "csv", "masks"]) == 0
 
 
@@ -561,11 +561,11 @@ def test_what_somebody_corrected_added_or_took_away_is_not_overwritten(
     (out / "labelme/c.json").write_text("{}")
     os.utime(out / "labelme/c.json", (0, 0))
     assert main(again) == 1
-    assert f"files were added to {out} or taken away after it was exported" in capsys.readouterr().err
+    assert f"files in {out} were added or removed after the export" in capsys.readouterr().err
     (out / "labelme/c.json").replace(out / "labelme/a.json")
     (out / "labelme/a.json").write_text("{}")
     assert main(again) == 1
-    assert f"{out / 'labelme/a.json'} was changed after it was exported, and would be lost" in capsys.readouterr().err
+    assert f"{out / 'labelme/a.json'} was changed after the export" in capsys.readouterr().err
     assert (out / "labelme/a.json").read_text() == "{}"
 
 
@@ -574,7 +574,7 @@ def test_what_the_workflow_made_is_left_to_it(tmp_path: Path, capsys: pytest.Cap
     made.export(["csv"])
     (made.out / ".snakemake_timestamp").touch()
     assert main(["export", str(made.scores), "--out", str(made.out)]) == 1
-    assert "was made by the workflow" in capsys.readouterr().err
+    assert "belongs to the workflow" in capsys.readouterr().err
 
 
 def settings(folder: Path, **exports: Any) -> Any:
@@ -599,7 +599,7 @@ def test_a_configuration_says_what_is_exported(tmp_path: Path) -> None:
     [
         ({"methods": ["mutal"]}, "exports.methods: 'mutal' is not among the methods; did you mean 'mutual'"),
         ({"refiner": "gided"}, "exports.refiner 'gided' is not among the refiners; did you mean 'guided'"),
-        ({"formats": ["png"]}, "there is no format of exports 'png'"),
+        ({"formats": ["png"]}, "there is no export format 'png'"),
         ({"methods": []}, "exports: methods = [] is not valid"),
         ({"formats": []}, "exports: formats = [] is not valid: it must not be empty"),
         ({"format": ["csv"]}, "formats"),

@@ -113,16 +113,19 @@ def test_the_status_tells_of_defects_on_request_and_of_photographs_that_failed(
 
 
 REFUSED = [
-    (["--method", "gmm"], "--method does not go with --model: it has its own; leave one of the two out"),
-    (["--backbone", "dinov2-small"], "--backbone does not go with --model"),
-    (["--references", "good"], "--references does not go with --model"),
-    (["-"], "'-' for standard input does not go with other photographs"),
-    (["--watch"], "is no folder; --watch needs a folder"),
+    (
+        ["--method", "gmm"],
+        "--method cannot be combined with --model: the model has its own method; leave out one of the two",
+    ),
+    (["--backbone", "dinov2-small"], "--backbone cannot be combined with --model"),
+    (["--references", "good"], "--references cannot be combined with --model"),
+    (["-"], "'-' for standard input cannot be combined with other photographs"),
+    (["--watch"], "is not a folder; --watch needs a folder"),
     (["--out", "m.h5"], "--out m.h5 cannot be written to"),
     (["--threshold", "robust"], "there is no threshold rule 'robust'; did you mean 'robust_tail'?"),
     (["--threshold", "nan"], "the threshold is nan"),
     (["--device", "gpu"], "there is no device 'gpu'"),
-    (["empty"], "the folder empty and its sub-folders have no photograph"),
+    (["empty"], "the folder empty and its subfolders contain no photograph"),
 ]
 
 
@@ -145,7 +148,7 @@ def test_what_makes_no_sense_is_one_sentence(
         (["p", "--watch"], "--watch needs --model"),
         (["p", "--device", "cpu"], "--device needs --model"),
         (["-"], "paths on standard input need --model"),
-        (["-", "--model", "m.h5", "--watch"], "does not go with --watch"),
+        (["-", "--model", "m.h5", "--watch"], "cannot be combined with --watch"),
         (["p", "--model", "gone.h5"], "the model gone.h5 does not exist"),
     ],
 )
@@ -188,7 +191,7 @@ def test_a_photograph_that_goes_or_changes_in_between_is_told(place: Path) -> No
     with Kept(Path("kept"), {}, list) as kept:
         assert kept.add(said) is said
         Image.fromarray(draw_part(0, (30, 30))).save(said.path)
-        assert "has changed while it was inspected" in str(kept.add(said).error)
+        assert "changed during the inspection" in str(kept.add(said).error)
         said.path.unlink()
         assert "does not exist" in str(kept.add(said).error)
     assert len(json.loads(Path("kept/coco.json").read_text())["images"]) == 1
@@ -204,7 +207,7 @@ def test_two_inspections_do_not_write_to_one_folder(place: Path, capsys: pytest.
 
 def test_results_do_not_go_among_the_photographs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "photos {1}", "--model", "m.h5", "--out", "photos {1}"]) == 1
-    assert "give the results a folder of their own" in capsys.readouterr().err
+    assert "give another folder for the results" in capsys.readouterr().err
     for _ in range(2):  # what the first leaves is not inspected by the second
         assert main(["inspect", "photos {1}", "--model", "m.h5", "--json", "--out", "photos {1}/results"]) == 0
         assert len(answers(capsys)) == 5

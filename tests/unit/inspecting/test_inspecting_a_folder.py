@@ -26,7 +26,7 @@ from zsad.inspecting import by_workflow, running
 from zsad.inspecting.inspection import Failure
 from zsad.inspecting.outcome import Results, threshold_source
 from zsad.inspecting.photographs import photographs_of
-from zsad.inspecting.place import LOCK, SNAKEMAKE_LOCKS, Place, place_for, sealed
+from zsad.inspecting.place import LOCK, SNAKEMAKE_LOCKS, Place, place_for, with_header
 from zsad.inspecting.selection import Selection, select, table_rows
 from zsad.inspecting.written_configuration import dataset_name, understood
 
@@ -56,7 +56,7 @@ def choose(selection: Selection, **asked: Any) -> Any:
 def configured(selection: Selection, out: Path, **asked: Any) -> dict[str, Any]:
     """The configuration as YAML reads it."""
     text = by_workflow._configuration(choose(selection, **asked), selection, out, out / "photographs.csv")
-    return yaml.safe_load(sealed(text, selection.subject))
+    return yaml.safe_load(with_header(text, selection.subject))
 
 
 # Which photographs are meant.
@@ -159,13 +159,17 @@ def test_a_photograph_whose_name_no_table_can_hold_is_put_aside_and_the_rest_goe
     ("words", "good", "sentence"),
     [
         (["absent"], [], "^absent does not exist; correct the path$"),
-        (["."], [], r"^the folder .*work and its sub-folders have no image \(.*\); give another folder$"),
-        (["../good"], ["."], "^--references .*work and its sub-folders have no image"),
-        (["../good"], [".."], "^the references in .* hold the photographs .*good too; give --references"),
-        (["../good/0.png"], ["../good"], "^the references in .* hold the photographs .*0.png too"),
-        (["../good/0.png"], ["../good/0.png"], "^the references in .* hold|^all photographs in .* are among"),
+        (["."], [], r"^the folder .*work and its subfolders contain no image \(.*\); give another folder$"),
+        (["../good"], ["."], "^--references .*work and its subfolders contain no image"),
+        (["../good"], [".."], "^the references in .* also contain the photographs .*good; give --references"),
+        (["../good/0.png"], ["../good"], "^the references in .* also contain the photographs .*0.png;"),
+        (
+            ["../good/0.png"],
+            ["../good/0.png"],
+            "^the references in .* also contain|^all photographs in .* are also references",
+        ),
         (["/dev/null"], [], "^/dev/null is neither a file nor a folder"),
-        (["dead"], [], "^dead is a link that leads nowhere"),
+        (["dead"], [], "^dead is a broken link"),
         (["$NOWHERE/x"], [], r"^\$NOWHERE/x: .*variables"),
     ],
 )
@@ -197,7 +201,7 @@ def test_the_method_suits_what_there_is(photographs: Path) -> None:
     alone = choose(select([photographs / "same.png"]))
     assert alone.method == "self_similarity"
     assert "single photograph" in alone.remark
-    assert "are not looked at" in choose(select([photographs], ["../good"]), method="mutual").remark
+    assert "the given ones are ignored" in choose(select([photographs], ["../good"]), method="mutual").remark
 
 
 def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> None:
@@ -208,7 +212,7 @@ def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> No
         assert configured(selection, photographs.parent)["threshold"] == {"rule": "suitable", "params": {}}
     assert choose(few, threshold="conformal").threshold == {"rule": "conformal", "params": {}}
     assert choose(batch, threshold="largest_gap").threshold == {"rule": "largest_gap", "params": {}}
-    with pytest.raises(ConfigError, match="'largest_gap' compares photographs with each other, and there is only one"):
+    with pytest.raises(ConfigError, match="'largest_gap' compares photographs with each other, but there is only one"):
         choose(one, threshold="largest_gap")
     assert choose(batch, threshold="1e-3").threshold == {"rule": "fixed", "params": {"image": 0.001}}
     config = configured(batch, photographs.parent, threshold="0.25", method="subspace" if batch.references else None)
@@ -219,11 +223,11 @@ def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> No
     ("asked", "sentence"),
     [
         ({"method": "mutal"}, "no scorer 'mutal'; did you mean 'mutual'"),
-        ({"method": "memory_bank"}, "'memory_bank' compares with good photographs, and none was given"),
+        ({"method": "memory_bank"}, "'memory_bank' compares with normal photographs, but none was given"),
         ({"threshold": "high"}, "'high' is neither a number nor a rule; choose from: a_contrario, conformal,"),
         ({"threshold": "nan"}, "the threshold is nan; give a finite number"),
         ({"threshold": "fixed"}, "'fixed' is neither a number nor a rule"),
-        ({"threshold": "reference_quantile"}, "'reference_quantile' looks at the scores of at least 2 references"),
+        ({"threshold": "reference_quantile"}, "'reference_quantile' needs the scores of at least 2 references"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(photographs: Path, asked: dict[str, str], sentence: str) -> None:
@@ -232,7 +236,7 @@ def test_what_makes_no_sense_is_one_sentence(photographs: Path, asked: dict[str,
 
 
 def test_a_method_that_compares_photographs_wants_two(photographs: Path) -> None:
-    with pytest.raises(ConfigError, match="there is only one; give more, or leave --method out"):
+    with pytest.raises(ConfigError, match="there is only one; give more, or leave out --method"):
         choose(select([photographs / "same.png"]), method="mutual")
 
 
@@ -271,7 +275,7 @@ def place(selection: Selection, out: str | Path | None = None) -> Place:
 
 def write(where: Place, selection: Selection, *, changed: str = "") -> None:
     where.folder.mkdir(parents=True, exist_ok=True)
-    where.configuration.write_text(sealed("backbone: embedded\n", selection.subject) + changed)
+    where.configuration.write_text(with_header("backbone: embedded\n", selection.subject) + changed)
 
 
 def test_results_lie_in_the_current_folder_but_never_among_the_photographs(
@@ -301,21 +305,21 @@ def test_nothing_of_anybodys_is_overwritten(photographs: Path, tmp_path: Path) -
     selection = select(["../good"])
     (tmp_path / "work" / "notes.txt").touch()
     refused = {
-        "..": "lies|holds other things",
-        ".": "holds other things than an inspection",
-        "../good/results": "lies in .*good, among the photographs",
-        "notes.txt": "is no folder",
-        "a\nb": "has a sign that cannot be shown",
+        "..": "is in|contains other files",
+        ".": "contains other files than those of an inspection",
+        "../good/results": "is in .*good, among the photographs",
+        "notes.txt": "is not a folder",
+        "a\nb": "has an unprintable character",
     }
     for out, sentence in refused.items():
         with pytest.raises(DataError, match=sentence):
             place(selection, out)
     write(place(selection, "mine"), selection, changed="# mine\n")
-    with pytest.raises(DataError, match="has been changed by hand, and is not overwritten"):
+    with pytest.raises(DataError, match="was changed by hand and is not overwritten"):
         place(selection, "mine")
     Path("foreign").mkdir()
     Path("foreign", "config.yaml").write_text("a: 1\n")
-    with pytest.raises(DataError, match="is not of `zsad inspect`"):
+    with pytest.raises(DataError, match="was not written by `zsad inspect`"):
         place(selection, "foreign")
     assert not [path for path in (tmp_path / "good").iterdir() if path.suffix != ".png"]
 
@@ -327,7 +331,7 @@ def test_a_folder_is_used_by_one_at_a_time_and_locks_of_the_dead_are_removed(tmp
     (locks / "0.input.lock").touch()
     with where.reserved():
         assert not locks.exists()
-        with pytest.raises(DataError, match="another inspection is at work"), where.reserved():
+        with pytest.raises(DataError, match="another inspection is running"), where.reserved():
             pass
     with where.reserved():
         pass
@@ -345,7 +349,7 @@ def test_a_snakemake_that_somebody_runs_by_hand_keeps_its_lock(tmp_path: Path) -
     wait = [sys.executable, "-c", "input()", "-m", "snakemake"]
     with subprocess.Popen(wait, cwd=where.folder, stdin=subprocess.PIPE) as process:
         with (
-            pytest.raises(DataError, match=rf"Snakemake is at work in .* \(process {process.pid}\)"),
+            pytest.raises(DataError, match=rf"Snakemake is running in .* \(process {process.pid}\)"),
             where.reserved(),
         ):
             pass
@@ -370,7 +374,7 @@ def test_what_was_killed_at_its_very_beginning_is_used_again(photographs: Path) 
     [
         (["Building DAG\n", "zsad: no partial tables were\n", "zsad: read_images: it is bad\n"], "it is bad"),
         (["zsad: the folder /x does not exist; set it\n"], "the folder /x does not exist; set it"),
-        (["Traceback (most recent call last):\n", "KeyError\n"], "without a reason that is known here"),
+        (["Traceback (most recent call last):\n", "KeyError\n"], "for an unknown reason"),
     ],
 )
 def test_a_failure_is_one_sentence(said: list[str], cause: str, tmp_path: Path) -> None:

@@ -77,13 +77,15 @@ def test_a_trained_method_without_weights_is_one_sentence(photograph: Path) -> N
     with pytest.raises(ConfigError) as caught:
         asked_for(photograph, method="direction")
     assert str(caught.value) == (
-        "method 'direction' is trained on other parts; give what it has learned by --weights, e.g. "
+        "method 'direction' is trained on other objects; give its trained weights with --weights, e.g. "
         "results/NAME/trained/direction.safetensors of a run with a section 'auxiliary'"
     )
 
 
 def test_weights_for_a_method_that_reads_none_are_one_sentence(photograph: Path) -> None:
-    with pytest.raises(ConfigError, match="--weights is for methods that are trained on other parts, and 'mutual' is"):
+    with pytest.raises(
+        ConfigError, match="--weights is for methods that are trained on other objects, and 'mutual' is"
+    ):
         asked_for(photograph, method="mutual", weights=weights())
 
 
@@ -108,4 +110,7 @@ def test_absent_and_damaged_weights_are_one_sentence(photograph: Path, content: 
 
 def test_weights_do_not_go_with_a_model(photograph: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(photograph), "--model", "m.h5", "--weights", "w.safetensors"]) == 1
-    assert "--weights does not go with --model: what it needs of them is in it" in capsys.readouterr().err
+    assert (
+        "--weights cannot be combined with --model: the model contains the weights that it needs"
+        in capsys.readouterr().err
+    )

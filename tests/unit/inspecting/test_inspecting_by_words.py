@@ -81,7 +81,7 @@ def test_what_is_written_is_a_configuration_that_the_workflow_takes(photograph: 
 
 def test_a_part_without_a_name_is_an_object_and_that_is_said(photograph: Path) -> None:
     found = understood(select([photograph]), threshold=None, method="winclip", backbone=None)
-    assert "the part is called 'object'; say what it is, e.g. --part" in found.remark
+    assert "the object is called 'object'; give its name, e.g. --part" in found.remark
     assert configured(photograph, method="winclip")["dataset"]["part_names"] == "object"
 
 
@@ -104,7 +104,7 @@ def test_without_words_nothing_of_them_is_written(photograph: Path) -> None:
         (
             "lid",
             "self_similarity",
-            r"--part is for methods that are asked in words \(.*winclip.*\), and 'self_similarity'",
+            r"--part is for methods with text prompts \(.*winclip.*\), and 'self_similarity'",
         ),
         (" ", "text_similarity", "--part ' ' is not usable: "),
         ("{}", "winclip", "--part '{}' is not usable: "),
@@ -127,4 +127,7 @@ def test_a_backbone_without_texts_is_refused_before_anything_is_written(photogra
 
 def test_a_model_has_its_words_already(photograph: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(photograph), "--model", "m.h5", "--part", "lid"]) == 1
-    assert "--part does not go with --model: the part was named when it was made" in capsys.readouterr().err
+    assert (
+        "--part cannot be combined with --model: the name of the object is stored in the model"
+        in capsys.readouterr().err
+    )

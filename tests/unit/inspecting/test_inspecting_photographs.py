@@ -72,7 +72,7 @@ def test_results_in_the_folder_are_no_photographs(photographs: Path, write_png: 
 def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty/deep").mkdir(parents=True)
     (tmp_path / "empty/notes.txt").write_text("none")
-    with pytest.raises(DataError, match="empty and its sub-folders have no photograph"):
+    with pytest.raises(DataError, match="empty and its subfolders contain no photograph"):
         photographs_of([str(tmp_path / "empty")])
 
 
@@ -215,7 +215,7 @@ def test_results_in_a_folder_that_is_watched_are_left_alone(tmp_path: Path, writ
     assert [watch.ready() for _ in range(3)] == [[], [], []]
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("a.png", "is no folder")])
+@pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("a.png", "is not a folder")])
 def test_only_a_folder_can_be_watched(tmp_path: Path, write_png: Callable[..., Path], name: str, said: str) -> None:
     write_png(tmp_path / "a.png")
     with pytest.raises(DataError, match=f"{name} {said}; --watch needs a folder"):

@@ -119,13 +119,13 @@ def test_every_rule_says_something_of_one_photograph_or_why_not(localises: bool)
         if name == "fixed":
             assert "give a value" in found or "give a number" in found
         elif rule.needs_batch:
-            assert f"'{name}' compares photographs with each other, but a model looks at each by itself" in found
+            assert f"'{name}' compares photographs with each other, but a model decides on each by itself" in found
         elif rule.needs_references or name == "suitable":
             assert found == REFERENCES
         elif localises:
             assert found == OWN_PATCHES
         else:
-            assert "scores images as wholes; give a number" in found
+            assert "scores only whole images; give a number" in found
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_every_rule_says_something_of_one_photograph_or_why_not(localises: bool)
         ),
         ("reference_quantile", True, "needs scores of references, but the model has no scores of its own"),
         ("conformal", False, "needs scores of references, but the model has no scores of its own"),
-        ("robust_tail", False, "scores images as wholes; give a number"),
-        ("suitable", False, "scores images as wholes; give a number"),
+        ("robust_tail", False, "scores only whole images; give a number"),
+        ("suitable", False, "scores only whole images; give a number"),
         ("peaks_over_threshold", True, "compares photographs with each other"),
         ("fixed", True, "threshold rule 'fixed'.*give a value"),
         ("nan", True, "the threshold is nan; give a finite number"),
@@ -195,5 +195,5 @@ def test_the_listing_says_which_rules_one_photograph_can_be_asked_by(capsys: pyt
     parts = {part.split(":", 1)[0].strip(): part for part in listed.split("\n\n") if part.strip()}
     assert list(parts) == THRESHOLDS.names()
     for name, part in parts.items():
-        assert part.count("looks at:") == 1
-        assert ("does not take it" in part) == THRESHOLDS.load(name).needs_batch
+        assert part.count("uses:") == 1
+        assert ("not for `zsad inspect --model`" in part) == THRESHOLDS.load(name).needs_batch

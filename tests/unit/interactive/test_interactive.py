@@ -296,22 +296,22 @@ NUMBERS, ZEROS = [0.1, 0.9, 0.5], [np.zeros((2, 2))] * 3
     ("given", "error", "message"),
     [
         ({"scores": []}, ArrayError, "there are no images to decide on; give the scores of at least one"),
-        ({"scores": 3.0}, ArrayError, "the scores of the images are a float; give what zsad.score or"),
+        ({"scores": 3.0}, ArrayError, "the scores of the images are a float; give the result of zsad.score or"),
         ({"scores": None}, ArrayError, "the scores of the images are a NoneType; give"),
-        ({"scores": "abc"}, ArrayError, "the scores of the images are not numbers; give one an image"),
+        ({"scores": "abc"}, ArrayError, "the scores of the images are not numbers; give one per image"),
         ({"scores": [0.1, np.nan]}, ArrayError, "score 1 of the images is not finite"),
         (
             {"scores": [np.eye(2), np.full((2, 2), np.nan)]},
             ArrayError,
             "map 1 of the images has a value that is not finite",
         ),
-        ({"scores": [np.zeros((2, 2, 2))]}, ArrayError, r"map 0 of the images is of float64 and shape \(2, 2, 2\)"),
+        ({"scores": [np.zeros((2, 2, 2))]}, ArrayError, r"map 0 of the images has type float64 and shape \(2, 2, 2\)"),
         ({"scores": [np.zeros((0, 2))]}, ArrayError, "give numbers"),
-        ({"scores": [0.1, np.eye(2)]}, ArrayError, "map 0 of the images is of float64 and shape"),
+        ({"scores": [0.1, np.eye(2)]}, ArrayError, "map 0 of the images has type float64 and shape"),
         ({"scores": NUMBERS, "references": ZEROS}, ArrayError, "either the images or the references have maps"),
         ({"scores": ZEROS, "references": NUMBERS}, ArrayError, "either the images or the references have maps"),
         ({"scores": NUMBERS, "references": [np.inf]}, ArrayError, "score 0 of the references is not finite"),
-        ({"scores": NUMBERS, "rule": "mebin"}, ArrayError, "MEBin looks at maps, and there are image scores alone"),
+        ({"scores": NUMBERS, "rule": "mebin"}, ArrayError, "MEBin needs maps, but there are only image scores"),
         ({"scores": NUMBERS, "rule": "conformal"}, DataError, "needs the scores of at least 2, and there are 0"),
         ({"scores": NUMBERS, "rule": "conformel"}, ConfigError, "no threshold rule 'conformel'; did you mean"),
         ({"scores": NUMBERS, "rule": "share"}, ConfigError, "threshold rule 'share': parameter 'share' is missing"),
@@ -362,9 +362,9 @@ def test_the_truth_is_known_where_it_is(category: Category) -> None:
     some = zsad.read_truth(category.manifest, category.ids[::-2])
     assert some.image_ids == category.ids[::-2]
     for name in ("test/unmasked/007.png", "test/unknown/008.png"):
-        with pytest.raises(DataError, match=f"{name} has no mask and is not known to be good; has_mask says"):
+        with pytest.raises(DataError, match=f"{name} has no mask and is not labelled good; has_mask shows"):
             truth[name]
-    with pytest.raises(DataError, match=r"has no test image 'test/good/0.png', give .*; did you mean 'test/good/"):
+    with pytest.raises(DataError, match=r"has no test image 'test/good/0.png'; give .*; did you mean 'test/good/"):
         zsad.read_truth(category.manifest, ["test/good/0.png"])
 
 
@@ -500,16 +500,16 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (
             lambda: zsad.score("memory_bank", test=TOKENS),
             ArrayError,
-            "by the names test, references, and 'references' is m",
+            "with the names test, references; 'references' is m",
         ),
         (
             lambda: zsad.score("mutual", tests=TOKENS),
             ArrayError,
-            "Mutual reads tokens by the names test, and 'test' is missing",
+            "Mutual uses tokens with the names test; 'test' is missing",
         ),
-        (lambda: zsad.score("mutual", test=TOKENS, good=TOKENS), ArrayError, "'good' is not among them"),
+        (lambda: zsad.score("mutual", test=TOKENS, good=TOKENS), ArrayError, "'good' is not one of them"),
         (lambda: zsad.score("mutual", test=TOKENS[:1]), DataError, "at least 2"),
-        (lambda: zsad.score("mutual", test=[]), DataError, "one image or more"),
+        (lambda: zsad.score("mutual", test=[]), DataError, "one or more images"),
         (
             lambda: zsad.score("mutual", test=[np.ones((4, 4, 6))]),
             DataError,
@@ -524,7 +524,7 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (
             lambda: zsad.score("mutual", test=iter(TOKENS)),
             ArrayError,
-            "tokens of 'test' are a list_iterator; give what",
+            "tokens of 'test' are a list_iterator; give the result",
         ),
         (lambda: zsad.score("mutual", test="test.h5"), ArrayError, "tokens of 'test' are a str"),
         (lambda: zsad.score("mutual", test=[TOKENS[0] * np.nan] * 3), DataError, "not finite"),
@@ -540,7 +540,7 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (
             lambda: zsad.score("memory_bank", test=TOKENS, references=random_tokens(0, (4, 4), channels=5)),
             ArrayError,
-            "'references' have the layers 0, 1 of 5 channels and those of 'test' 0, 1 of 6",
+            "'references' have the layers 0, 1 of 5 channels, but those of 'test' 0, 1 of 6",
         ),
         (
             lambda: zsad.score("flip_consistency", test=TOKENS, mirrored=random_tokens(0, (4, 4), (4, 5))),
@@ -550,7 +550,7 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (
             lambda: zsad.score("self_similarity", {"foreground": "sam"}, test=TOKENS),
             ArrayError,
-            "needs masks of the part; give MemoryTokens",
+            "needs masks of the object; give MemoryTokens",
         ),
     ],
 )
@@ -604,13 +604,13 @@ SQUARE = np.zeros((32, 32, 3), np.uint8)
         (
             lambda: zsad.extract([SQUARE[:1].repeat(99, axis=1)], "embedded"),
             DataError,
-            "image 0 has 3168 x 1 pixels, one side",
+            "image 0 has 3168 x 1 pixels: one side",
         ),
-        (lambda: zsad.extract([[1]], "embedded"), DataError, "a path or an array, and list was given"),
+        (lambda: zsad.extract([[1]], "embedded"), DataError, "must be a path or an array, not list"),
         (lambda: zsad.extract(SQUARE, "embedded"), ArrayError, r"an array of shape \(32, 32, 3\); give a list"),
         (lambda: zsad.extract(None, "embedded"), ArrayError, "the images are NoneType; give a list"),
         (lambda: zsad.extract([SQUARE], None), ConfigError, "a backbone is a name, not None"),
-        (lambda: zsad.extract([SQUARE], "embedded", image_ids=["a", "b"]), ArrayError, "1 images and 2 names"),
+        (lambda: zsad.extract([SQUARE], "embedded", image_ids=["a", "b"]), ArrayError, "1 images, but 2 names"),
         (lambda: zsad.extract(["no.png"], "embedded"), DataError, "no.png"),
         (lambda: zsad.extract("no.png", "embedded"), DataError, "no.png"),
         (lambda: zsad.extract([SQUARE], "embeded"), ZsadError, "embeded"),
@@ -683,12 +683,16 @@ def test_a_model_of_photographs_scores_others_as_the_method_does(
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"scorer": "mutual"}, ConfigError, "is fitted to nothing; choose from: memory_bank, patchcore, subspace"),
+        (
+            {"scorer": "mutual"},
+            ConfigError,
+            "is not fitted to references; choose from: memory_bank, patchcore, subspace",
+        ),
         ({"scorer": "memry_bank"}, ConfigError, "did you mean 'memory_bank'"),
         (
             {"params": {"shots": 2}},
             ConfigError,
-            "shots is 2, but 5 references are given, and all are used; leave it out",
+            "shots is 2, but 5 references are given, and all are used; leave out shots",
         ),
         ({"params": {"j": 2}}, ConfigError, "unknown parameter 'j'"),
         ({"params": {"foreground": "sam"}}, ConfigError, "foreground: sam needs a segmentation model"),
@@ -698,7 +702,7 @@ def test_a_model_of_photographs_scores_others_as_the_method_does(
         ({"backbone": "joint", "backbone_params": {"members": ["embedded", "dinov2-small"]}}, ZsadError, "joint"),
         ({"backbone": "embeded"}, ZsadError, "embeded"),
         ({"image_score": {"aggregate": "most"}}, ConfigError, "image_score: aggregate"),
-        ({"image_ids": ["one"]}, ArrayError, "5 images and 1 names"),
+        ({"image_ids": ["one"]}, ArrayError, "5 images, but 1 names"),
     ],
 )
 def test_what_no_model_can_be_made_of_is_one_sentence_and_leaves_nothing(

@@ -122,10 +122,10 @@ def test_a_model_made_with_weights_holds_what_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"labels": [0]}, "the category 'ring' has 2 images and 1 labels; give one each"),
-        ({"masks": [None]}, "the category 'ring' has 2 images and 1 masks; give one each"),
-        ({"labels": [0, 2]}, r"labels of the category 'ring' are \[0, 2\]; give 1 for anomalous, 0 else"),
-        ({"masks": [None, mask()[:9]]}, r"a mask has the shape \[9, 64\] and its image is of 64 x 64 pixels"),
+        ({"labels": [0]}, "the category 'ring' has 2 images, but 1 labels; give one for each"),
+        ({"masks": [None]}, "the category 'ring' has 2 images, but 1 masks; give one for each"),
+        ({"labels": [0, 2]}, r"labels of the category 'ring' are \[0, 2\]; give 1 for anomalous, 0 otherwise"),
+        ({"masks": [None, mask()[:9]]}, r"a mask has the shape \[9, 64\], but its image has 64 x 64 pixels"),
     ],
 )
 def test_what_does_not_go_together_is_told(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -142,8 +142,8 @@ def test_only_one_kind_of_photographs_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"scorer": "mutual"}, "scorer 'mutual' as it is asked for learns from no labelled images; choose from: "),
-        ({"params": {"weights": "w"}}, "scorer 'direction' is to be trained; leave weights and trained_on out"),
+        ({"scorer": "mutual"}, "scorer 'mutual' with these parameters is not trained on labelled images; choose "),
+        ({"params": {"weights": "w"}}, "scorer 'direction' will be trained; leave weights and trained_on out"),
         ({"trained_on": "two words"}, "trained_on = 'two words' is not valid: use letters, digits, '_' and '-'"),
         ({"trained_on": None}, "trained_on = None is not valid"),
         ({"params": {"steep": 1}}, "steep"),
@@ -165,7 +165,7 @@ def test_weights_are_for_what_reads_them_and_for_their_features(tmp_path: Path) 
     finer = zsad.extract([photograph(7)], "embedded", {"resolution": 128})
     with pytest.raises(DataError, match=r"different backbones \(resolution: 128 and 64\)"):
         zsad.score("direction", weights=weights, test=finer)
-    with pytest.raises(ConfigError, match="Mutual reads no weights that were learned elsewhere; leave them out"):
+    with pytest.raises(ConfigError, match="Mutual uses no trained weights; leave them out"):
         zsad.score("mutual", weights=weights, test=finer)
     with pytest.raises(DataError, match="holds weights of 'direction', not of 'direction_by_references'"):
         zsad.score("direction_by_references", weights=weights, test=finer)

@@ -246,19 +246,22 @@ def test_images_are_deaf_to_packages_of_the_user_and_see_the_same_locale() -> No
 
 
 EXTRAS = sorted((REPOSITORY / "envs" / "extras").glob("*.txt"))
+# Trackers of experiments bring dozens of packages, so that the tests do without them where they are not installed.
+NOT_INSTALLED_FOR_TESTS = ("mlflow", "wandb")
 
 
 @pytest.mark.parametrize("extra", EXTRAS, ids=[path.stem for path in EXTRAS])
 def test_what_is_optional_is_pinned_and_tested(extra: Path) -> None:
     optional, tested = pins_of(extra), pins_of(REPOSITORY / "requirements-dev.txt")
     assert optional
-    assert optional.items() <= tested.items()
+    if extra.stem not in NOT_INSTALLED_FOR_TESTS:
+        assert optional.items() <= tested.items()
     needed_anyway = pins_of(REPOSITORY / "requirements.txt")
     assert all(version == needed_anyway.get(name, version) for name, version in optional.items())
     assert optional.keys() - needed_anyway.keys()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     ranges = map(Requirement, project["project"]["optional-dependencies"][extra.stem])
     assert {canonicalize_name(requirement.name) for requirement in ranges} == optional.keys()
-    for name in optional:
+    for name in optional.keys() & tested.keys():
         for requirement in needed(name, set()):
             assert requirement.specifier.contains(distribution(requirement.name).version), requirement

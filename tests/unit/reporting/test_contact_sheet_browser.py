@@ -306,9 +306,9 @@ def test_filters_show_what_they_say_and_count_it(opened: Callable[..., Any]) -> 
     choose(page, "Label", "unknown")
     assert shown(page) == [path for path, _, label in images if label is None]
     choose(page, "Label", "all")
-    page.get_by_label("Name has").fill("SCRIPT>.")
+    page.get_by_label("Name contains").fill("SCRIPT>.")
     assert shown(page) == ["<script>alert(1)</script>.png"]
-    page.get_by_label("Name has").fill("nothing has this")
+    page.get_by_label("Name contains").fill("nothing has this")
     assert page.get_by_text("No image matches.").is_visible()
 
 
@@ -317,7 +317,7 @@ def test_a_folder_without_labels_has_no_choice_of_labels(opened: Callable[..., A
     assert page.get_by_label("Label", exact=True).is_hidden()
     assert page.get_by_label("Defect", exact=True).is_hidden()
     assert page.get_by_label("Mark", exact=True).is_visible()
-    assert "as soon as images are marked" in text(page, ".sheet-cost")
+    assert "Mark images to see the errors" in text(page, ".sheet-cost")
 
 
 def test_of_a_thousand_images_few_are_drawn_until_more_are_asked_for(opened: Callable[..., Any]) -> None:
@@ -385,7 +385,7 @@ def test_marking_goes_through_the_list_as_it_was_opened(opened: Callable[..., An
     choose(page, "Order", "least")
     paths = PATHS[::-1]
     page.locator(".sheet-shot").first.click()
-    page.get_by_label("go to the next image after a mark").check()
+    page.get_by_label("go to the next image after marking").check()
     for pressed in "dgd":
         page.keyboard.press(pressed)
     assert marks_kept(page) == {paths[0]: 1, paths[1]: 0, paths[2]: 1}
@@ -476,7 +476,7 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
                 f"{decided.sum()} of 16 images called defective. Against 14 labels: "
                 f"{counts[1]} false alarm{'' if counts[1] == 1 else 's'}, {counts[2]} missed; "
                 f"precision {shares['precision']}, recall {shares['recall']}, F1 {shares['f1']}. "
-                f"Image AUROC, whatever the threshold: {100 * auroc:.1f} %."
+                f"Image AUROC, for any threshold: {100 * auroc:.1f} %."
             )
 
 
@@ -496,9 +496,9 @@ def test_the_slider_goes_beyond_all_scores_and_back_to_the_workflows_threshold(o
     slider.focus()
     page.keyboard.press("Home")
     assert len(shown(page)) == 16
-    page.get_by_role("button", name="Back to the workflow's").click()
+    page.get_by_role("button", name="Reset to the workflow's").click()
     assert set(shown(page)) == at_first
-    assert page.get_by_role("button", name="Back to the workflow's").is_disabled()
+    assert page.get_by_role("button", name="Reset to the workflow's").is_disabled()
 
 
 def test_with_a_threshold_for_each_image_the_slider_starts_as_decided(opened: Callable[..., Any]) -> None:
@@ -506,7 +506,7 @@ def test_with_a_threshold_for_each_image_the_slider_starts_as_decided(opened: Ca
     choose(page, "Method", "1")
     slider, number = (page.get_by_label(f"Threshold of peaks{more}", exact=True) for more in ("", ", as a number"))
     assert called(page) == set(PATHS[::2])
-    assert "gives each image a threshold of its own" in text(page, ".sheet-rule")
+    assert "gives each image its own threshold" in text(page, ".sheet-rule")
     assert (number.input_value(), number.get_attribute("placeholder")) == ("", "as decided")
     assert slider.get_attribute("aria-valuetext") == "as decided"
     assert page.locator(".sheet-cut").count() == 0
@@ -517,7 +517,7 @@ def test_with_a_threshold_for_each_image_the_slider_starts_as_decided(opened: Ca
     slider.focus()
     page.keyboard.press("Home")
     assert len(called(page)) == 16
-    page.get_by_role("button", name="Back to the workflow's").click()
+    page.get_by_role("button", name="Reset to the workflow's").click()
     assert called(page) == set(PATHS[::2])
     choose(page, "Order", "nearest")
     own = np.where(np.arange(16) % 2, 3.0, -1.0)
@@ -541,13 +541,13 @@ def test_images_are_ranked_by_scores_and_decided_by_peaks(tmp_path: Path, opened
     [
         (
             {"measure": "p_value", "significance": [0.0213] * 16},
-            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about that share of "
-            "good images has one as high.",
+            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about this share of "
+            "normal images has such a high peak.",
         ),
         (
             {"measure": "false_alarms", "significance": [3.0e-7] * 16, "localises": False},
-            "Image score 1.286, above the threshold 0.8. Expected in a good image: below 0.001 patches as odd (false "
-            "alarms).",
+            "Image score 1.286, above the threshold 0.8. False alarms below 0.001: expected "
+            "number of patches as anomalous as this in a normal image.",
         ),
         ({"thresholds": None}, "Highest value of its map (peak) 1.286; nothing exceeds the threshold."),
         ({"thresholds": float(SCORES[0])}, "(peak) 1.286, not above the threshold 1.286."),
@@ -569,7 +569,7 @@ def test_a_threshold_above_everything_calls_nothing_until_the_slider_moves(
     alone = {"thresholds": None, "localises": False}
     page = opened(write_page(tmp_path / "page.html", sheet(methods=[method("text", SCORES, **alone)])))
     assert called(page) == set()
-    assert text(page, ".sheet-rule").endswith("above everything: no image is called defective.")
+    assert text(page, ".sheet-rule").endswith("infinite: no image is called defective.")
     assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) is None
     page.get_by_label("Threshold of image scores, as a number").fill("0.8")
     assert called(page) == {path for path, score in zip(PATHS, SCORES, strict=True) if score > 0.8}
@@ -666,7 +666,7 @@ FULL = "() => { throw new DOMException('full', 'QuotaExceededError'); }"
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        (f"Object.defineProperty(window, 'localStorage', {{{FORBIDDEN}}})", "does not let the page keep marks"),
+        (f"Object.defineProperty(window, 'localStorage', {{{FORBIDDEN}}})", "does not let the page store marks"),
         (f"Storage.prototype.setItem = {FULL}", "has no room left for marks"),
     ],
 )
@@ -724,7 +724,7 @@ def test_the_page_says_where_to_put_the_table_and_what_to_write(opened: Callable
 
 def test_good_references_are_listed_for_training(tmp_path: Path, opened: Callable[..., Any]) -> None:
     page = opened(write_page(tmp_path / "page.html", sheet(references=["../good/=1.png", "/elsewhere/2.png"])))
-    assert "and the good references. It has neither masks nor types of defects." in text(page, ".sheet-where")
+    assert "and the normal references. It has no masks and no defect types." in text(page, ".sheet-where")
     rows = list(csv.DictReader(io.StringIO(saved(page))))
     assert [list(row.values()) for row in rows[16:]] == [
         ["../good/=1.png", "lid", "train", "good"],
@@ -883,7 +883,7 @@ def test_marks_make_of_a_folder_without_labels_an_evaluated_one(
     result = run(written)
     expected = roc_auc_score(list(marks.values()), [scores[path] for path in marks])
     assert 0.3 < expected < 1
-    assert f"Image AUROC, whatever the threshold: {100 * expected:.1f} %." in told
+    assert f"Image AUROC, for any threshold: {100 * expected:.1f} %." in told
     with open("results/t/tables/metrics.csv", encoding="utf-8", newline="") as stream:
         (row, *_) = csv.DictReader(stream)
     assert float(row["image_auroc"]) == pytest.approx(expected, abs=1e-6)

@@ -112,7 +112,7 @@ def test_whatever_is_read_says_what_its_figures_are(run: Run) -> None:
 
 @pytest.mark.parametrize("table", FORMATS, ids=lambda table: table.what)
 def test_a_table_in_csv_is_read_back_and_written_as_it_was(run: Run, table: TableFormat, tmp_path: Path) -> None:
-    names = {"types of defect": "defect_types_csv"}
+    names = {"defect types": "defect_types_csv"}
     path = run.outputs.get(names.get(table.what, f"{table.what}_csv"))
     if path is None:
         path = tmp_path / "cost.csv"

@@ -119,10 +119,15 @@ def test_a_matrix_has_numbers_and_shares_of_the_shots_that_are_shown(tmp_path: P
     assert images == ["9", "1", "0", "2", "1", "1", "0", "0", "0", "0", "3", "1"]
     assert shares == ["90", "10", "0", "50", "25", "25", "–", "–", "–", "0", "75", "25"]
     left, right = drawn[0].axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["blowhole", "crack", "good", "break (not shown)"]
+    assert [label.get_text() for label in left.get_yticklabels()] == [
+        "blowhole",
+        "crack",
+        "good",
+        "break (no examples)",
+    ]
     assert [label.get_text() for label in right.get_xticklabels()] == ["blowhole", "crack", "good"]
     words = " ".join(text.get_text() for text in texts_of(drawn[0]))
-    assert "few-shot-defects-5, summed over 2 seeds" in words
+    assert "few-shot-defects-5, summed over 2 random seeds" in words
     document["by_shots"][1]["confusion"] = [[0] * 3] * 4
     confusion(tmp_path, document)
     assert {text.get_text() for text in drawn[1].axes[1].texts} == {"–"}
@@ -186,7 +191,7 @@ def test_without_limits_there_are_points_alone_and_without_labels_a_sentence(
     (curve,) = drawn[0].axes[0].containers
     assert all(np.ptp(segment[:, 1]) == 0 for segment in curve[2][0].get_segments())
     shots(tmp_path, [class_evaluation(labelled=False)])
-    assert any("no image has a label" in text.get_text() for text in texts_of(drawn[1]))
+    assert any("no image is labelled" in text.get_text() for text in texts_of(drawn[1]))
 
 
 def test_figures_are_the_same_bytes_each_time_and_of_one_category(tmp_path: Path) -> None:
@@ -195,7 +200,7 @@ def test_figures_are_the_same_bytes_each_time_and_of_one_category(tmp_path: Path
     with pytest.raises(DataError, match=r"one category, not 2 \(ring, tiles\)"):
         shots(tmp_path, [THREE[0], class_evaluation("ring")])
     write_json(tmp_path / "no.json", {"category": "ring"})
-    with pytest.raises(DataError, match="is no evaluation"):
+    with pytest.raises(DataError, match="is not an evaluation file"):
         draw_confusion(evaluation=tmp_path / "no.json", options=OPTIONS, output=tmp_path / "no.png")
 
 
@@ -247,8 +252,8 @@ def test_labelled_images_are_shown_where_the_answer_was_wrong_or_none() -> None:
     ]
     assert grouped(rows) == {
         "Confusions": (["wrong", "wrong of several"], 2),
-        "Of a kind that was not shown, and called one that was": (["strange"], 1),
-        "None of the kinds shown": (["none and wrong", "strange and none"], 3),
+        "Of a kind without examples, but predicted as one with examples": (["strange"], 1),
+        "None of the known kinds": (["none and wrong", "strange and none"], 3),
     }
     assert grouped(rows[:2]) == {}
 
@@ -263,10 +268,10 @@ def test_unlabelled_images_are_each_in_one_group_by_what_they_are_called() -> No
     ]
     groups = grouped(rows)
     assert groups == {
-        "Called crack": ([f"crack {place}" for place in (8, 7, 6, 5, 4, 3)], 9),
-        "Called good": (["good"], 1),
-        "Most probably good, but another kind is possible": (["two", "another"], 2),
-        "None of the kinds shown": (["none"], 1),
+        "Predicted: crack": ([f"crack {place}" for place in (8, 7, 6, 5, 4, 3)], 9),
+        "Predicted: good": (["good"], 1),
+        "Most probably good, but other kinds are possible": (["two", "another"], 2),
+        "None of the known kinds": (["none"], 1),
     }
     assert sum(total for _, total in groups.values()) == len(rows)
 
@@ -345,12 +350,12 @@ def read_page(folder: Path, detectors: Mapping[str, Any], documents: Sequence[Do
 
 
 def section_of(text: str, category: str) -> str:
-    return text.split(f"{category}: kinds of defect")[1].split(": kinds of defect")[0]
+    return text.split(f"{category}: defect types")[1].split(": defect types")[0]
 
 
 def test_a_page_without_classifiers_says_nothing_of_kinds(detectors: dict[str, Any]) -> None:
     source = detectors["output"].read_text(encoding="utf-8")
-    assert not re.search("kinds of defect|few-shot-defects|kind-", source, re.IGNORECASE)
+    assert not re.search("trained on labelled defects|few-shot-defects|kind-", source, re.IGNORECASE)
 
 
 def test_the_page_says_what_came_of_it_with_limits_beside_the_majority_and_the_setting(
@@ -363,13 +368,14 @@ def test_the_page_says_what_came_of_it_with_limits_beside_the_majority_and_the_s
     cell = document["by_shots"][1]["metrics"]["accuracy"]
     value, low, high = (f"{100 * cell[name]:.1f}" for name in ("value", "low", "high"))
     assert (
-        f"nearest names the kind of {value} % ({low}–{high}) of the photographs rightly, more than the 33.3 % of "
-        "always saying blowhole (few-shot-defects-5, mean of 5 seeds). Its prediction sets hold the true kind of "
+        f"nearest predicts the correct kind for {value} % ({low}–{high}) of the photographs, more than the 33.3 % "
+        "of always predicting blowhole (few-shot-defects-5, mean of 5 seeds). Its prediction sets contain the "
+        "true kind for "
     ) in text.replace("\u00a0", " ")
-    assert "Of kinds that it was not shown (break), it rightly names none for " in text
+    assert "of images of kinds without examples (break)." in text
     assert text.count(remark) == 1
-    assert "nearest (1 of 10 draws): one more" in text
-    assert text.count("Learnt from labelled defects.") == 1
+    assert "nearest (1 of 10 samples): one more" in text
+    assert text.count("Trained on labelled defects.") == 1
     assert "board · nearest stageevaluate_classes" in text
     plots = [image["alt"] for image in page.attributes("img") if "of each true kind" in image["alt"]]
     assert plots == ["Confusion matrix of nearest on board: numbers of images, and shares of each true kind"]
@@ -384,14 +390,17 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     wrong = [one for one in document["images"] if one["true"] != one["predicted"] and not one["abstained"]]
     of_known = [one for one in wrong if one["true"] in document["kinds"]]
     assert f"Confusions · {3 * COUNT} of {len(of_known)}" in section
-    assert f"Of a kind that was not shown, and called one that was · {COUNT} of {len(wrong) - len(of_known)}" in section
-    assert f"None of the kinds shown · {COUNT} of {sum(one['abstained'] for one in document['images'])}" in section
+    assert (
+        f"Of a kind without examples, but predicted as one with examples · {COUNT} of {len(wrong) - len(of_known)}"
+        in section
+    )
+    assert f"None of the known kinds · {COUNT} of {sum(one['abstained'] for one in document['images'])}" in section
     first = groups_of(document, COUNT)[0].rows[0]
     true, predicted = (first["nearest"][first[name]] for name in ("true", "predicted"))
     assert (
         f"the image: {first['true']} nearest {first['true']}, cosine {true['similarity']:.4f}{true['image_id']} "
         f"nearest {first['predicted']}, cosine {predicted['similarity']:.4f}{predicted['image_id']} "
-        f"{first['image_id']}{first['true']}, called {first['predicted']} "
+        f"{first['image_id']}{first['true']}, predicted {first['predicted']} "
         f"{100 * first['probabilities'][first['predicted']]:.1f} % · prediction set: "
     ) in section
     labels = [drawing["aria-label"] for drawing in page.attributes("svg") if "aria-label" in drawing]
@@ -400,8 +409,8 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     assert len(cards) == 5 * COUNT
     held = {image["href"] for image in page.attributes("image")}
     assert len(held) == len(page.attributes("image"))  # each picture once
-    assert "break (not shown), called" in section
-    assert "prediction set empty: none of the kinds shown" in section
+    assert "break (no examples), predicted" in section
+    assert "empty prediction set: none of the known kinds" in section
 
 
 def test_unlabelled_photographs_are_sorted_by_what_they_are_called(tmp_path: Path, detectors: dict[str, Any]) -> None:
@@ -411,14 +420,16 @@ def test_unlabelled_photographs_are_sorted_by_what_they_are_called(tmp_path: Pat
     sizes = [len(one["prediction_set"]) for one in document["images"]]
     assert (
         f"nearest sorts 48 photographs into 3 kinds (few-shot-defects-5, seed 0): {sizes.count(1)} get one kind, "
-        f"{sum(size > 1 for size in sizes)} several, and {sizes.count(0)} none of those shown. None of them is labelled"
+        f"{sum(size > 1 for size in sizes)} several, and {sizes.count(0)} none of the known kinds. No image is labelled"
     ) in section
-    assert all(title in section for title in ("Called blowhole · ", "Called good · ", "None of the kinds shown · 4"))
+    assert all(
+        title in section for title in ("Predicted: blowhole · ", "Predicted: good · ", "None of the known kinds · 4")
+    )
     assert "my <parts>: crack/" in section
     assert "Confusions" not in section
     assert "Accuracy" not in section
-    assert "The examples are test images" not in section
-    assert not re.search(r"\bnan\b|None\b(?! of)", section.split("How to read it")[0])
+    assert "The examples are labelled test images" not in section
+    assert not re.search(r"\bnan\b|None\b(?! of)", section.split("How to read this page")[0])
     assert len(page.attributes("image")) > 20
 
 
@@ -430,19 +441,19 @@ def test_several_categories_have_a_section_each_and_one_of_all(tmp_path: Path, d
         class_evaluation("board", "nearest", shots=(1,), labelled=False, seeds=(0,)),
     ]
     page, text = read_page(tmp_path, detectors, documents)
-    of_all = text.split("No detector has seen any")[1].split("Means over the categories")[0]
+    of_all = text.split("No detector has seen such examples")[1].split("Means over the categories")[0]
     *_, overview, told = of_all.split("Each category")
     assert "nearestfew-shot-defects-1" in overview
     assert "told" not in overview
-    assert told.startswith(", where the ground truth says where the defect is, which nobody has who inspects parts")
+    assert told.startswith(", with ground-truth regions, which are unknown in practice")
     assert "nearest" not in told
     assert "<i>$x_1" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     section = section_of(text, NASTY)
     assert NASTY_KIND in section
-    assert "<b>hole (not shown), called" in section
+    assert "<b>hole (no examples), predicted" in section
     assert "(few-shot-defects-all, one seed)" in section
     assert "(few-shot-defects-1, one seed, ground-truth regions)" in section
-    assert "Figures with ground-truth regions stand apart" in section
+    assert "Figures with ground-truth regions are separate" in section
     assert "Figures with ground-truth regions" not in section_of(text, "board")
     assert [anchor["href"] for anchor in page.attributes("a") if "kinds" in anchor["href"]] == [
         "#kinds",
@@ -460,11 +471,11 @@ def test_what_is_not_clearly_better_than_the_majority_is_not_called_so(
         }
     documents[0]["by_shots"][0]["metrics"]["set_size"]["value"] = 3.0
     _, text = read_page(tmp_path, detectors, documents)
-    assert text.count("Its prediction sets rule no kind out") == 1
+    assert text.count("Its prediction sets always contain all kinds") == 1
     words = text.replace("\u00a0", " ")
-    assert "bare names the kind of 25.0 % of the photographs rightly, beside the 33.3 % of always" in words
-    assert "like names the kind of 30.0 % (30.0–50.0) of the photographs rightly, not clearly more than the" in words
-    assert "worse names the kind of 10.0 % (10.0–20.0) of the photographs rightly, less than the 33.3 %" in words
+    assert "bare predicts the correct kind for 25.0 % of the photographs, compared with the 33.3 % of always" in words
+    assert "kind for 30.0 % (30.0–50.0) of the photographs, not clearly more than the" in words
+    assert "kind for 10.0 % (10.0–20.0) of the photographs, less than the 33.3 %" in words
 
 
 def test_of_a_heavy_page_the_pictures_lie_beside_and_each_category_has_its_own(
@@ -476,7 +487,7 @@ def test_of_a_heavy_page_the_pictures_lie_beside_and_each_category_has_its_own(
     assert "Each category" in index.text
     assert "kind-card" not in output.read_text(encoding="utf-8")
     board = Page((tmp_path / "report/board.html").read_text(encoding="utf-8"))
-    assert "board: kinds of defect" in board.text
+    assert "board: defect types" in board.text
     pictures = [image["href"] for image in board.attributes("image") if not image["href"].startswith("data:")]
     assert pictures
     assert all((tmp_path / "report" / picture).is_file() for picture in pictures)

@@ -213,7 +213,7 @@ def test_files_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
     with MaskReader(files.masks) as reader:
         first = reader.image_ids[0]
     other = write_results(tmp_path / "b", labels=(0, 1, 1))
-    with pytest.raises(DataError, match="does not list; run both steps again"):
+    with pytest.raises(DataError, match="is missing in the manifest; run both steps again"):
         layers_of(tmp_path, files, manifest=other.manifest)
     with pytest.raises(DataError, match="has no mask of"):
         layers_of(tmp_path, files, masks=other.masks)
@@ -445,8 +445,8 @@ def test_images_that_were_left_out_are_told(arguments: dict[str, Any], tmp_path:
         unreadable = [{"image_id": f"{number}.png", "reason": "it is empty"} for number in range(count)]
         write_json(checks[category], {"warnings": [], "unreadable": unreadable})
     page = made({**arguments, "checks": checks}, tmp_path / "made")["report.html"].decode()
-    assert "1 image that cannot be used is not among them." in page
-    assert "2 images that cannot be used are not among them." in page
+    assert "1 unusable image is not shown." in page
+    assert "2 unusable images are not shown." in page
 
 
 def test_a_page_that_is_light_without_its_pictures_stays_one(arguments: dict[str, Any], tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_a_page_that_is_light_without_its_pictures_stays_one(arguments: dict[str
     page = files.pop("report.html")
     assert len(page) < weight * 1e6 - 1
     assert not embedded(page)
-    assert "report</code>: move or send the folder along" in page.decode()
+    assert "report</code>: move or send this folder" in page.decode()
     assert len(files) == 24
 
 

@@ -10,9 +10,9 @@ import pytest
 from zsad.deciding.batch_verdict import batch_verdict
 from zsad.reporting.decisions import (
     common_value,
-    decided_by,
+    explain_decision,
+    explain_decisions,
     region_thresholds,
-    rows_decided,
     rule_in_words,
     significances,
     threshold_in_words,
@@ -28,7 +28,11 @@ NAN = math.nan
         ((0.83, 0.5, NAN, ""), True, "peak 0.83 above the threshold 0.5"),
         ((0.83, 0.5, 0.0213, "p_value"), True, "peak 0.83 above the threshold 0.5, p-value 0.021"),
         ((0.4, 0.5, 1e-9, "p_value"), False, "score 0.4 not above the threshold 0.5, p-value below 0.001"),
-        ((2, 1, 0.3, "false_alarms"), True, "peak 2 above the threshold 1, 0.3 false alarms expected in a good image"),
+        (
+            (2, 1, 0.3, "false_alarms"),
+            True,
+            "peak 2 above the threshold 1, 0.3 false alarms expected in a normal image",
+        ),
         ((2, math.inf, NAN, "p_value"), True, "peak 2; nothing exceeds the threshold"),
         ((0.83000004, 0.83, NAN, ""), True, "peak 0.83000004 above the threshold 0.83"),
         ((-1.00001, -1, NAN, ""), True, "peak -1.00001 not above the threshold -1"),
@@ -39,17 +43,17 @@ NAN = math.nan
 def test_why_an_image_is_called_is_said_in_words(
     numbers: tuple[float, float, float, str], localises: bool, words: str
 ) -> None:
-    assert decided_by(*numbers, localises=localises) == words
+    assert explain_decision(*numbers, localises=localises) == words
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
         ([0.5, 0.5], "0.5"),
-        ([0.5, 0.6], "one for each image"),
-        ([math.inf, math.inf], "above everything"),
-        ([math.inf, 0.5], "one for each image"),
-        ([], "one for each image"),
+        ([0.5, 0.6], "differs by image"),
+        ([math.inf, math.inf], "infinite"),
+        ([math.inf, 0.5], "differs by image"),
+        ([], "differs by image"),
     ],
 )
 def test_a_threshold_that_all_have_in_common_is_told(values: list[float], words: str) -> None:
@@ -71,7 +75,7 @@ def test_what_an_evaluation_lacks_is_nothing_that_a_reader_stumbles_over() -> No
     assert region_thresholds(result) == [math.inf, 0.25]
     assert significances(result) == pytest.approx([0.5, NAN], nan_ok=True)
     assert significances(evaluation("", None)) == pytest.approx([NAN, NAN], nan_ok=True)
-    assert rows_decided(result) == [
+    assert explain_decisions(result) == [
         "peak 0.5; nothing exceeds the threshold, p-value 0.5",
         "peak 0.5 above the threshold 0.25",
     ]

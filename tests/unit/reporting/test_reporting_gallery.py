@@ -137,8 +137,8 @@ def test_pictures_show_what_stands_out_by_the_thresholds_of_each_image(tmp_path)
     gallery = collect(write_results(tmp_path, labels=(0, 1), maps=[spots, spots], decided=decided), with_masks=False)
     first, second = (entries_of(gallery)[f"test/00{index}.png"] for index in range(2))
     assert (first.decision, second.decision) == (1, 0)
-    assert first.decided_by == "peak 0.9 above the threshold 0.8, 0.02 false alarms expected in a good image"
-    assert second.decided_by == "peak 0.9 not above the threshold 0.95, 3 false alarms expected in a good image"
+    assert first.decided_by == "peak 0.9 above the threshold 0.8, 0.02 false alarms expected in a normal image"
+    assert second.decided_by == "peak 0.9 not above the threshold 0.95, 3 false alarms expected in a normal image"
     assert first.pictures["mask"][:24].max() == 0
     assert first.pictures["mask"][30:].max() == 255
     assert second.pictures["mask"].max() == 0
@@ -189,7 +189,7 @@ def test_an_image_that_changed_since_the_manifest_stops_the_drawing_without_outp
 def test_scores_of_another_manifest_are_refused_by_name(tmp_path):
     files = write_results(tmp_path / "four")
     other = write_results(tmp_path / "two", labels=(0, 1))
-    with pytest.raises(DataError, match=r"'test/002\.png', which the manifest does not list"):
+    with pytest.raises(DataError, match=r"'test/002\.png', which is missing in the manifest"):
         draw(replace(files, manifest=other.manifest), tmp_path)
 
 

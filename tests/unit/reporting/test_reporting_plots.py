@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reporting_files import metrics_row, write_metrics, write_results
-from zsad.errors import DataError
+from zsad.errors import ConfigError, DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import is_of_detector, setting_order
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
@@ -53,6 +53,48 @@ def test_plots_are_the_same_bytes_each_time_in_whatever_order_and_carry_no_date(
         first, second = (tmp_path / name / f"{plot}.png" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         assert set(Image.open(first).info) == {"dpi"}
+
+
+def draw_all(folder, evaluations, metrics, options):
+    draw_curves(evaluations=evaluations, options=options, output=folder / "curves.png")
+    draw_histograms(evaluations=evaluations, options=options, output=folder / "histograms.png")
+    draw_means(metrics_csv=metrics, options=options, output=folder / "summary.png")
+    draw_bars(metrics_csv=metrics, options=options, output=folder / "bars.png")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_vector_formats_lie_beside_the_png_and_are_the_same_bytes_each_time(tmp_path, evaluations, metrics):
+    options = ReportOptions(dpi=50, format=["svg", "pdf"])
+    first, second = (draw_all(tmp_path / name, evaluations, metrics, options) for name in ("first", "second"))
+    assert first == second
+    plots = ("curves", "histograms", "summary", "bars")
+    assert first.keys() == {f"{plot}.{ending}" for plot in plots for ending in ("png", "pdf", "svg")}
+    plain = draw_all(tmp_path / "plain", evaluations, metrics, OPTIONS)
+    assert plain == {name: content for name, content in first.items() if name.endswith("png")}
+    for plot in plots:
+        document = first[f"{plot}.pdf"]
+        assert document.startswith(b"%PDF-")
+        assert b"/CIDFontType2" in document  # fonts are embedded as TrueType
+        assert b"/Type3" not in document
+        assert b"Date" not in document
+        assert b"Matplotlib" not in document
+        picture = first[f"{plot}.svg"]
+        assert b"<svg" in picture
+        assert b"<dc:date>" not in picture
+
+
+def test_a_vector_file_that_is_no_longer_asked_for_is_removed(tmp_path, evaluations):
+    plot = {"evaluations": evaluations, "output": tmp_path / "plot.png"}
+    draw_histograms(**plot, options=ReportOptions(dpi=50, format=["png", "pdf", "svg"]))
+    draw_histograms(**plot, options=ReportOptions(dpi=50, format=["pdf"]))
+    assert {path.suffix for path in tmp_path.glob("plot.*")} == {".png", ".pdf"}
+    draw_histograms(**plot, options=OPTIONS)
+    assert {path.suffix for path in tmp_path.glob("plot.*")} == {".png"}
+
+
+def test_an_unknown_format_is_one_sentence():
+    with pytest.raises(ConfigError, match="item 2 of format = 'eps' is not usable; choose from: png, pdf, svg"):
+        ReportOptions.build({"format": ["png", "eps"]}, where="report")
 
 
 def test_the_options_of_the_caller_change_the_plot_and_a_changed_style_of_the_process_does_not(tmp_path, evaluations):
@@ -140,8 +182,8 @@ def test_the_decisions_are_a_dot_on_the_roc_and_their_nominal_rate_a_line(
     }
     assert not any(line.get_marker() == "o" for line in pixels.lines)
     words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
-    assert ("not lie on the curves" in words) == (dot is not None)
-    assert ("nominal rate" in words) == bool(nominal)
+    assert ("lie off the curves" in words) == (dot is not None)
+    assert ("nominal false-alarm rate" in words) == bool(nominal)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +273,7 @@ def test_an_evaluation_that_lacks_parts_is_refused_by_what_it_lacks(tmp_path):
 def test_a_table_that_is_no_table_of_metrics_is_refused(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="no table of metrics"):
+    with pytest.raises(DataError, match="not a table of metrics"):
         read_metrics(path)
 
 
@@ -284,7 +326,7 @@ def histogram(tmp_path, monkeypatch, scores, threshold):
     return drawn[0].axes[0]
 
 
-OWN = ", less the image's own threshold"
+OWN = " minus the image's own threshold"
 SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
 
 
@@ -305,9 +347,9 @@ SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
         ([*SPREAD[:10], *[50.0] * 10], 25.0, (0.0, 50.0), []),
         ([0.25] * 20, 30.0, (0.25, 0.25), ["label-free threshold 30"]),
         ([0.0, 90.0], 1.0, (0.0, 90.0), []),
-        (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold above everything"]),
+        (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold: infinite"]),
         ([place + 5.0 for place in SPREAD], [5.0 - place for place in SPREAD], (0.0, 3.8), []),
-        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with a threshold above everything"]),
+        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with an infinite threshold"]),
     ],
     ids=[
         *("within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"),

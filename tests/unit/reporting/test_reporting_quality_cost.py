@@ -125,7 +125,7 @@ def test_a_point_is_the_mean_against_the_total_of_an_image_with_its_interval(dra
 
 def test_the_figure_says_the_protocol_what_is_counted_and_whose_line_it_is(draw) -> None:
     text = draw({key("plain"): 0.7}, {key("plain"): 0.25}).text()
-    for words in ("256 × 256", "95 % interval", "wall-clock seconds", "references", "no faster one equals"):
+    for words in ("256 × 256", "95 % interval", "wall-clock seconds", "references", "no faster method equals"):
         assert words in text
 
 
@@ -151,12 +151,12 @@ def test_of_a_method_with_seeds_the_mean_is_drawn(draw) -> None:
 def test_a_method_without_a_cost_is_left_out_and_named(draw, seconds: str) -> None:
     drawing = draw({key("plain"): 0.7, key("lost"): 0.8}, {key("plain"): 0.25, key("lost"): seconds})
     assert drawing.names().keys() == {"plain"}
-    assert "Left out for want of benchmarks: lost." in drawing.text()
+    assert "Left out because benchmarks are missing: lost." in drawing.text()
 
 
 @pytest.mark.parametrize(
     ("value", "seconds", "sentence"),
-    [(NAN, 0.1, "the data set has no labels or masks"), (0.7, "", "no method that has a mean has the benchmarks")],
+    [(NAN, 0.1, "the data set has no labels or masks"), (0.7, "", "no method has both a mean and the benchmarks")],
     ids=["no labels", "no benchmarks"],
 )
 def test_a_sentence_stands_where_nothing_can_be_drawn(draw, value, seconds, sentence) -> None:
@@ -179,7 +179,7 @@ def test_the_same_tables_give_the_same_bytes(draw, tmp_path: Path) -> None:
 def test_a_table_of_something_else_is_named_and_nothing_is_drawn(tmp_path: Path) -> None:
     metrics = write_metrics(tmp_path / "metrics.csv", {key("plain"): 0.7})
     (tmp_path / "cost.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"cost\.csv is no table of costs .*; delete it and run again"):
+    with pytest.raises(DataError, match=r"cost\.csv is not a table of costs .*; delete it and run again"):
         draw_quality_cost(
             metrics_csv=metrics, cost_csv=tmp_path / "cost.csv", options=OPTIONS, output=tmp_path / "plot.png"
         )

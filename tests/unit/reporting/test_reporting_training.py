@@ -48,8 +48,8 @@ def section_of(source: str) -> str:
 def test_each_trained_method_says_how_and_on_what(tmp_path: Path) -> None:
     source = made(tmp_path, {"flow": of_flow(), "prompts": of_prompts()})
     text = " ".join(Page(section_of(source)).text.split())
-    assert "Learned anew for each category: seed 0, 640 to 1000 steps. 123,456 parameters." in text
-    words = "Learned once for all categories: seed 1, 30 steps, on visa, weights cc0000000000. 20,480 parameters."
+    assert "Trained separately for each category: seed 0, 640 to 1000 steps. 123,456 parameters." in text
+    words = "Trained once for all categories: seed 1, 30 steps, on visa, weights cc0000000000. 20,480 parameters."
     assert f"{words} {NOTE}." in text
     assert "mutual" not in text
     assert section_of(source).count("<li") == 2
@@ -59,20 +59,22 @@ def test_the_page_says_that_some_are_trained_and_whose_defects_they_have_seen(tm
     page = Page(made(tmp_path, {"flow": of_flow(), "prompts": of_prompts()}))
     assert (page.open, page.misnested) == ([], [])
     assert {"href": "#training"} in page.attributes("a")
-    assert "those that learn from labelled defects of visa the literature calls zero-shot as well" in page.text
-    assert "None is trained" not in page.text
+    assert "trained on labelled defects of another data set (here visa): compare" in page.text
+    assert "No method is trained" not in page.text
 
 
 def test_what_learns_from_references_alone_has_seen_no_defect(tmp_path: Path) -> None:
     text = Page(made(tmp_path, {"flow": of_flow()}, {"flow": "few-shot-4"})).text
-    assert "Some are trained, never on test images. Only the zero-shot settings are called zero-shot." in text
+    assert (
+        "Some methods are trained, never on test images. This page calls only the zero-shot settings zero-shot." in text
+    )
     assert "labelled defects" not in text.partition("Decisions")[0]
 
 
 def test_without_training_nothing_is_said_of_it(tmp_path: Path) -> None:
     source = made(tmp_path, {})
     assert "training" not in {tag.get("id") for _, tag in Page(source).tags}
-    assert "None is trained, and only the zero-shot settings are called zero-shot." in source
+    assert "No method is trained, and this page calls only the zero-shot settings zero-shot." in source
 
 
 def test_members_of_a_fusion_are_told_apart(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_every_phrase_and_template_stands_word_by_word_with_its_source(source):
             assert word in text
     assert "Somebody, 2030." in text
     assert "clip-vitl14-336, revision abc123" in text
-    assert "2 phrases of sound parts, 2 of defective ones, 2 templates" in text
+    assert "2 phrases for normal objects, 2 for anomalous ones, 2 templates" in text
 
 
 def test_each_category_says_what_the_part_was_called_and_shows_a_sentence_of_each_state(source):
@@ -68,21 +68,21 @@ def test_the_same_words_stand_once_with_all_methods_that_asked_them(source):
     section = section_of(source)
     assert section.count("<h3>") == 1
     assert re.findall(r'<li data-method="(\w+)">', section) == ["together", "winclip"]
-    assert "a text that names the object, and no reference image" in Page(section).text
+    assert "a text with the name of the object, and no reference image" in Page(section).text
 
 
 def test_the_words_have_a_place_in_the_contents_and_every_tag_is_closed(source):
     page = Page(source)
     assert (page.open, page.misnested) == ([], [])
     assert {"href": "#words"} in page.attributes("a")
-    assert "None is trained, and only" in page.text
+    assert "No method is trained, and this page" in page.text
 
 
 def test_without_texts_nothing_is_said_of_words(tmp_path):
     source = made(tmp_path, {(category, "winclip"): {"scorer": {"params": {}}} for category in CATEGORIES})
     assert "words" not in {tag.get("id") for _, tag in Page(source).tags}
     assert "#words" not in source
-    assert "None is trained, and only the zero-shot settings are called zero-shot." in source
+    assert "No method is trained, and this page calls only the zero-shot settings zero-shot." in source
 
 
 def test_what_others_have_trained_is_said_with_its_data_set(tmp_path):
@@ -95,13 +95,13 @@ def test_what_others_have_trained_is_said_with_its_data_set(tmp_path):
     source = made(tmp_path, said, methods, ["pcb1"])
     text = Page(section_of(source)).text
     assert f"File epoch_15.pth, SHA-256 {LEARNED['sha256']}, trained on visa." in " ".join(text.split())
-    assert "trained by others on visa" in text
-    assert "trained by others on mvtec_ad" in text
+    assert "trained on labelled defects of visa" in text
+    assert "trained on labelled defects of mvtec_ad" in text
     assert "linear_layers: SHA-256 feed" in text
     assert section_of(source).count("<h3>") == 2
     whole = Page(source).text
     assert "on labelled defects of mvtec_ad, visa" in whole
-    assert "None is trained, and" not in whole
+    assert "No method is trained, and" not in whole
 
 
 def test_other_words_and_another_model_are_other_questions(tmp_path):
@@ -116,8 +116,8 @@ def test_other_words_and_another_model_are_other_questions(tmp_path):
     section = section_of(made(tmp_path, said, methods, ["pcb1"]))
     assert section.count("<h3>") == 3
     assert "Text tower: <code>another</code>." in section
-    assert "<code>b</code> sees a text that names the object" in section
-    assert "<code>c</code> sees besides these words 4 good reference images (" in section
+    assert "<code>b</code> sees a text with the name of the object" in section
+    assert "<code>c</code> sees these words, and 4 normal reference images (" in section
 
 
 def test_no_words_of_a_prompt_file_are_markup_on_the_page(tmp_path):
@@ -137,6 +137,6 @@ def test_a_page_of_its_own_for_each_category_says_it_on_the_page_of_the_data_set
     build_page(**arguments, folder=tmp_path / "pages", heaviest=0.0001)
     index = arguments["output"].read_text(encoding="utf-8")
     assert "printed circuit board" in section_of(index)
-    assert '<a href="#words">some read' in index
+    assert 'some <a href="#words">use published weights' in index
     own = (tmp_path / "pages" / "pcb1.html").read_text(encoding="utf-8")
-    assert '<a href="../report.html#words">some read' in own
+    assert 'some <a href="../report.html#words">use published weights' in own

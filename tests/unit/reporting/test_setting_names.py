@@ -68,11 +68,11 @@ def test_data_sets_are_added_to_a_setting_in_order_and_once(setting, names, expe
 @pytest.mark.parametrize(
     ("setting", "meaning"),
     [
-        ("zero-shot-auxiliary(visa)", "what was learned from labelled defects of visa, and no reference image"),
-        ("zero-shot-auxiliary(a+b)", "what was learned from labelled defects of a and b, and no reference image"),
-        ("few-shot-4+auxiliary(visa)", "4 good reference images and what was learned from labelled defects of visa"),
-        ("full-shot+auxiliary(visa)", "all good training images and what was learned from labelled defects of visa"),
-        ("few-shot-4", "4 good reference images"),
+        ("zero-shot-auxiliary(visa)", "weights trained on labelled defects of visa, and no reference image"),
+        ("zero-shot-auxiliary(a+b)", "weights trained on labelled defects of a and b, and no reference image"),
+        ("few-shot-4+auxiliary(visa)", "4 normal reference images and weights trained on labelled defects of visa"),
+        ("full-shot+auxiliary(visa)", "all normal training images and weights trained on labelled defects of visa"),
+        ("few-shot-4", "4 normal reference images"),
     ],
 )
 def test_the_page_says_on_what_others_trained(setting, meaning):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from zsad.reporting.evaluations import display_names, key_of
-from zsad.reporting.sections.training import trained_methods, trained_on_parts
+from zsad.reporting.sections.training import trained_methods, trained_on_references
 
 TRAININGS: dict[str, Any] = {
     "flow": {"seed": 0, "steps": 9},
@@ -44,4 +44,4 @@ def test_methods_are_trained_on_the_parts_that_learn_from_their_references_thems
         for method, training in TRAININGS.items()
     ]
     contents = contents_of(results)
-    assert trained_on_parts(contents) == ["flow", "both"]
+    assert trained_on_references(contents) == ["flow", "both"]

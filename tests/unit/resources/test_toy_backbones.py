@@ -217,7 +217,7 @@ def test_only_models_of_a_hub_are_downloaded(capsys: pytest.CaptureFixture[str])
     Path("toy.txt").unlink()
     assert main(["download", "toy-table"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("zsad: model 'toy-table' of family 'table' is not on this machine, and not of a hub")
+    assert said.startswith("zsad: model 'toy-table' of family 'table' is not on this machine and cannot be")
     assert said.count("\n") == 1
 
 

@@ -123,5 +123,5 @@ def test_photographs_in_a_notebook_are_enough(tmp_path: Path, monkeypatch: pytes
 
 def test_tokens_alone_are_not_enough_to_make_images_of(tmp_path: Path) -> None:
     tokens = planted(5, [0] * 4)[0]
-    with pytest.raises(ArrayError, match=r"Drift learns from images that are made from the references; give Memory"):
+    with pytest.raises(ArrayError, match=r"Drift is trained on synthetic images made from the references; give Memory"):
         zsad.score(LEARNER, test=tokens, references=tokens)

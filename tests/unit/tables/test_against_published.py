@@ -15,9 +15,9 @@ from zsad.tables.against_published import (
     WITHIN,
     against_published,
     against_tables,
-    as_printed,
+    format_published,
     read_against,
-    told,
+    summarise,
 )
 from zsad.tables.collect_tables import collect_tables
 from zsad.tables.csv_tables import AGAINST_PUBLISHED, METRICS
@@ -112,7 +112,7 @@ def test_a_mean_over_fewer_categories_is_compared_with_that_of_their_published_r
     found = compared(figures("bottle"), figures("screw"), figures(MEAN, counts=2))
     row = found[MEAN, "pixel_ap"]
     assert row["theirs"] == pytest.approx((0.8304 + 0.3612) / 2)
-    assert row["remark"] == "theirs is the mean of the published rows of the 2 categories of the run"
+    assert row["remark"] == "the published figure is the mean of the published rows of the 2 categories of the run"
     assert {category for category, _ in found} == {MEAN, "bottle", "screw"}
 
 
@@ -120,7 +120,7 @@ def test_means_over_different_categories_are_not_compared():
     row = compared(figures("bottle"), figures(MEAN, counts=1), names=PAPER)[MEAN, "image_auroc"]
     assert row["verdict"] == NOT_COMPARED
     assert math.isnan(row["difference"])
-    assert row["remark"] == "the run has 1 of the 15 categories that the published mean is over"
+    assert row["remark"] == "the run has 1 of the 15 categories of the published mean"
     assert row["theirs"] == pytest.approx(0.978)
 
 
@@ -128,7 +128,7 @@ def test_a_mean_that_lacks_the_truth_of_some_categories_is_not_compared():
     mean = figures(MEAN) | {"pixel_categories": 14}
     found = compared(*all_categories(), mean, names=PAPER)
     assert found[MEAN, "pixel_ap"]["verdict"] == NOT_COMPARED
-    assert "14 categories that have truth" in found[MEAN, "pixel_ap"]["remark"]
+    assert "14 categories with ground truth" in found[MEAN, "pixel_ap"]["remark"]
     assert found[MEAN, "image_auroc"]["verdict"] != NOT_COMPARED
 
 
@@ -145,7 +145,7 @@ def test_figures_that_are_published_by_category_alone_are_compared_with_their_me
 def test_what_is_not_measured_or_missing_is_no_disagreement():
     found = compared(*all_categories(), figures(MEAN, pixel_ap=math.nan))
     assert found[MEAN, "pixel_ap"]["verdict"] == NOT_COMPARED
-    assert "for lack of labels or masks" in found[MEAN, "pixel_ap"]["remark"]
+    assert "because labels or masks are missing" in found[MEAN, "pixel_ap"]["remark"]
     gone = compared(*all_categories(), figures(MEAN, missing=True))[MEAN, "image_auroc"]
     assert (gone["missing"], gone["verdict"]) == (True, "")
 
@@ -159,9 +159,9 @@ def test_the_deviation_over_seeds_stands_beside_the_interval():
 def test_a_figure_is_shown_as_its_source_prints_it():
     leather = published("leather")
     assert leather.image_auroc == 1
-    assert as_printed(leather.image_auroc, leather.steps["image_auroc"]) == "100.00"  # as many digits as its row
+    assert format_published(leather.image_auroc, leather.steps["image_auroc"]) == "100.00"  # as many digits as its row
     mean = published(method="MuSc (paper)")
-    assert as_printed(mean.image_auroc, mean.steps["image_auroc"]) == "97.8"
+    assert format_published(mean.image_auroc, mean.steps["image_auroc"]) == "97.8"
 
 
 def test_the_tables_of_a_run_hold_the_comparison_and_its_protocols(tmp_path):
@@ -182,9 +182,9 @@ def test_the_tables_of_a_run_hold_the_comparison_and_its_protocols(tmp_path):
         assert row["difference"] == pytest.approx(row["ours"] - row["theirs"], abs=2e-6)
     assert run.outputs["checksums"].read_text().count("against_published.csv") == 1
     text = run.text("markdown")
-    assert "## Ours beside theirs: mean over categories" in text
-    assert "Ours: as here. Theirs: metrics at the network's input size" in text
-    assert r"\caption{Ours beside theirs: by category, part 1 of " in run.text("latex")
+    assert "## Our figures and published ones: mean over categories" in text
+    assert "Ours: as here. Published: metrics at the network's input size" in text
+    assert r"\caption{Our figures and published ones: by category, part 1 of " in run.text("latex")
     bottle = next(line for line in text.splitlines() if line.startswith("| ours | bottle |"))
     assert "90.0 (99.92; −9.9)" in bottle
 
@@ -192,9 +192,9 @@ def test_the_tables_of_a_run_hold_the_comparison_and_its_protocols(tmp_path):
 def test_a_run_says_at_its_end_what_it_met(tmp_path):
     rows = [*all_categories(), figures(MEAN, image_auroc=0.978)]
     wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
-    said = told(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), tmp_path / "t.csv")
+    said = summarise(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), tmp_path / "t.csv")
     lines = [line.split() for line in said.splitlines()]
-    assert ["ours", "beside", "MuSc,", "CLIP", "ViT-L/14-336,", "518", "px", "(zero-shot-batch)"] in lines
+    assert ["ours,", "compared", "with", "MuSc,", "CLIP", "ViT-L/14-336,", "518", "px", "(zero-shot-batch)"] in lines
     assert ["image", "AUROC", "97.8", "(96.8–98.8)", "97.77", "+0.0", "within", "our", "interval"] in lines
     assert ["pixel", "AP", "90.0", "(89.0–91.0)", "62.26", "+27.7", "below", "ours"] in lines
     (counted,) = [line for line in said.splitlines() if "by category" in line]
@@ -202,7 +202,7 @@ def test_a_run_says_at_its_end_what_it_met(tmp_path):
         abs(getattr(published(category), metric) - 0.9) <= 0.01005 for category in CATEGORIES for metric in FIGURES
     )
     assert counted.split() == f"by category: {within} of 105 published figures lie within our intervals".split()
-    assert told(against_published(METRICS.frame(rows), {}, "mvtec_ad", CATEGORIES), tmp_path) == ""
+    assert summarise(against_published(METRICS.frame(rows), {}, "mvtec_ad", CATEGORIES), tmp_path) == ""
 
 
 def test_nothing_to_meet_makes_no_table():
@@ -216,8 +216,8 @@ def test_a_remark_is_made_once_of_all_categories_that_it_is_of():
     rows = [figures("bottle", **unknown), figures("screw", **unknown), figures(MEAN, counts=0, **unknown)]
     wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
     frame = against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES)
-    told_of = [line.strip() for line in told(frame, "t.csv").splitlines() if "for lack of" in line]
-    assert told_of[-1] == "bottle, screw: ours is not measured, for lack of labels or masks"
+    told_of = [line.strip() for line in summarise(frame, "t.csv").splitlines() if "because labels" in line]
+    assert told_of[-1] == "bottle, screw: ours is not measured, because labels or masks are missing"
     assert len(told_of) == 2  # of the mean, which has more to be remarked, and of both categories
     (mean, _) = against_tables(frame)
     assert mean.note.count("bottle, screw: ours is not measured") == 1
@@ -226,10 +226,10 @@ def test_a_remark_is_made_once_of_all_categories_that_it_is_of():
 def test_the_setting_is_told_though_the_first_category_is_missing():
     rows = [figures("bottle", missing=True), figures("screw"), figures(MEAN, missing=True)]
     wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
-    said = told(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), "t.csv")
-    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)\n" in said
-    said = told(against_published(METRICS.frame(rows[::2]), wanted, "mvtec_ad", CATEGORIES), "t.csv")
-    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px\n" in said
+    said = summarise(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), "t.csv")
+    assert "ours, compared with MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)\n" in said
+    said = summarise(against_published(METRICS.frame(rows[::2]), wanted, "mvtec_ad", CATEGORIES), "t.csv")
+    assert "ours, compared with MuSc, CLIP ViT-L/14-336, 518 px\n" in said
 
 
 def test_the_command_tells_again_what_a_run_met(tmp_path, capsys):
@@ -239,7 +239,7 @@ def test_the_command_tells_again_what_a_run_met(tmp_path, capsys):
     path = tmp_path / "tables/against_published.csv"
     AGAINST_PUBLISHED.write(path, frame)
     assert main(["published", "--results", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == told(read_against(path), path) + "\n"
+    assert capsys.readouterr().out == summarise(read_against(path), path) + "\n"
     assert main(["published", "--results", str(tmp_path), "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert (len(listed), listed[0]["metric"], listed[0]["theirs"]) == (7 * 16, "image_auroc", 0.9777)

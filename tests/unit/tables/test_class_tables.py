@@ -308,7 +308,7 @@ def test_remarks_are_told_once_for_all_classifiers_that_share_them(tmp_path: Pat
     remark = "3 calibration images of crack are too few for alpha 0.1: every set holds it."
     run = Run(tmp_path, [class_evaluation("tile", name, remarks=[remark]) for name in ("nearest", "ridge")])
     assert f"- tile, nearest, ridge: {remark}" in run.section("Notes").splitlines()
-    assert "- tile, nearest, ridge: Not shown, and so never named: break." in run.section("Notes").splitlines()
+    assert "- tile, nearest, ridge: Without examples, so never predicted: break." in run.section("Notes").splitlines()
     assert run.row("tile")["remarks"] == remark
 
 
@@ -324,6 +324,6 @@ def test_the_same_evaluations_give_the_same_bytes_and_checksums_of_them(tmp_path
 def test_a_damaged_evaluation_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     document = class_evaluation()
     write_json(tmp_path / "half.json", {name: value for name, value in document.items() if name != "by_shots"})
-    with pytest.raises(DataError, match=r"half.json is no evaluation \(it lacks by_shots\)"):
+    with pytest.raises(DataError, match=r"half.json is not an evaluation file \(it lacks by_shots\)"):
         collect_classes(evaluations=[tmp_path / "half.json"], classification_csv=tmp_path / "classification.csv")
     assert not (tmp_path / "classification.csv").exists()

@@ -299,7 +299,7 @@ def test_a_benchmark_has_seconds_and_a_peak_where_the_job_was_long_enough(
 def test_a_damaged_benchmark_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "job.tsv"
     path.write_text(content)
-    with pytest.raises(DataError, match=r"job\.tsv is no benchmark of a job .*; delete it and run again"):
+    with pytest.raises(DataError, match=r"job\.tsv is not a benchmark of a job .*; delete it and run again"):
         read_benchmark(path)
 
 

@@ -153,7 +153,7 @@ def test_masks_without_draws_or_without_truth_have_a_ratio_as_far_as_it_is_known
 
 def test_the_tables_to_read_mark_the_best_where_a_figure_by_itself_says_what_is_good(run: Run) -> None:
     text = run.text("markdown")
-    section = text.split("## Decisions: what is called")[1].split("\n## ")[0]
+    section = text.split("## Decisions: images called")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| tile")]
     assert rows == [
         "| tile | zero-shot-single | bank | conformal | 5.0 | 20.0 | 90.0 | 50.0 | **80.0** | **80.0** | 3 of 12 |",

@@ -130,7 +130,7 @@ def test_pairs_are_compared_where_both_are_there(run):
             assert {row[name] for name in ("difference", "low", "high", "verdict")} == {""}
         else:
             assert row == whole[names]
-    table = run.text("markdown").split("## Who wins: image AUROC")[1].split("\n## ")[0]
+    table = run.text("markdown").split("## Wins, ties and losses: image AUROC")[1].split("\n## ")[0]
     assert "| mutual | missing |  | missing |" in table
     assert "| bank | 0 / 3 / 0 | missing |  |" in table
 
@@ -176,7 +176,7 @@ def test_what_nobody_knows_is_not_shown_for_what_is_missing(run):
     run.collect(run.documents["score"])
     collect_without(run, ("tile",))
     assert [line for line in run.text("markdown").splitlines() if line.startswith("## ")] == [
-        *("## Decisions: what is called defective without labels (native)", "## Notes"),
+        *("## Decisions: images called defective, without labels (native)", "## Notes"),
     ]
     assert run.rows("comparisons_csv") == []
     assert f"missing: tile ({CAUSE})" in run.text("markdown")

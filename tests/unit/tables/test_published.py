@@ -149,15 +149,15 @@ def test_empty_cells_are_unknown_and_the_note_may_be_empty(damaged):
     ("changes", "message"),
     [
         ({(0, "aupro"): "au_pro"}, "unknown column 'au_pro'; did you mean 'aupro'"),
-        ({(0, "aupro"): "image_ap"}, "lacks the column 'aupro'"),
+        ({(0, "aupro"): "image_ap"}, "has no column 'aupro'"),
         ({(2, "source"): " "}, "line 3: source is empty"),
         ({(2, "protocol"): ""}, "line 3: protocol is empty"),
         ({(1, "aupro"): "100.1"}, "line 2: aupro is '100.1'; write it in per cent"),
         ({(1, "aupro"): "-1"}, "aupro is '-1'"),
         ({(1, "aupro"): "nan"}, "aupro is 'nan'"),
         ({(1, "aupro"): "96,1"}, "aupro is '96,1'"),
-        ({(1, "setting"): "one-shot"}, "'one-shot' is no setting"),
-        ({(1, "setting"): "few-shot-defects-5"}, "'few-shot-defects-5' is no setting"),
+        ({(1, "setting"): "one-shot"}, "'one-shot' is not a setting"),
+        ({(1, "setting"): "few-shot-defects-5"}, "'few-shot-defects-5' is not a setting"),
         (dict.fromkeys([(1, name) for name in FIGURES], ""), "there is no figure"),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_row_of_too_few_or_too_many_cells_is_refused(tmp_path):
     path = tmp_path / "published.csv"
     for row in ("mvtec_ad,mean", "," * len(COLUMNS)):
         path.write_text(",".join(COLUMNS) + "\n" + row + "\n")
-        with pytest.raises(DataError, match="line 2: there are not 16 cells"):
+        with pytest.raises(DataError, match="line 2: the row does not have 16 cells"):
             read_published(path)
 
 

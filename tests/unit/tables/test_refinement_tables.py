@@ -171,7 +171,7 @@ def test_the_tables_to_read_show_before_and_after_and_the_ceiling_apart(full_run
     assert "more than 0.01" in section
     assert ORACLE not in section
     ceiling = full_run.section("With boxes from the ground truth")
-    assert "A ceiling, not a method" in ceiling
+    assert "An upper limit, not a method" in ceiling
     assert "| sam-vit-b | 60.0 | 60.0 | 60.0 | 60.0 |" in ceiling
     for title in ("Images", "Pixels", "Masks at the", "Decisions: mean", "By category: image AUROC"):
         assert ORACLE not in full_run.section(title)
@@ -238,7 +238,7 @@ def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
     assert (setting, method, refiner) == ("zero-shot-batch", "mutual", "sam")
     assert (iou.text, iou.beside, iou.direction) == ("41.0 → 50.0", "(+9.0)", "up")
     assert "image Dice" not in table.header  # of which nothing is known
-    assert "good marked" not in table.header
+    assert "normal marked" not in table.header
     assert (helped.text, harmed.text) == ("50.0", "12.5")
     assert (accepted.text, accepted.beside) == ("25.0", "(of 12)")
     assert why == "4 b, 3 d, 1 a, 1 for other reasons"
@@ -253,7 +253,7 @@ def test_without_refiners_there_is_no_table(tmp_path):
 
 def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
     path = write_metrics(tmp_path / "metrics.csv", [metrics_row("mean", "mutual", "zero-shot-batch")])
-    with pytest.raises(DataError, match="is no table of refinement"):
+    with pytest.raises(DataError, match="is not a table of refinement"):
         read_refinement(path)
 
 

@@ -190,7 +190,7 @@ def test_masks_without_scores_are_an_error_and_leave_no_output(run):
 
 
 def test_a_file_that_is_no_evaluation_is_an_error(run):
-    with pytest.raises(DataError, match="is no evaluation"):
+    with pytest.raises(DataError, match="is not an evaluation file"):
         run.collect([{"category": "tile"}])
 
 
@@ -237,7 +237,7 @@ def test_the_tables_to_read_show_the_mean_over_seeds_with_its_deviation_and_say_
     images = text.split("## ")[1]
     (row,) = [line for line in images.splitlines() if "memory_bank (3 seeds)" in markdown_free(line)]
     assert "<u>65.0</u> ± 8.7 (" in row
-    assert "standard deviation over the seeds" in text
+    assert "standard deviation over the random seeds" in text
 
 
 def markdown_free(line):
@@ -308,7 +308,7 @@ def test_metrics_that_nobody_has_are_left_out_of_the_tables_to_read(run):
 
 def test_published_figures_stand_beside_ours_with_source_setting_and_protocol(run):
     run.collect([score_document("carpet", "mutual", 0.8, setting="zero-shot-batch")], published="mvtec_ad")
-    table = run.text("markdown").split("## Beside published figures")[1]
+    table = run.text("markdown").split("## Our figures and published ones by setting")[1]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| zero-shot-batch")]
     ours = [row for row in rows if row[1] == "mutual"]
     theirs = [row for row in rows if row[1] == "MuSc"]

@@ -41,7 +41,7 @@ def test_a_setting_is_text_in_every_format(run: Run, name: str, written: str) ->
 
 def published_rows(run: Run) -> list[list[str]]:
     """The cells of the table of published figures."""
-    table = run.text("markdown").partition("## Beside published figures")[2].partition("\n## ")[0]
+    table = run.text("markdown").partition("## Our figures and published ones by setting")[2].partition("\n## ")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:2] == "| "]
 
 

@@ -102,9 +102,9 @@ def test_texts_that_come_with_the_tokens_do(prompts: Path) -> None:
 @pytest.mark.parametrize(
     ("scorer", "texts", "sentence"),
     [
-        ("text_similarity", None, "TextSimilarity is asked in words; give texts=zsad.encode_texts"),
-        ("self_similarity", "made", "SelfSimilarity reads no texts; leave them out"),
-        ("text_similarity", "a lid", "the texts are a str; give what zsad.encode_texts"),
+        ("text_similarity", None, "TextSimilarity needs text prompts; give texts=zsad.encode_texts"),
+        ("self_similarity", "made", "SelfSimilarity uses no texts; leave them out"),
+        ("text_similarity", "a lid", "the texts are a str; give the result of zsad.encode_texts"),
     ],
 )
 def test_texts_that_are_missing_or_wrong_are_one_sentence(scorer: str, texts: str | None, sentence: str) -> None:
@@ -155,7 +155,7 @@ def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: Any, sente
     [
         ([0, 0], np.eye(2), "do not describe both states"),
         ([0, 1], np.eye(3), "do not match its sentences"),
-        ([0, 1], [[1.0, 0.0], [0.0, 0.0]], "has no direction"),
+        ([0, 1], [[1.0, 0.0], [0.0, 0.0]], "an embedding has length 0"),
         ([0, 1], [[1.0, 0.0], [np.nan, 0.0]], "not finite"),
         ([0, 1], [1.0, 2.0], "not finite vectors"),
     ],

@@ -387,7 +387,7 @@ def test_the_check_tells_of_a_data_set_that_is_not_here(
     )
     status, shown = check(capsys, dataset=own, auxiliary=DEMO, backbone="embedded", methods=METHODS)
     assert status == 0
-    assert "The run draws the images of the demo set 'others', which methods learn from; until then" in shown
+    assert "The run generates the images of the demo set 'others' (for training); until then" in shown
     assert "lid: 3 images" in shown
 
 

@@ -24,10 +24,15 @@ GOOD, DEFECT, MASKED, UNKNOWN, BY_MASK = "good,", "defective,", "defective,mask.
 CURVES, ORACLE = "plots/a/curves.png", "a/metrics/oracle"
 
 
+def in_all_formats(*plots: str) -> set[str]:
+    return {f"{plot}.{ending}" for plot in plots for ending in ("png", "pdf", "svg")}
+
+
 AGAINST = {"against_csv"}  # see test_published_settings.py
 TABLES = {name: file for name, file in ALL_TABLES.items() if name not in AGAINST}
 NO_CLASSES = {f"tables/{ALL_TABLES[name]}" for name in AGAINST}
-NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()} | {f"plots/{name}/shots.png" for name in "abc"}
+NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()}
+NO_CLASSES |= in_all_formats(*(f"plots/{name}/shots" for name in "abc"))
 
 
 def settings_of(
@@ -122,7 +127,7 @@ def test_categories_are_told_apart(tmp_path: Path) -> None:
     assert [measurable.has_curves(category) for category in "abc"] == [True, False, True]
     assert [measurable.has_masks(category) for category in "abc"] == [True, False, False]
     kinds = {"b/metrics/oracle", "b/draws/oracle", "c/metrics/oracle", "c/draws/oracle"}
-    assert set(measurable.unmade()) == {"plots/b/curves.png", *kinds, *NO_CLASSES}
+    assert set(measurable.unmade()) == {*in_all_formats("plots/b/curves"), *kinds, *NO_CLASSES}
 
 
 def test_what_classifiers_say_is_told_where_an_image_is_labelled(
@@ -136,7 +141,7 @@ def test_what_classifiers_say_is_told_where_an_image_is_labelled(
     assert some.class_tables == CLASS_TABLES
     assert [some.has_kinds(category) for category in "ab"] == [True, False]
     left = {path for path in some.unmade() if "shots" in path or "confusion" in path or "classification" in path}
-    assert left == {"plots/b/shots.png", "plots/b/nearest.confusion.png"}
+    assert left == in_all_formats("plots/b/shots", "plots/b/nearest.confusion")
     none = settings_of(tmp_path, {"a": (UNKNOWN,)}, **more).measurable
     assert set(CLASS_TABLES) - set(none.class_tables) == {"confusion_csv"}
     assert "tables/classification_confusion.csv" in none.unmade()
@@ -196,7 +201,7 @@ def test_columns_and_rows_to_read_that_nothing_is_known_of_are_left_out(tmp_path
     lines = "".join(line for line in run.text("markdown").splitlines() if line.startswith(("|", "##")))
     assert "image AUROC" in lines
     assert not any(words in lines for words in ("pixel", "Pixel", "AUPRO", "SegF1", "– |"))
-    measured, decided = lines.split("## Decisions: what is called")
+    measured, decided = lines.split("## Decisions: images called")
     assert "| b |" not in measured
     assert "2 of 3" in decided.split("| b |")[1]  # which is known without a label
     columns = run.rows()[0].keys()

@@ -111,6 +111,7 @@ def settings():
         data=SimpleNamespace(textures=[], published=""),
         to_meet=dict,
         published_categories=[],
+        swept_columns={},
         evaluation=SimpleNamespace(measured_at=SimpleNamespace(name="native")),
     )
 

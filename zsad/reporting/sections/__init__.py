@@ -1,5 +1,5 @@
-"""The sections of the page, a module and a template each: what `zsad.reporting.contents` holds, as a template needs it.
+"""The sections of the page, each with a module and a template; they prepare `zsad.reporting.contents` for templates.
 
-Every module has a function ``section`` that takes the `Contents` and returns a `Section`, or None where there is
-nothing to say.
+Every module has a function ``section`` that takes the `Contents` and returns a `Section`, or None if there is
+nothing to show.
 """

@@ -8,7 +8,7 @@ from zsad.reporting.evaluations import key_of
 
 
 def section(contents: Contents) -> Section | None:
-    """A picture a category; None without galleries."""
+    """One picture for each category; None without galleries."""
     glances = [
         {
             "category": category,

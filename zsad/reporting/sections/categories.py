@@ -1,4 +1,4 @@
-"""Where the page of each category is, on a page that would be too heavy with all of them."""
+"""Links to the pages of the categories, on the index of a large page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of one category: its tables, galleries and lists of images."""
+"""One category on the page: its tables, galleries and lists of images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.decisions import (
     common_value,
+    explain_decisions,
     pixel_thresholds,
     region_thresholds,
-    rows_decided,
     rule_in_words,
     threshold_in_words,
     verdict_of,
@@ -36,7 +36,7 @@ MEASURED_DECISIONS = ("fpr", "recall", "ratio")
 
 
 def section(contents: Contents, category: str) -> Section:
-    """What is shown of one category."""
+    """The section of one category."""
     results, mask_results = contents.of(category), contents.masks_of(category)
     rows = contents.metrics[contents.metrics["category"] == category]
     types = with_names(defect_types_frame(results), contents.names)
@@ -56,7 +56,7 @@ def section(contents: Contents, category: str) -> Section:
         "measured": contents.is_measured(category),
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
-        "oddities": check.get("warnings", []),
+        "warnings": check.get("warnings", []),
         "unreadable": check.get("unreadable", []),
         **tables,
         "decision_scores": decision_table(rows),
@@ -74,7 +74,7 @@ def section(contents: Contents, category: str) -> Section:
 
 
 def _regions(contents: Contents, mask_results: Sequence[Evaluation]) -> dict[tuple[str, str], str]:
-    """How many regions got new outlines, in words, by method and refiner."""
+    """The numbers of refined regions, in words, by method and refiner."""
     called = {key.method: name for key, name in contents.names.items()}
     return {
         (called[result["method"]], result["refiner"]): f"{regions['accepted']} of {regions['found']} regions refined"
@@ -102,13 +102,13 @@ def _gallery(contents: Contents, result: Evaluation, place: int) -> dict[str, An
 
 
 def _decisions(contents: Contents, result: Evaluation, gallery: Mapping[str, Any]) -> dict[str, Any]:
-    """What a method decides: by which thresholds, how many images, what that says of the batch, and how often wrong."""
+    """The decisions of a method: thresholds, numbers of images, the verdict on the batch, and errors."""
     decision, key = result["decision"], key_of(result)
     verdict = verdict_of(result)
     return {
         "method": gallery["method"],
         "leading": gallery["open"],
-        "rule": rule_in_words(decision["rule"], contents.told_of(key, "threshold")),
+        "rule": rule_in_words(decision["rule"], contents.summary_of(key, "threshold")),
         "region_threshold": threshold_in_words(common_value(region_thresholds(result))),
         "pixel_threshold": _pixel_threshold(result),
         "localises": result["localises"],
@@ -125,27 +125,25 @@ def _decisions(contents: Contents, result: Evaluation, gallery: Mapping[str, Any
 
 def _pixel_threshold(result: Evaluation) -> str:
     if not result["localises"]:
-        return "images alone"
+        return "only images"
     return threshold_in_words(common_value(pixel_thresholds(result)))
 
 
 def _measured_in_words(result: Evaluation) -> str:
-    """How often the decisions are wrong and right, as far as labels tell; empty where they do not."""
+    """How often the decisions are wrong and right according to the labels; empty without labels."""
     decision = result["decision"]
     rates = {
-        "of the good ones {} are called defective": number(decision.get("fpr")),
-        "of the defective ones {}": number(decision.get("recall")),
+        "{} of the normal images": number(decision.get("fpr")),
+        "{} of the defective images": number(decision.get("recall")),
     }
-    told = [words.format(in_percent(rate)) for words, rate in rates.items() if not math.isnan(rate)]
-    if len(told) == 1:
-        told = [words if "called" in words else f"{words} are called defective" for words in told]
-    return f"By the labels, {', '.join(told)}." if told else ""
+    shares = [words.format(in_percent(rate)) for words, rate in rates.items() if not math.isnan(rate)]
+    return f"According to the labels, {' and '.join(shares)} are called defective." if shares else ""
 
 
 def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What stands where no metric is known: the first images of the leading method, with their ranks by the others.
+    """The list that replaces metrics without labels: the first images of the leading method, with their other ranks.
 
-    A method that scores all images alike ranks none of them and is left out.
+    A method that gives all images the same score is left out.
     """
     leading = next((gallery for gallery in galleries if gallery["open"]), galleries[0])
     others = [
@@ -171,7 +169,7 @@ def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each note once, with the methods it is about; none for a note that is about all or names its method itself."""
+    """Each note once, with its methods; no methods for a note about all, or one that names its method itself."""
     results = list(results)
     methods_of: dict[str, list[str]] = defaultdict(list)
     for result in results:
@@ -188,7 +186,7 @@ def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _ranked(result: Evaluation) -> list[dict[str, Any]]:
     """Rows of the list of all images, the highest score first."""
     images = [
-        {**image, "decided_by": words} for image, words in zip(result["images"], rows_decided(result), strict=True)
+        {**image, "decided_by": words} for image, words in zip(result["images"], explain_decisions(result), strict=True)
     ]
     order = np.argsort([-image["score"] for image in images], kind="stable").tolist()
     all_ranks = ranks([image["score"] for image in images])

@@ -1,6 +1,6 @@
-"""Which kinds of defect classifiers see: how often they are right, what they confuse, and where they abstain.
+"""The results of classifiers of defect types: accuracy, confusions and abstentions.
 
-It stands apart from what detectors find: classifiers have been shown labelled defects.
+The section is separate from the results of detectors, because classifiers are trained on labelled defects.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from zsad.tables.table import Figure, Table, without_unknown
 
 TEMPLATE = "classification.html.jinja"
 OF_ALL = "classification.of_all.html.jinja"
-_NOT_MEASURED = "None of them is labelled with a kind that was shown, so nothing is measured."
+_NOT_MEASURED = "No image is labelled with a kind that has examples, so nothing is measured."
 OVERVIEW_METRICS = ("accuracy", "majority", "coverage", "set_size", "singletons", "abstained")
 
 
@@ -51,21 +51,22 @@ def section(contents: Contents) -> Section | None:
         "overviews": [
             _overview("Each category", [result for result in results if result["regions"] != GROUND_TRUTH], frame),
             _overview(
-                "Each category, where the ground truth says where the defect is, which nobody has who inspects parts",
+                "Each category, with ground-truth regions, which are unknown in practice",
                 [result for result in results if result["regions"] == GROUND_TRUTH],
                 frame,
             ),
         ],
         "means": [_table(means, setting) for setting in reversed(_ordered_settings(results)) if len(means)],
     }
-    return Section(OF_ALL, content, "kinds", "Kinds of defect")
+    return Section(OF_ALL, content, "kinds", "Defect types")
 
 
 def of_category(contents: Contents, category: str, beside: str | None = None) -> Section | None:
-    """What classifiers say of one category; None where there is none.
+    """The results of classifiers for one category; None if there are none.
 
     Args:
-        beside: the way from the page to the folder of pictures, as in `zsad.reporting.sections.contact_sheet.section`.
+        beside: relative path from the page to the folder of pictures, as in
+            `zsad.reporting.sections.contact_sheet.section`.
     """
     results = contents.classes.of(category)
     if not results:
@@ -114,12 +115,12 @@ def of_category(contents: Contents, category: str, beside: str | None = None) ->
 
 
 def anchor_of(contents: Contents, category: str) -> str:
-    """Where on the page the section of a category begins."""
+    """The anchor of the section of a category."""
     return f"kinds-{contents.categories.index(category) + 1}"
 
 
 def sentences(result: ClassEvaluation) -> list[str]:
-    """What came out, in plain words; of a classifier that is measured, how it compares with the most frequent kind."""
+    """The result of a classifier in words; with labels, compared with always predicting the most frequent kind."""
     row = shown_row(result)
     accuracy = measure_of(row, "accuracy")
     if math.isnan(accuracy.value):
@@ -127,49 +128,49 @@ def sentences(result: ClassEvaluation) -> list[str]:
     majority = measure_of(row, "majority").value
     where = (row["setting"], seeds_in_words(row["seeds"]), regions_in_words(result["regions"]))
     found = (
-        f"names the kind of {_percents(accuracy)} of the photographs rightly, {_compared(accuracy, majority)} the "
-        f"{100 * majority:.1f} % of always saying {_most_frequent(result, row)} "
+        f"predicts the correct kind for {_percents(accuracy)} of the photographs, {_compared(accuracy, majority)} the "
+        f"{100 * majority:.1f} % of always predicting {_most_frequent(result, row)} "
         f"({', '.join(filter(None, where))})."
     )
     return [found, *_sets_in_words(result, row)]
 
 
 def _compared(accuracy: Summary, majority: float) -> str:
-    """Whether an accuracy is more than that of always naming the most frequent kind, by its limits."""
+    """Compare an accuracy, by its limits, with that of always predicting the most frequent kind."""
     if math.isnan(accuracy.low + accuracy.high):
-        return "beside"
+        return "compared with"
     if accuracy.low > majority:
         return "more than"
     return "less than" if accuracy.high < majority else "not clearly more than"
 
 
 def _sets_in_words(result: ClassEvaluation, row: Mapping[str, Any]) -> list[str]:
-    """How good the prediction sets are; nothing where they are not measured."""
+    """The quality of the prediction sets in sentences; none if it is not measured."""
     coverage, single, none = (measure_of(row, name) for name in ("coverage", "singletons", "abstained"))
     if math.isnan(coverage.value):
         return []
     if measure_of(row, "set_size").value == len(result["kinds"]):
-        return ["Its prediction sets rule no kind out, so that they tell nothing."]
+        return ["Its prediction sets always contain all kinds, so they give no information."]
     nominal = f"{100 * (1 - result['alpha']):.4g} %"
     sets = [
-        f"Its prediction sets hold the true kind of {_percents(coverage)} (nominal: {nominal}); "
-        f"{100 * single.value:.1f} % of them name one kind alone, and {100 * none.value:.1f} % none."
+        f"Its prediction sets contain the true kind for {_percents(coverage)} of them (nominal: {nominal}); "
+        f"{100 * single.value:.1f} % of the sets contain a single kind, and {100 * none.value:.1f} % are empty."
     ]
     unknown = measure_of(row, "unknown_abstained")
     if not math.isnan(unknown.value):
         kinds = ", ".join(result["unknown_kinds"])
-        sets.append(f"Of kinds that it was not shown ({kinds}), it rightly names none for {_percents(unknown)}.")
+        sets.append(f"It correctly abstains for {_percents(unknown)} of images of kinds without examples ({kinds}).")
     return sets
 
 
 def _sorted_in_words(result: ClassEvaluation) -> str:
-    """How many images got one kind, several, or none."""
+    """The numbers of images with one kind, several, or none, in words."""
     draw, images = result["draws"][result["shown"]], result["images"]
     sizes = np.array([len(row["prediction_set"]) for row in images])
     numbers = [f"{int((sizes == 1).sum())} get one kind", f"{int((sizes > 1).sum())} several"]
     return (
         f"sorts {len(images)} photographs into {len(result['kinds'])} kinds ({draw['setting']}, seed {draw['seed']}): "
-        f"{', '.join(numbers)}, and {int((sizes == 0).sum())} none of those shown."
+        f"{', '.join(numbers)}, and {int((sizes == 0).sum())} none of the known kinds."
     )
 
 
@@ -180,37 +181,37 @@ def _percents(measure: Summary) -> str:
 
 
 def _most_frequent(result: ClassEvaluation, row: Mapping[str, Any]) -> str:
-    """The most frequent kind among those that were shown."""
+    """The most frequent kind among those with examples."""
     totals = [sum(line) for line in row["confusion"][: len(result["kinds"])]]
     return str(result["kinds"][int(np.argmax(totals))])
 
 
 def _remarks(results: Sequence[ClassEvaluation]) -> list[dict[str, Any]]:
-    """Each remark of the draws once, with the classifiers, and where it is not all, how many draws it is about."""
+    """Each remark once, with its classifiers, and with the number of samples if it is not about all."""
     about: dict[str, list[dict[str, str]]] = {}
     for result in results:
         draws = result["draws"]
         for text in dict.fromkeys(remark for draw in draws for remark in draw["remarks"]):
             number = sum(text in draw["remarks"] for draw in draws)
-            draws_in_words = "" if number == len(draws) else f"{number} of {len(draws)} draws"
+            draws_in_words = "" if number == len(draws) else f"{number} of {len(draws)} samples"
             about.setdefault(text, []).append({"classifier": result["classifier"], "draws": draws_in_words})
     return [{"text": text, "about": classifiers} for text, classifiers in about.items()]
 
 
 def _places(row: Row) -> list[Place]:
-    """Where the pictures of an image lie: its own, and those of the nearest examples that are shown beside it."""
+    """The places of an image's pictures: its own, and those of the nearest examples that are shown beside it."""
     nearest = [row["nearest"][kind] for kind in _compared_kinds(row)]
     return [(TEST, row["image_id"]), *((one["source"], one["image_id"]) for one in nearest)]
 
 
 def _compared_kinds(row: Row) -> list[str]:
-    """The kinds whose nearest example stands beside an image: the true one, if it was shown, and the predicted one."""
+    """The kinds whose nearest example is shown beside an image: the true one, if it has examples, and the predicted."""
     kinds = [row["true"], row["predicted"]] if row["true"] in row["nearest"] else [row["predicted"]]
     return list(dict.fromkeys(kinds))
 
 
 def _card(row: Row, thumbnails: Mapping[Place, Thumbnail]) -> dict[str, Any]:
-    """An image and the examples beside it, and what is said of it."""
+    """An image with the examples beside it, and its result."""
     own, *nearest = _places(row)
     examples = [
         {
@@ -226,13 +227,13 @@ def _card(row: Row, thumbnails: Mapping[Place, Thumbnail]) -> dict[str, Any]:
 
 
 def _tile(pictures: Iterable[Thumbnail]) -> float:
-    """Width of the frames of pictures by their height, one for all, so that they stand in line; not extreme."""
+    """Common aspect ratio of the frames of pictures, so that they are aligned; within limits."""
     ratios = [picture.width / picture.height for picture in pictures]
     return min(max(float(np.median(ratios)), 0.75), 1.8) if ratios else 1.0
 
 
 def _line(row: Row) -> dict[str, Any]:
-    """What is said of an image, for a caption and the list of all of them."""
+    """The result of an image, for a caption and for the list of all images."""
     nearest = row["nearest"][row["predicted"]]
     return {
         "image_id": row["image_id"],
@@ -254,7 +255,7 @@ def _ordered_settings(results: Sequence[ClassEvaluation]) -> list[str]:
 
 
 def _overview(title: str, results: Sequence[ClassEvaluation], frame: pd.DataFrame) -> Table:
-    """A row a category and classifier, in the setting of the draw that stands for all."""
+    """One row for each category and classifier, in the setting that is shown elsewhere."""
     shown = {(result["category"], result["classifier"], shown_row(result)["setting"]) for result in results}
     rows = [row for row in rows_of(frame) if (row["category"], row["classifier"], row["setting"]) in shown]
     cells = [
@@ -273,7 +274,7 @@ def _frame(results: Sequence[ClassEvaluation]) -> pd.DataFrame:
 
 
 def _table(frame: pd.DataFrame, setting: str) -> Table:
-    """The classifiers of one category in one setting; none is the best of all, for sorts of regions do not compare."""
+    """The classifiers of one category in one setting; none is marked as the best of all, because regions differ."""
     table = without_unknown(classifiers_table(setting, frame[frame["setting"] == setting]))
     rows = [
         [replace(entry, best_of_all=False) if isinstance(entry, Figure) else entry for entry in row]

@@ -1,10 +1,10 @@
-// The contact sheets' means: elements, words and numbers. All files contact_sheet.* share one function of the page.
+// Helpers of the contact sheets: elements, words and numbers. All files contact_sheet.* share one function scope.
 
 const GOOD = 0;
 const DEFECTIVE = 1;
 const WORDS = ["good", "defective"];
 const SVG = "http://www.w3.org/2000/svg";
-const ALL = "all"; // what a choice has that leaves nothing out
+const ALL = "all"; // the choice that shows everything
 
 // ---- Elements
 
@@ -45,13 +45,13 @@ function tick(text, checked, onchange = () => {}) {
   return [make("label", { className: "sheet-tick" }, box, ` ${text}`), box];
 }
 
-// A part of the controls, which is open where there is room beside it.
+// A fold of the controls, which is open if the window is wide enough.
 function fold(title, ...children) {
   const open = matchMedia("(min-width: 761px)").matches;
   return make("details", { className: "sheet-fold", open }, make("summary", { textContent: title }), ...children);
 }
 
-// Text that has not changed is left alone, so that it is not read out again.
+// Unchanged text is not set again, so that screen readers do not read it again.
 const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
@@ -61,22 +61,22 @@ const setText = (element, text) => {
 const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 const significant = (value) => (value === null ? "unknown" : String(Number(value.toPrecision(4))));
 const brief = (value) => (value < 0.001 ? "below 0.001" : String(Number(value.toPrecision(2))));
-// Two numbers with no more digits than tell them apart; alike only if they are.
-const toldApart = (one, other) => [4, 6, 9, 17].map((digits) =>
+// Two numbers with just enough digits to differ; the texts are equal only if the numbers are.
+const distinctTexts = (one, other) => [4, 6, 9, 17].map((digits) =>
   [one, other].map((value) => String(Number(value.toPrecision(digits))))).find(([first, second]) => first !== second)
   ?? [significant(one), significant(other)];
-// How surprising the peak of an image is, by what the rule measures it in.
+// How unlikely the peak of an image is in a normal image, by the measure of the rule.
 const surprises = {
   __proto__: null,
-  p_value: (value) => `P-value ${brief(value)}: about that share of good images has one as high.`,
-  false_alarms: (value) => `Expected in a good image: ${brief(value)} patches as odd (false alarms).`,
+  p_value: (value) => `P-value ${brief(value)}: about this share of normal images has such a high peak.`,
+  false_alarms: (value) => `False alarms ${brief(value)}: expected number of patches as anomalous as this in a normal image.`,
 };
 const between = (value, low, high) => Math.min(high, Math.max(low, value));
 const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
 
-// YAML 1.1 takes 1e-7 for a text: a number with an exponent needs a point.
+// YAML 1.1 reads 1e-7 as text: a number with an exponent needs a point.
 const yamlNumber = (value) => String(value).replace(/^(-?\d+)e/, "$1.0e");
-// A text in JSON is one in YAML too, but for control characters beyond ASCII.
+// A JSON string is also a YAML string, except for control characters beyond ASCII.
 const yamlText = (text) => JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029\ufeff]/g, (sign) =>
   `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
@@ -87,7 +87,7 @@ const decisionWords = (item) => make("span", { className: isWrong(item) ? "wrong
 const labelWords = ({ label, defect_type: type }) =>
   (label === DEFECTIVE && type && type !== WORDS[DEFECTIVE] ? `defective: ${type}` : WORDS[label]);
 
-// The folder, with its "/", that all paths lie in.
+// The common folder of all paths, with its "/".
 function commonFolder([first, ...others]) {
   const steps = first.split("/").slice(0, -1);
   const folders = steps.map((_, place) => `${steps.slice(0, place + 1).join("/")}/`).reverse();

@@ -1,11 +1,11 @@
-// The contact sheets: every image of a category by rank, filtered and ordered, and what is opened from there.
+// The contact sheets: all images of a category, ranked, filtered and ordered, with the views that open from them.
 
-const FIRST = 48; // images that are drawn at first, and whenever more are asked for
-const MANY = 200; // from so many on, those out of sight are not laid out
+const FIRST = 48; // images that are shown at first, and added by each "Show more"
+const MANY = 200; // with more images, the browser skips the layout of those outside the window
 const MARK_KEYS = { __proto__: null, g: GOOD, d: DEFECTIVE, u: null };
 const ANYTHING = ["all", () => true];
 
-// By name: the choices, each with its words and what it shows.
+// By name: the choices, each with its text and the items that it shows.
 const FILTERS = {
   decision: {
     [ALL]: ANYTHING,
@@ -48,14 +48,14 @@ class Sheet {
     this.method = 0;
     this.filters = filtersOf(data.images);
     this.chosen = Object.fromEntries(Object.keys(this.filters).map((name) => [name, ALL]));
-    this.name = ""; // what names have in them
+    this.name = ""; // text that names must contain
     this.order = "most";
-    this.limit = FIRST; // of images that are drawn
+    this.limit = FIRST; // number of images that are shown
     this.layers = { map: false, outline: false }; // on the thumbnails
     this.marks = new Marks([data.dataset, data.root ?? "", data.category]);
-    this.items = []; // of all images: what is known of each, with marks and decisions
-    this.listed = []; // those that the filters show, in order
-    this.cells = new Map(); // by place of the image
+    this.items = []; // data of all images, with marks and decisions
+    this.listed = []; // items that the filters show, in order
+    this.cells = new Map(); // by position of the image
     this.common = commonFolder(data.images.map(({ path }) => path)).length;
   }
 
@@ -90,7 +90,7 @@ class Sheet {
     });
   }
 
-  // ---- What is chosen
+  // ---- Choices
 
   controls() {
     const { images, methods } = this.data;
@@ -107,9 +107,9 @@ class Sheet {
     label.hidden = images.every((image) => image.label === null);
     defect.hidden = Object.keys(this.filters.defect).length < 3;
     const [order] = choice("Order", options(ORDERS), (value) => { this.order = value; changed(); });
-    const search = make("input", { type: "search", ariaLabel: "Name has",
+    const search = make("input", { type: "search", ariaLabel: "Name contains",
       oninput: () => { this.name = search.value.trim().toLowerCase(); changed(); } });
-    const name = make("label", { className: "sheet-choice" }, make("span", { textContent: "Name has" }), search);
+    const name = make("label", { className: "sheet-choice" }, make("span", { textContent: "Name contains" }), search);
     const layers = Object.keys(this.layers).map((layer) => tick(layer, false, (on) => {
       this.layers[layer] = on;
       this.cells.clear();
@@ -164,14 +164,14 @@ class Sheet {
     });
     this.listed = this.items.filter((item) => this.matches(item)).sort(ORDERS[this.order][1]);
     this.fillGrid();
-    this.tellCounts();
+    this.showCounts();
     this.threshold.update();
     this.marking.update();
     if (this.large.isOpen) this.large.update();
   }
 
-  // How many images are shown, and how many each choice would show with the other choices as they are.
-  tellCounts() {
+  // Show the number of images, and for each choice the number that it would show with the other choices unchanged.
+  showCounts() {
     Object.entries(this.selects).forEach(([name, select]) => {
       const others = this.items.filter((item) => this.matches(item, name));
       [...select.options].forEach((option) => {
@@ -210,7 +210,7 @@ class Sheet {
     if (focused && !isSame) this.focus(Number(focused.dataset.place), Math.min(at, cells.length - 1), true);
   }
 
-  // The cell of an image, made once and then kept up to date.
+  // The cell of an image, made once and then updated.
   cell(item) {
     const { place } = item;
     if (!this.cells.has(place)) this.cells.set(place, this.newCell(item));
@@ -250,7 +250,7 @@ class Sheet {
       + `${label === null ? "" : `, label: ${labelWords(image)}`}${mark === null ? "" : `, marked ${WORDS[mark]}`}`;
   }
 
-  // Focus an image; where it is not in the list, the one that took its position.
+  // Focus an image; if it is not in the list, the image at its position.
   focus(place, position = 0, preventScroll = false) {
     const cell = this.cells.get(place);
     const target = (cell?.isConnected ? cell : this.grid.children[position])?.firstElementChild;
@@ -277,7 +277,7 @@ class Sheet {
     event.preventDefault();
   }
 
-  // The cell that a key leads to; the same at the borders, and none for other keys.
+  // The cell that a key leads to; the same cell at the borders, and null for other keys.
   neighbour(cell, pressed) {
     const cells = [...this.grid.children];
     const second = cells.findIndex((other) => other.offsetTop > cells[0].offsetTop);
@@ -288,7 +288,7 @@ class Sheet {
     return to === undefined ? null : cells[to] ?? cell;
   }
 
-  // Back in the list from the large view, at the image that was shown last.
+  // Return from the large view to the list, at the image that was shown last.
   returnTo(place) {
     const at = this.listed.findIndex((item) => item.place === place);
     if (at >= this.limit) {

@@ -1,10 +1,10 @@
-// An image with its map and its outline, small in the list and large by itself.
+// An image with its map and outline, small in the list and large in its own view.
 
 const SWIPE = 48; // px
 
 let ramps = 0;
 
-// Colours for grey: a filter, which also works on files beside the page, whose pixels a page may not read.
+// Colours for grey maps: a filter, because a page may not read the pixels of files beside it.
 function addRamp(view, colours) {
   ramps += 1;
   const identifier = `sheet-ramp-${ramps}`;
@@ -55,7 +55,7 @@ class LargeView {
       oninput: () => this.setFade() });
     this.choices = [[GOOD, "Good"], [DEFECTIVE, "Defective"], [null, "No mark"]].map(([mark, text]) =>
       [mark, button(text, () => this.mark(mark), { className: mark === null ? "" : `sheet-${WORDS[mark]}` })]);
-    [this.onwardLabel, this.onward] = tick("go to the next image after a mark", false);
+    [this.onwardLabel, this.onward] = tick("go to the next image after marking", false);
     this.undo = button("Undo", () => this.takeBack());
     this.previous = button("‹ Previous", () => this.go(-1));
     this.next = button("Next ›", () => this.go(1));
@@ -86,7 +86,7 @@ class LargeView {
     return this.dialog.open;
   }
 
-  // Open an image; the images beside it are those of the list as it is now, whatever is marked meanwhile.
+  // Open an image; previous and next follow the current list, even if marks change it later.
   open(place) {
     this.walk = this.sheet.listed.map((item) => item.place);
     this.shown = place;
@@ -105,10 +105,10 @@ class LargeView {
       this.painted = painted;
     }
     setText(this.title, item.image.path);
-    this.tell(item);
+    this.showFacts(item);
     Object.entries({ map: Boolean(map), outline: Boolean(polygons?.length) }).forEach(([layer, isThere]) => {
       this.toggles[layer].ariaPressed = String(this.layers[layer]);
-      this.toggles[layer].title = isThere ? "" : `${current.title} gives this image no ${layer}`;
+      this.toggles[layer].title = isThere ? "" : `${current.title} has no ${layer} for this image`;
       this.toggles[layer].classList.toggle("sheet-absent", !isThere);
     });
     this.choices.forEach(([mark, one]) => { one.ariaPressed = String(item.mark === mark); });
@@ -119,7 +119,7 @@ class LargeView {
     if (document.activeElement?.disabled) this.title.focus();
   }
 
-  tell(item) {
+  showFacts(item) {
     const { current, items } = this.sheet;
     const { width, height } = item.image;
     const label = item.label === null ? "" : ` · label: ${labelWords(item.image)}`;
@@ -140,7 +140,7 @@ class LargeView {
   reason({ place, peak, decision }) {
     const { measure, significance, localises } = this.sheet.current;
     const [threshold, own] = [this.sheet.threshold.of(place), this.sheet.threshold.chosen !== null];
-    const [one, other] = threshold === null ? [significant(peak), ""] : toldApart(peak, threshold);
+    const [one, other] = threshold === null ? [significant(peak), ""] : distinctTexts(peak, threshold);
     const what = localises ? `Highest value of its map (peak) ${one}` : `Image score ${one}`;
     const compared = threshold === null ? "nothing exceeds the threshold"
       : `${decision === 1 ? "above" : "not above"} ${own ? "your" : "the"} threshold ${other}`;
@@ -172,7 +172,7 @@ class LargeView {
     if (this.onward.checked && mark !== null) this.go(1);
   }
 
-  // Undo, and go to the image that it was about.
+  // Undo, and go to the image that it changes.
   takeBack() {
     const paths = this.sheet.undo();
     const place = this.sheet.data.images.findIndex((image) => image.path === paths[0]);

@@ -1,4 +1,4 @@
-// The marks of a sheet: counted, undone, cleared, downloaded as a table of labels, and loaded from one.
+// The marks of a sheet: count, undo, clear, download as a table of labels, and load from such a table.
 
 class MarksPanel {
   constructor(sheet, sheets) {
@@ -12,7 +12,7 @@ class MarksPanel {
     const file = make("input", { type: "file", accept: ".csv,text/csv", hidden: true,
       onchange: () => this.load(file) });
     const labelled = sheet.data.images.some((image) => image.label !== null);
-    const listed = labelled ? "listed with the label that they have" : "listed without a label";
+    const listed = labelled ? "listed with their present label" : "listed without a label";
     const [unmarked, rest] = choice("Images without a mark are", [["list", listed], ["leave", "left out"]]);
     const [others, together] = tick("with the other categories of this page", sheets.length > 1);
     others.hidden = sheets.length < 2;
@@ -24,20 +24,20 @@ class MarksPanel {
   }
 
   help() {
-    return make("p", { className: "small faint" }, "Open an image, or go to one with the arrow keys, and press ",
-      key("G"), " good, ", key("D"), " defective or ", key("U"), " no mark. The marks are kept in this browser.");
+    return make("p", { className: "small faint" }, "Open an image, or select one with the arrow keys, and press ",
+      key("G"), " good, ", key("D"), " defective or ", key("U"), " no mark. This browser stores the marks.");
   }
 
   whereTo() {
     const { root, images, references = [] } = this.sheet.data;
-    const folder = root === "." ? "the folder that the workflow runs in"
+    const folder = root === "." ? "the working folder of the workflow"
       : root ? make("code", { textContent: root }) : "the folder of the images (dataset.root)";
-    const good = references.length ? ", and the good references" : "";
+    const good = references.length ? ", and the normal references" : "";
     const table = `${(root || "path/to/the/images").replace(/\/+$/, "")}/${this.fileName}`;
     return make("div", { className: "sheet-where small" },
       make("p", {}, `The table lists the images, with marks as labels${good}.`,
-        images.some(typeOf) ? " It has neither masks nor types of defects." : "", " Put it into ", folder,
-        " and write in the configuration, in place of the layout, root and params that are there:"),
+        images.some(typeOf) ? " It has no masks and no defect types." : "", " Put it into ", folder,
+        " and write this into the configuration, instead of layout, root and params:"),
       make("pre", { tabIndex: 0, textContent: `dataset:\n  layout: csv\n  root: ${yamlText(table)}\n` }));
   }
 
@@ -64,7 +64,7 @@ class MarksPanel {
     ask.showModal();
   }
 
-  // The lines of the table for the sheet's category; good references are listed for training.
+  // The lines of the table for the sheet's category; normal references are listed for training.
   rows(leavesOut) {
     const { category, images, references = [] } = this.sheet.data;
     const tests = images.map(({ path, label }) => ({ path, label, mark: this.sheet.marks.get(path) }))
@@ -77,7 +77,7 @@ class MarksPanel {
     const leavesOut = this.rest.value === "leave";
     const rows = (this.together.checked ? this.sheets : [this.sheet]).flatMap(({ marking }) => marking.rows(leavesOut));
     if (!rows.some((row) => row.split === "test")) {
-      setText(this.said, "Nothing is marked, so that the table would list no image.");
+      setText(this.said, "Nothing is marked: the table would be empty.");
       return;
     }
     const address = URL.createObjectURL(new Blob([tableOf(rows)], { type: "text/csv;charset=utf-8" }));

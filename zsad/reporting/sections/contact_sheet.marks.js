@@ -1,9 +1,9 @@
-// Marks: kept in the browser, written as a table that `layout: csv` reads as labels, and read from one.
+// Marks: stored in the browser, written as a table that `layout: csv` reads as labels, and read from such a table.
 
 // ---- Tables
 
-// No cell may be computed by a spreadsheet, also one that splits at ";" or tabs (see zsad/files/csv_cells.py). A path
-// has "./" before it, which leads to the same file, also where a reader would trim or expand its beginning.
+// No spreadsheet may compute a cell, even if it splits at ";" or tabs (see zsad/files/csv_cells.py). "./" before a path
+// leads to the same file, and protects a beginning that a reader would trim or expand.
 const ACTIVE = "=+\\-@\\t\\r\\n\\0＝＋－＠﹦﹢﹣﹫";
 const WOULD_ACT = `(?=['"\\s]*[${ACTIVE}])`;
 const UNSAFE = new RegExp(`(?:^|(?<=[;\\t\\r\\n]))${WOULD_ACT}`, "gu");
@@ -67,7 +67,7 @@ function readTable(text) {
   });
 }
 
-// ---- What the browser keeps
+// ---- Storage in the browser
 
 class Marks {
   constructor(key) {
@@ -77,13 +77,13 @@ class Marks {
     this.marks = this.stored() ?? new Map();
   }
 
-  // What the browser keeps; null if it keeps nothing or cannot be asked.
+  // The stored marks; null if the browser does not let the page read them.
   stored() {
     try {
       const found = Object.entries(JSON.parse(localStorage.getItem(this.key) ?? "{}") ?? {});
       return new Map(found.filter(([, mark]) => mark === GOOD || mark === DEFECTIVE));
     } catch (error) {
-      if (!(error instanceof SyntaxError)) this.complaint = "This browser does not let the page keep marks";
+      if (!(error instanceof SyntaxError)) this.complaint = "This browser does not let the page store marks";
       return null;
     }
   }
@@ -100,7 +100,7 @@ class Marks {
     return this.marks.get(path) ?? null;
   }
 
-  // Set the marks of several images, as one change that can be undone; null takes a mark away.
+  // Set the marks of several images, as one change that can be undone; null removes a mark.
   set(changes) {
     const before = changes.map(([path]) => [path, this.get(path)]);
     if (changes.every(([, mark], place) => mark === before[place][1])) return;
@@ -108,7 +108,7 @@ class Marks {
     this.change(changes);
   }
 
-  // Take the last change back; returns the paths that it concerned.
+  // Undo the last change; return the paths of its images.
   undo() {
     const before = this.past.pop() ?? [];
     this.change(before);
@@ -120,7 +120,7 @@ class Marks {
   }
 
   change(changes) {
-    if (!this.complaint) this.refresh(); // another window may have marked in the meantime
+    if (!this.complaint) this.refresh(); // another window may have changed the marks meanwhile
     changes.forEach(([path, mark]) => (mark === null ? this.marks.delete(path) : this.marks.set(path, mark)));
     try {
       if (this.marks.size) localStorage.setItem(this.key, JSON.stringify(Object.fromEntries(this.marks)));
@@ -128,7 +128,7 @@ class Marks {
       this.complaint = "";
     } catch (error) {
       const isFull = error.name === "QuotaExceededError";
-      this.complaint = `This browser ${isFull ? "has no room left for marks" : "does not let the page keep marks"}`;
+      this.complaint = `This browser ${isFull ? "has no room left for marks" : "does not let the page store marks"}`;
     }
   }
 

@@ -1,4 +1,4 @@
-"""Every test image of a category, for a reader to browse, filter and mark: what `contact_sheet.js` is told of them."""
+"""All test images of a category, which a reader can browse, filter and mark: the data for `contact_sheet.js`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TEMPLATE = "contact_sheet.html.jinja"
 
 
 def section(contents: Contents, category: str, beside: str | None = None) -> Section | None:
-    """The sheet of one category; None where no thumbnails were drawn.
+    """The sheet of one category; None if there are no thumbnails.
 
     Args:
-        beside: the way from the page to the folder of pictures, ending in ``/`` unless empty; None for a page that
-            holds them.
+        beside: relative path from the page to the folder of pictures, ending in ``/`` unless empty; None for a page
+            that contains them.
     """
     files = contents.sheets.get(category)
     if files is None:
@@ -39,20 +39,20 @@ def section(contents: Contents, category: str, beside: str | None = None) -> Sec
 
 
 def anchor_of(files: SheetFiles) -> str:
-    """Where on the page the sheet begins."""
+    """The anchor of the sheet on the page."""
     return f"images-{files.place}"
 
 
 def as_script(value: Mapping[str, Any]) -> str:
-    """JSON that no name in it can end the element of."""
+    """JSON for a script element, which no name in it can close."""
     text = json.dumps(without_nan(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def path_in_table(path: str, root: str) -> str:
-    """The path of an image as ``layout: csv`` lists it: from the folder of the table, which is the data set's root.
+    """The path of an image as ``layout: csv`` lists it: relative to the folder of the table, which is the root.
 
-    A path that leads there by the root itself is only cut, since what follows may go through links.
+    A path that begins with the root is only cut, because the rest may contain links.
     """
     if not root:
         return Path(path).absolute().as_posix()
@@ -63,13 +63,13 @@ def path_in_table(path: str, root: str) -> str:
 
 
 def _data(contents: Contents, category: str, files: SheetFiles, beside: str | None) -> dict[str, Any]:
-    results = sorted(contents.of(category), key=lambda result: key_of(result) != contents.best)  # which is shown first
+    results = sorted(contents.of(category), key=lambda result: key_of(result) != contents.best)  # best first
     thumbnails = files.thumbnails_at(beside)
     known = {image["image_id"]: image for result in reversed(results) for image in result["images"]}
     tests = [image for image in files.images if image.split == "test"]
     for image in tests:
         if thumbnails.get(image.image_id) is None or image.image_id not in known:
-            raise DataError(f"'{image.image_id}' has no thumbnail or no score; run again, to draw and score all images")
+            raise DataError(f"'{image.image_id}' has no thumbnail or no score; run again to draw and score all images")
     order = [image.image_id for image in tests]
     drawn = [result for result in results if key_of(result) in files.layers]
     return {
@@ -97,7 +97,7 @@ def _data(contents: Contents, category: str, files: SheetFiles, beside: str | No
 def _method(
     contents: Contents, files: SheetFiles, result: Evaluation, order: list[str], beside: str | None
 ) -> dict[str, Any]:
-    """What one method says of each image; all lists are in ``order``."""
+    """The results of one method for each image; all lists are in ``order``."""
     key = key_of(result)
     images = {image["image_id"]: image for image in result["images"]}
     with LayerReader(files.layers[key]) as reader:
@@ -108,7 +108,7 @@ def _method(
     of = [images.get(image_id, {}) for image_id in order]
     return {
         "method": key.method,
-        "entry": contents.told_of(key, "entry") or None,  # of the configuration, where it has a threshold of its own
+        "entry": contents.summary_of(key, "entry") or None,  # with a threshold of its own
         "backbone": key.backbone,
         "title": contents.names[key],
         "refiner": heading["refiner"],

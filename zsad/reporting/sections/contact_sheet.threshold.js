@@ -1,13 +1,13 @@
-// Another threshold of peaks: who is called defective by it, what that costs, and how the workflow gets it.
-// A peak is the highest value of a map, or the image score of a method that scores images alone.
+// Another threshold of peaks: the images that it calls defective, its errors, and its lines for the configuration.
+// A peak is the highest value of a map, or the image score of a method that scores only images.
 
 const STEPS = 1000; // of the slider
 const BINS = 60; // of the distribution above it
 const HEIGHT = 20; // of the distribution, in units of its drawing
 const KINDS = [...WORDS, "unknown"];
-const NOTHING = "The workflow's threshold is above everything: no image is called defective.";
+const NOTHING = "The workflow's threshold is infinite: no image is called defective.";
 
-// Decisions against what is known, as zsad/evaluation/decisions.py has it; NaN where nothing is known to be defective.
+// Decisions compared with labels and marks, as in zsad/evaluation/decisions.py; NaN if no image is known as defective.
 function costs(items) {
   const count = (decision, truth) => items.filter((item) => item.decision === decision && item.truth === truth).length;
   const [found, wrong, missed, passed] = [count(1, DEFECTIVE), count(1, GOOD), count(0, DEFECTIVE), count(0, GOOD)];
@@ -22,8 +22,8 @@ function costs(items) {
   };
 }
 
-// The image AUROC of what is known: of all pairs of a good and a defective image, those in which the defective one has
-// the greater score, equal scores counted half; NaN where there is no pair.
+// The image AUROC of labelled or marked images: the share of pairs of a normal and a defective image in which the
+// defective one has the higher score, equal scores counted half; NaN if there is no pair.
 function auroc(items) {
   const known = items.filter((item) => item.truth !== null && item.score !== null);
   const byScore = new Map();
@@ -42,20 +42,20 @@ function auroc(items) {
 class ThresholdPanel {
   constructor(sheet) {
     this.sheet = sheet;
-    this.own = sheet.data.methods.map(() => null); // what a person has set, in place of the workflow's
+    this.own = sheet.data.methods.map(() => null); // thresholds of the user, instead of the workflow's
     this.bars = draw("svg", { class: "sheet-bars", viewBox: `0 0 ${BINS} ${HEIGHT}`, preserveAspectRatio: "none",
       "aria-hidden": "true" });
     this.slider = make("input", { type: "range", min: "0", max: String(STEPS), step: "1",
       oninput: () => this.set(this.atStep(Number(this.slider.value))) });
     this.number = make("input", { type: "number", step: "any",
       oninput: () => this.typed(), onblur: () => this.update() });
-    this.reset = button("Back to the workflow's", () => { this.own[sheet.method] = null; sheet.update(); });
+    this.reset = button("Reset to the workflow's", () => { this.own[sheet.method] = null; sheet.update(); });
     this.legend = make("p", { className: "small faint" });
     this.cost = make("p", { className: "sheet-cost", attributes: { "aria-live": "polite" } });
     this.rule = make("p", { className: "sheet-rule small faint" });
     this.yaml = make("pre", { tabIndex: 0 });
     this.copied = make("span", { className: "small faint", role: "status" });
-    this.element = fold("Decide by another threshold",
+    this.element = fold("Try another threshold",
       make("div", { className: "sheet-scale" }, this.bars, this.slider), this.legend,
       make("div", { className: "sheet-fields" }, make("label", {}, "Threshold ", this.number), this.reset),
       this.cost, this.rule, this.keeping());
@@ -64,7 +64,7 @@ class ThresholdPanel {
   keeping() {
     return make("details", { className: "sheet-keep" },
       make("summary", { textContent: "Use this threshold in the workflow" }),
-      make("p", { className: "small", textContent: "In the configuration; it then holds for every category:" }),
+      make("p", { className: "small", textContent: "Write this into the configuration; it then applies to every category:" }),
       this.yaml, make("p", {}, button("Copy", () => this.copy()), " ", this.copied));
   }
 
@@ -72,29 +72,29 @@ class ThresholdPanel {
     return this.own[this.sheet.method];
   }
 
-  // What decides, in words: [one, several].
+  // The value that decides, in words: [one, several].
   get what() {
     return this.sheet.current.localises ? ["peak", "peaks"] : ["image score", "image scores"];
   }
 
-  // The workflow's one threshold for all images: null where each has its own, Infinity where nothing exceeds it.
+  // The workflow's common threshold of all images: null if each has its own, Infinity if nothing exceeds it.
   get common() {
     const { peaks, thresholds } = this.sheet.current;
     const distinct = new Set(thresholds.filter((_, place) => peaks[place] !== null));
     return distinct.size > 1 ? null : [...distinct][0] ?? Infinity;
   }
 
-  // What peaks are compared with; null where each image has a threshold of its own.
+  // The common threshold of peaks; null if each image has its own.
   get value() {
     return this.chosen ?? this.common;
   }
 
-  // What the peak of an image is compared with; null for nothing that it could exceed.
+  // The threshold of the peak of an image; null if nothing exceeds it.
   of(place) {
     return this.chosen ?? this.sheet.current.thresholds[place];
   }
 
-  // First and last value of the slider: beyond all peaks, and beyond the workflow's threshold where it is near them.
+  // First and last value of the slider: beyond all peaks, and beyond the workflow's threshold if it is near them.
   range() {
     const threshold = this.common;
     const known = this.sheet.current.peaks.filter((peak) => peak !== null);
@@ -108,7 +108,7 @@ class ThresholdPanel {
     return [low - 0.02 * span, high + 0.02 * span];
   }
 
-  // The value of a step, with no more digits than tell the steps apart.
+  // The value of a step, with just enough digits to distinguish the steps.
   atStep(step) {
     const [low, high] = this.range();
     const digits = 4 + Math.max(0, Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low))));
@@ -152,7 +152,7 @@ class ThresholdPanel {
     setText(this.yaml, this.configuration());
     setText(this.copied, "");
     this.drawBars(low, high, at);
-    this.tellCost();
+    this.showCost();
   }
 
   inWords() {
@@ -160,7 +160,7 @@ class ThresholdPanel {
     const above = (value) => `n image is called defective if its ${one} is above ${value}.`;
     if (this.chosen !== null) return `A${above(this.chosen)}`;
     if (this.value === null) {
-      return `As decided: the workflow gives each image a threshold of its own. Move the slider to take one for all.`;
+      return `The workflow gives each image its own threshold. Move the slider to use a common one.`;
     }
     if (this.value === Infinity) return NOTHING;
     return `The workflow's threshold: a${above(significant(this.value))}`;
@@ -168,14 +168,14 @@ class ThresholdPanel {
 
   configuration() {
     const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
-    if (entry === null) return "# This method reads the scores of others: it has no threshold to set.";
+    if (entry === null) return "# This method uses the scores of others: it has no threshold to set.";
     if (this.value === null || this.value === Infinity) return "# Move the slider first.";
     const image = `image: ${yamlNumber(this.value)}`;
     const params = pixel === null || pixel > this.value ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
     return `methods:\n  ${yamlText(entry)}:\n    threshold: {rule: fixed, params: {${params}}}\n`;
   }
 
-  // The distribution of peaks: what is defective at the bottom, then what is good, then what is not known.
+  // The distribution of peaks: defective at the bottom, then good, then unknown.
   drawBars(low, high, at) {
     const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
     this.sheet.items.filter(({ peak }) => peak !== null).forEach(({ peak, truth }) => {
@@ -200,22 +200,22 @@ class ThresholdPanel {
       [make("i", { className: `sheet-swatch sheet-${KINDS[kind]}` }), names[kind]]));
   }
 
-  tellCost() {
+  showCost() {
     const { items } = this.sheet;
     const found = costs(items);
     const called = items.filter((item) => item.decision === 1).length;
-    const marked = items.filter((item) => item.truth !== item.label).length; // other marks say what labels say
+    const marked = items.filter((item) => item.truth !== item.label).length; // other marks agree with labels
     const labelled = found.known - marked;
     const against = [labelled && counted(labelled, "label", "labels"), marked && counted(marked, "mark", "marks")];
     const bold = (text, className = "") => make("b", { textContent: text, className });
     const wrong = (count, text) => bold(text, count ? "wrong" : "");
     const share = (value) => (Number.isNaN(value) ? "n/a" : `${(100 * value).toFixed(1)} %`);
-    const told = found.known === 0 ? [" What that costs can be said as soon as images are marked."] : [
+    const told = found.known === 0 ? [" Mark images to see the errors of this threshold."] : [
       ` Against ${against.filter(Boolean).join(" and ")}: `,
       wrong(found.wrong, counted(found.wrong, "false alarm", "false alarms")), ", ",
       wrong(found.missed, `${found.missed} missed`),
       `; precision ${share(found.precision)}, recall ${share(found.recall)}, F1 ${share(found.f1)}.`,
-      ` Image AUROC, whatever the threshold: ${share(auroc(items))}.`,
+      ` Image AUROC, for any threshold: ${share(auroc(items))}.`,
     ];
     const images = counted(items.length, "image", "images");
     this.cost.replaceChildren(bold(`${called} of ${images} called defective.`), ...told);

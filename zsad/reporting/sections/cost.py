@@ -1,4 +1,4 @@
-"""What one more image takes, and what every stage took."""
+"""The cost of one more image, and of every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of metrics as several sections show them, and where a method ranks backwards."""
+"""Tables of metrics that several sections use, and methods that rank worse than chance."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from zsad.tables.notation import with_interval
 from zsad.tables.table import Table, with_column
 
 CHANCE = 0.5
-RANKINGS = {"image_auroc": "images", "pixel_auroc": "pixels"}  # what each ranks
+RANKINGS = {"image_auroc": "images", "pixel_auroc": "pixels"}  # what each metric ranks
 TYPE_METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro", "aupimo", "mask_f1", "region_recall")
-THRESHOLDED = "none (what stands out)"
+THRESHOLDED = "none (thresholded map)"
 _MASKS = (*MASK_METRICS, "mask_ratio")
 
 
 class Backwards(NamedTuple):
-    """A figure that says that what is defective looks more ordinary to a method than what is good.
+    """A figure below chance: defective images or pixels get lower scores than normal ones.
 
     Attributes:
-        method: what it is called.
-        metric, value: title, and figure with its interval.
+        method: its display name.
+        metric, value: title of the metric, and figure with its interval.
         ranked: ``"images"`` or ``"pixels"``.
-        defect_type: if the figure is of one type of defect.
-        blind_to: what the method cannot see; may be empty.
+        defect_type: if the figure is for one defect type; otherwise empty.
+        blind_to: anomalies that the method cannot see; may be empty.
     """
 
     method: str
@@ -43,12 +43,12 @@ class Backwards(NamedTuple):
 
 
 def image_table(rows: pd.DataFrame) -> Table:
-    """Metrics of image scores of one category, or of a mean, a row a method; without rows if no figure is known."""
+    """Metrics of image scores of one category or mean, one row for each method; no rows if no figure is known."""
     return _table("Images", one_row_a_method(rows), IMAGE_METRICS)
 
 
 def decision_table(rows: pd.DataFrame) -> Table:
-    """What the label-free threshold decides about images, otherwise as `image_table`."""
+    """Decisions of the label-free threshold on images, otherwise as `image_table`."""
     return _table("Decisions", one_row_a_method(rows), DECISION_METRICS)
 
 
@@ -58,10 +58,10 @@ def pixel_table(rows: pd.DataFrame) -> Table:
 
 
 def mask_table(rows: pd.DataFrame, regions: Mapping[tuple[str, str], str] | None = None) -> Table:
-    """How well the masks fit, a row a method and refiner.
+    """Metrics of masks, one row for each method and refiner.
 
     Args:
-        regions: how many were refined, in words, by method and refiner; adds a column.
+        regions: numbers of refined regions, in words, by method and refiner; adds a column.
     """
     table = _table("Masks", rows.replace({"refiner": {NO_REFINER: THRESHOLDED}}), _MASKS, "method", "refiner")
     if not regions:
@@ -70,20 +70,20 @@ def mask_table(rows: pd.DataFrame, regions: Mapping[tuple[str, str], str] | None
 
 
 def type_table(rows: pd.DataFrame) -> Table:
-    """How each type of defect is found, types in groups and a row a method.
+    """Metrics of each defect type, in groups of types with one row for each method.
 
-    The metrics of a type are those of its images with all good ones, so that types compare with caution.
+    The metrics of a type are those of its images together with all normal images; compare types with caution.
     """
     counts = dict(zip(rows["defect_type"][::-1], rows["images"][::-1], strict=True))
     meanings = {kind: f"{count:.0f} image{'' if count == 1 else 's'}" for kind, count in counts.items()}
-    return metrics_table("Types of defect", rows, TYPE_METRICS, apart="defect_type", meanings=meanings)
+    return metrics_table("Defect types", rows, TYPE_METRICS, apart="defect_type", meanings=meanings)
 
 
 def backwards(rows: pd.DataFrame, blind_to: Mapping[str, str]) -> list[Backwards]:
-    """The figures that are below chance together with their upper limits.
+    """The figures whose upper confidence limit is below chance.
 
     Args:
-        rows: of one category, or of a mean, or of its types of defect.
+        rows: of one category, or of a mean, or of its defect types.
         blind_to: by method.
     """
     return [

@@ -1,4 +1,4 @@
-"""What made the results: versions, configuration, and the origin of each evaluation."""
+"""The origin of the results: versions, configuration, and the provenance of each evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zsad.reporting.evaluations import Evaluation, key_of
 
 
 def section(contents: Contents, categories: Sequence[str]) -> Section:
-    """What made the page, and the evaluations of the categories."""
+    """The provenance of the page, and of the evaluations of the categories."""
     content = {
         "versions": library_versions(),
         "configuration": json.dumps(contents.configuration, indent=2, ensure_ascii=False),

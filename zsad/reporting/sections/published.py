@@ -1,4 +1,4 @@
-"""Ours beside the published figures that the methods are to meet."""
+"""Our figures compared with published ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zsad.tables.against_published import CATEGORY_TITLE, against_tables, protoc
 
 
 def section(contents: Contents) -> Section | None:
-    """The means, the categories folded away, and both protocols; None where nothing is to be met."""
+    """The means, the categories in a closed fold, and both protocols; None if nothing is compared."""
     tables = against_tables(contents.against)
     if not tables:
         return None

@@ -1,4 +1,4 @@
-"""How to read the page: what settings, thresholds and metrics mean."""
+"""How to read the page: the meaning of settings, thresholds and metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zsad.reporting.settings_in_words import setting_meaning
 
 
 def section(contents: Contents) -> Section:
-    """The meanings of what this page shows."""
+    """Explanations of the terms on this page."""
     refined = contents.refinement[contents.refinement["category"] == MEAN]
     content = {
         "level": in_percent(LEVEL),
@@ -24,4 +24,4 @@ def section(contents: Contents) -> Section:
         "classifies": bool(contents.classes.evaluations),
         "refined": (refined["method"] != ORACLE).any(),
     }
-    return Section("reading.html.jinja", content, "reading", "How to read it")
+    return Section("reading.html.jinja", content, "reading", "How to read this page")

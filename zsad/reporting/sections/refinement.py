@@ -1,4 +1,4 @@
-"""What refiners change, and the ceiling beside it."""
+"""The changes by refiners, and the ceiling beside them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def section(contents: Contents) -> Section | None:
 
 
 def changes(contents: Contents, category: str, mask_results: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """What refiners change in a category, or on the mean, and the ceiling; None if there are no refiners.
+    """The changes by refiners in a category, or on the mean, and the ceiling; None if there are no refiners.
 
     Args:
-        mask_results: those whose outlines were turned down.
+        mask_results: evaluations of masks, with the reasons for rejected outlines.
     """
     rows = contents.refinement[contents.refinement["category"] == category]
     if (rows["method"] == ORACLE).all():

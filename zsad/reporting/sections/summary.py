@@ -1,4 +1,4 @@
-"""Means over the categories, and what each method does."""
+"""Means over the categories, and a description of each method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zsad.tables.notation import NOTATION
 
 
 def section(contents: Contents) -> Section:
-    """The means, that over all categories first, and the methods."""
+    """The means, first over all categories, and the methods."""
     content = {
         "notation": NOTATION,
         "mean_of": _mean_of(contents),
@@ -39,25 +39,25 @@ def _mean_tables(contents: Contents) -> list[dict[str, Any]]:
 
 
 def _mean_of(contents: Contents) -> str:
-    """How many categories stand behind the means, in words; fewer where labels or masks are lacking."""
+    """The number of categories behind the means, in words; fewer if labels or masks are missing."""
     categories = len(contents.categories)
-    everything = "the one category" if categories == 1 else f"{categories} categories"
+    everything = "one category" if categories == 1 else f"{categories} categories"
     counted = [
         (words, contents.means[column].max())
-        for column, words in (("categories", "image metrics"), ("pixel_categories", "metrics of pixels"))
+        for column, words in (("categories", "image metrics"), ("pixel_categories", "pixel metrics"))
     ]
-    short = [f"{words}: the {count:.0f} of them that have truth" for words, count in counted if 0 < count < categories]
+    short = [f"{words}: only the {count:.0f} with ground truth" for words, count in counted if 0 < count < categories]
     return f"{everything} ({'; '.join(short)})" if short else everything
 
 
 def _method(contents: Contents, key: MethodKey) -> dict[str, Any]:
-    """What a method does, in words, and how long its scoring takes."""
+    """A method in words, and the time of its scoring."""
     images = [image for result in contents.results if key_of(result) == key for image in result["images"]]
     known = [seconds for image in images if not math.isnan(seconds := number(image["seconds"]))]
     return {
         "name": contents.names[key],
         "setting": key.setting,
         "backbone": key.backbone,
-        **{what: contents.told_of(key, what) for what in ("scorer", "summary", "reference", "blind_to")},
+        **{what: contents.summary_of(key, what) for what in ("scorer", "summary", "reference", "blind_to")},
         "milliseconds": f"{1000 * sum(known) / len(known):.3g}" if known else "n/a",
     }

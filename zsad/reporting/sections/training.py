@@ -1,4 +1,4 @@
-"""What was trained, on what, and how: of each method whose scores rest on learned weights."""
+"""The training of each method whose scores depend on learned weights."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def section(contents: Contents) -> Section | None:
 
 
 def trained_methods(contents: Contents) -> dict[str, dict[str, Any]]:
-    """What is told of each trained method, by what the page calls it, over all categories."""
+    """Facts about each trained method, by display name, over all categories."""
     found: dict[str, list[Evaluation]] = {}
     for result in contents.results:
         if result.get(TRAINING):
             found.setdefault(contents.names[key_of(result)], []).append(result)
-    return {name: _told(results) | {"made": _made_images(contents, results[0])} for name, results in found.items()}
+    return {name: _describe(results) | {"made": _made_images(contents, results[0])} for name, results in found.items()}
 
 
 def _made_images(contents: Contents, result: Evaluation) -> str:
-    """The subset of images that were made for a method to learn from; empty if there are none."""
+    """The subset of synthetic images that a method is trained on; empty if there are none."""
     method = contents.configuration.get("methods", {}).get(result["method"], {})
     params = method.get("params", {})
     if params.get("learns_from") != "synthetic":
@@ -37,8 +37,8 @@ def _made_images(contents: Contents, result: Evaluation) -> str:
     return synthetic_subset(params["shots"], params["seed"], params["synthetic_images"], params["recipes"])
 
 
-def trained_on_parts(contents: Contents) -> list[str]:
-    """The methods that have learned weights from references of the parts under test, by what the page calls them."""
+def trained_on_references(contents: Contents) -> list[str]:
+    """The methods that are trained on references of the objects under test, by display name."""
     return list(
         dict.fromkeys(
             contents.names[key_of(result)]
@@ -50,12 +50,12 @@ def trained_on_parts(contents: Contents) -> list[str]:
 
 
 def trained_here_on(results: Iterable[Evaluation]) -> list[str]:
-    """The data sets whose labelled defects methods have learned from, sorted."""
+    """The data sets with labelled defects that methods are trained on in this run, sorted."""
     singles = (single for result in results for _, single in single_trainings(result.get(TRAINING) or {}))
     return sorted({str(single["trained_on"]) for single in singles if single.get("trained_on")})
 
 
-def _told(results: list[Evaluation]) -> dict[str, Any]:
+def _describe(results: list[Evaluation]) -> dict[str, Any]:
     trainings = [result[TRAINING] for result in results]
     singles = [single for training in trainings for _, single in single_trainings(training)]
     key = key_of(results[0])

@@ -1,4 +1,4 @@
-"""What methods that read texts asked, word by word, and on what others have trained what they read."""
+"""The text prompts of methods, word by word, and the data sets that published weights were trained on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zsad.reporting.settings_in_words import setting_meaning
 
 STATES = ("normal", "anomalous")
 WORDS = (*STATES, "templates")  # of prompts
-TEXT_SETTINGS = ("zero-shot-text", "zero-shot-auxiliary")  # whose meanings speak of words themselves
+TEXT_SETTINGS = ("zero-shot-text", "zero-shot-auxiliary")  # settings whose meaning already mentions words
 
 
 class Asked(NamedTuple):
-    """A question, as the provenance of scores says it.
+    """The prompts of a method, from the provenance of scores.
 
     Attributes:
         texts: see `zsad.scoring.describe_texts.describe_texts`.
-        trained_on: the data set on which others have trained what the method reads; empty for nothing of the kind.
-        learned_files: the SHA-256 of weights that it reads, by the parameter that names them.
+        trained_on: the data set that the published weights of the method were trained on; empty if there are none.
+        learned_files: the SHA-256 of the weights, by the parameter that names them.
     """
 
     texts: Mapping[str, Any]
@@ -31,25 +31,25 @@ class Asked(NamedTuple):
 
     @property
     def prompts(self) -> Mapping[str, Any]:
-        """The words, or what stands in their place."""
+        """The words, or the learned tokens that replace them."""
         return _mapping(self.texts.get("prompts"))
 
     @property
     def seen(self) -> str:
-        """`trained_on`, or what learned tokens say of themselves."""
+        """`trained_on`, or the data set that learned tokens name."""
         return self.trained_on or str(self.prompts.get("trained_on") or "")
 
 
 @dataclass
 class Question:
-    """One set of prompts, asked of a model by some methods about the parts of some categories.
+    """One set of prompts, used by some methods with one model for the objects of some categories.
 
     Attributes:
         prompts: of words ``name``, ``source``, ``normal``, ``anomalous`` and ``templates``; of learned tokens ``name``,
             ``sha256`` and ``trained_on``.
-        model: what turned the sentences into vectors, in words; may be empty.
-        methods: by what the page calls them.
-        parts: by category: what the part was called, how many sentences there are, and one of each state.
+        model: the text tower, in words; may be empty.
+        methods: by display name.
+        parts: by category: the name of the object, the number of sentences, and an example of each state.
     """
 
     prompts: Mapping[str, Any]
@@ -59,28 +59,28 @@ class Question:
 
     @property
     def is_learned(self) -> bool:
-        """Whether tokens that others have trained stand in the place of words."""
+        """Whether published learned tokens replace words."""
         return "sha256" in self.prompts
 
     @property
     def words(self) -> dict[str, list[str]]:
-        """Phrases and templates, as they are; those of learned tokens there are none of."""
+        """Phrases and templates, as they are; empty for learned tokens."""
         return {name: list(map(str, self.prompts[name])) for name in WORDS if self.prompts.get(name)}
 
 
 def section(contents: Contents) -> Section | None:
-    """What was asked; None if no method reads texts."""
+    """The prompts; None if no method uses texts."""
     questions = _questions(contents)
     return Section("words.html.jinja", {"questions": questions}, "words", "Words") if questions else None
 
 
 def trained_on(results: Iterable[Evaluation]) -> list[str]:
-    """The data sets on which others have trained what methods read, sorted."""
+    """The data sets that the published weights of methods were trained on, sorted."""
     return sorted({asked.seen for result in results for asked in asked_of(result)} - {""})
 
 
 def asked_of(result: Evaluation) -> Iterator[Asked]:
-    """The questions behind the evaluation of scores."""
+    """The prompts behind an evaluation of scores."""
     return asked_in(_mapping(result["provenance"].get("scores")))
 
 
@@ -93,8 +93,8 @@ def _questions(contents: Contents) -> list[Question]:
             identity = json.dumps([asked.prompts, model], sort_keys=True, ensure_ascii=False, default=str)
             question = found.setdefault(identity, Question(asked.prompts, model))
             key = key_of(result)
-            question.methods.setdefault(contents.names[key], _told_of(key, asked))
-            question.parts.setdefault(result["category"], _part(asked.texts))
+            question.methods.setdefault(contents.names[key], _describe(key, asked))
+            question.parts.setdefault(result["category"], _name_and_examples(asked.texts))
     order = {category: place for place, category in enumerate(contents.categories)}
     for question in found.values():
         question.parts = dict(sorted(question.parts.items(), key=lambda item: order[item[0]]))
@@ -102,10 +102,10 @@ def _questions(contents: Contents) -> list[Question]:
 
 
 def asked_in(scores: Mapping[str, Any]) -> Iterator[Asked]:
-    """The questions in the provenance of scores: its own, and those of scores that it is made of.
+    """The prompts in the provenance of scores, and in that of the scores that they are made of.
 
     Args:
-        scores: the provenance of a score file; a fusion holds that of its ``members``, a modulation that of ``scores``.
+        scores: the provenance of a score file; a fusion has that of its ``members``, a modulation that of ``scores``.
     """
     if texts := _mapping(scores.get("texts")):
         params = _mapping(_mapping(scores.get("scorer")).get("params"))
@@ -116,7 +116,7 @@ def asked_in(scores: Mapping[str, Any]) -> Iterator[Asked]:
             yield from asked_in(inner)
 
 
-def _told_of(key: MethodKey, asked: Asked) -> dict[str, Any]:
+def _describe(key: MethodKey, asked: Asked) -> dict[str, Any]:
     return {
         "setting": key.setting,
         "meaning": setting_meaning(key.setting),
@@ -126,7 +126,7 @@ def _told_of(key: MethodKey, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _part(texts: Mapping[str, Any]) -> dict[str, Any]:
+def _name_and_examples(texts: Mapping[str, Any]) -> dict[str, Any]:
     examples = _mapping(texts.get("examples"))
     return {
         "name": str(texts.get("part_name") or ""),
@@ -136,11 +136,11 @@ def _part(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model_in_words(model: Mapping[str, Any]) -> str:
-    """Whose text tower it was: its id, and its revision if it has one."""
+    """The model of the text tower in words: its id, and its revision if it has one."""
     words = (str(model.get("id") or ""), f"revision {model['revision']}" if model.get("revision") else "")
     return ", ".join(filter(None, words))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """A part of a provenance that should be a mapping; an empty one for anything else."""
+    """A value of a provenance that should be a mapping; an empty mapping for anything else."""
     return value if isinstance(value, Mapping) else {}

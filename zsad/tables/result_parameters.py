@@ -1,0 +1,68 @@
+"""What a method of a finished run was computed with, as flat names and values, from what its results record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zsad.files.hdf5 import read_provenance
+from zsad.files.json_values import canonical_json
+from zsad.tables.finished_run import FinishedRun
+
+_SCORED_BY = ("scorer", "fusion", "image_scoring", "training", "number_format")
+_MODEL = ("id", "revision", "dtype")
+_SHORT = 12  # letters of a digest that is to tell codes apart
+_VERSIONS = ("zsad", "torch", "transformers", "numpy")
+
+
+def result_parameters(run: FinishedRun, method: str) -> dict[str, Any]:
+    """The parameters of a method of a run, e.g. ``{"backbone": "dinov2", "scorer.params.shots": 4}``.
+
+    They are those of the first category: a run computes all categories with the same. Parameters of the backbone are
+    there if the features are, which may be deleted after a run. ``code.scores`` and ``code.evaluation`` are digests of
+    the code that made the results: they differ where another commit changed it.
+
+    Args:
+        method: one with an evaluation of its own, which a mean over seeds has not.
+
+    Raises:
+        DataError: a result is missing or damaged.
+    """
+    category = run.categories[0]
+    evaluation = run.evaluation(category, method)
+    provenance = evaluation.get("provenance", {})
+    scores, decisions = provenance.get("scores", {}), provenance.get("decisions", {})
+    parameters: dict[str, Any] = {name: evaluation[name] for name in ("backbone", "setting", "protocol")}
+    parameters |= {f"backbone.{name}": value for name, value in _flat(_backbone(run, category, evaluation))}
+    model = scores.get("model", {})
+    parameters |= dict(_flat({"model": {name: model.get(name) for name in _MODEL}}))
+    parameters |= dict(_flat({name: scores[name] for name in _SCORED_BY if name in scores}))
+    parameters |= dict(_flat({"threshold": decisions.get("threshold_rule", {})}))
+    parameters |= dict(_flat({"evaluation": provenance.get("params", {}).get("options", {})}))
+    for stage, recorded in (("scores", scores), ("evaluation", provenance)):
+        if code := recorded.get("code"):
+            parameters[f"code.{stage}"] = hashlib.sha256(canonical_json(code).encode()).hexdigest()[:_SHORT]
+    versions = provenance.get("versions", {})
+    return parameters | {f"version.{name}": versions[name] for name in _VERSIONS if name in versions}
+
+
+def changed_parameters(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The parameters that differ, with both values; None for one that there is not."""
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
+
+
+def _backbone(run: FinishedRun, category: str, evaluation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the backbone, from the features of the test images; empty if these are not there."""
+    features = sorted((run.folder / category / "features" / str(evaluation["backbone"])).glob("test.*.h5"))
+    return read_provenance(features[0]).get("backbone", {}) if features else {}
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value that is no mapping, by the names on the way to it, joined by dots."""
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flat(item, f"{before}{name}.")
+        elif item is not None:
+            yield f"{before}{name}", item

@@ -1,0 +1,54 @@
+"""What trackers of experiments have in common."""
+
+from __future__ import annotations
+
+import importlib
+import textwrap
+from importlib.util import find_spec
+from typing import Any, NamedTuple, Protocol
+
+from zsad.errors import ConfigError, first_line
+from zsad.tracking.records import RunRecords
+
+_LONGEST = 200  # letters of a cause
+
+
+class Tracker(Protocol):
+    """Takes the records of finished runs."""
+
+    def log(self, records: RunRecords) -> str:
+        """Write the records, and say in a line where they are.
+
+        Raises:
+            DataError: they cannot be written.
+        """
+
+
+class Destination(NamedTuple):
+    """Where records go.
+
+    Attributes:
+        experiment: the experiment of MLflow, or the project of Weights & Biases.
+        uri: of the tracking server or store of MLflow; empty for its own default.
+        artefacts: where MLflow keeps the files of a new experiment; empty for its own default.
+    """
+
+    experiment: str
+    uri: str = ""
+    artefacts: str = ""
+
+
+def cause_of(error: Exception) -> str:
+    """What a tracker says of an error, in one line that is not too long."""
+    return textwrap.shorten(first_line(error), _LONGEST, placeholder=" ...")
+
+
+def import_tracker(module: str, name: str) -> Any:
+    """The Python package of a tracker, which is an optional dependency of this project by the name of its module.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise ConfigError(f'{name} is not installed; pip install "zsad[{module}]"')
+    return importlib.import_module(module)
