@@ -173,7 +173,7 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
         ),
         (
             {"dataset": {"categories": ["a", "a"]}},
-            "categories = ['a', 'a'] is not valid: 'a' is there twice; drop one",
+            "categories = ['a', 'a'] is not valid: 'a' is listed twice; drop one",
         ),
         ({"dataset": {"unreadable": True}}, "dataset: unreadable = true is not valid; choose from: stop, skip, null"),
         ({"extraction": {"batch": True}}, "extraction: batch = true is not valid: it must be a whole number"),
