@@ -182,8 +182,8 @@ def _must_be_fetched(facts: DatasetFacts, missing: Sequence[Archive], folder: Pa
     more = f", and {len(missing) - SHOWN} more (`zsad datasets --json` lists them)" if len(missing) > SHOWN else ""
     first = missing[0]
     return (
-        f"{facts.title} must be downloaded by hand: for {first.file}, {first.by_hand}; put missing files at "
-        f" {paths}{more} (licence: {facts.licence}; homepage: {facts.homepage})"
+        f"{facts.title} must be downloaded by hand: for {first.file}, {first.by_hand}; put missing files at: "
+        f"{paths}{more} (licence: {facts.licence}; homepage: {facts.homepage})"
     )
 
 

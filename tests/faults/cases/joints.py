@@ -73,7 +73,7 @@ FAULTS: tuple[Fault, ...] = (
         "joined file of other images",
         JOINED,
         copied(f"{FOLDER}/two/references-k2-seed0.rotations.h5", SECOND),
-        rf"{SECOND} and {FIRST} do not show the same images; delete both and run again",
+        rf"{SECOND} and {FIRST} are not of the same images; delete both and run again",
         finished=True,
         fix=in_turn(removed(FIRST), removed(SECOND), recover),
     ),

@@ -113,7 +113,7 @@ PROBLEMS: dict[str, tuple[Fault, str]] = {
     ),
     "no test image": (
         lambda folder: [path.unlink() for path in folder.glob("test/*/*")],
-        r"category 'tile' has no test images in .*; add some or leave it out",
+        r"category 'tile' has no test images in .*; add some or leave the category out",
     ),
 }
 
@@ -359,7 +359,7 @@ features by  of     view        images    disk   time
 dinov2       test   original        69  1.5 GB   42 s
 dinov2       train  hflip          320   16 GB  1.9 h
 sam          test   embeddings      65       ?      ?
-in total                       454   17 GB  2.0 h
+in total                           454   17 GB  2.0 h
 Time is the approximate time of the computation on this machine at best, without loading a model or
 reading images; ? marks what is unknown before the model is here, and is not in the sum."""
     )

@@ -133,19 +133,22 @@ WRONG: dict[str, tuple[Callable[[State], object], str]] = {
     "a stage is cut out": (without("layer2.0.conv1.weight"), r"unknown tensors"),
     "a shape is wrong": (
         changed("layer2.0.bn1.bias", lambda bias: bias[:-1]),
-        r"'layer2\.0\.bn1\.bias' of model '.*' is 11 where 12 is expected",
+        r"'layer2\.0\.bn1\.bias' of model '.*' is 11, but 12 is expected",
     ),
     "the stem is of another variant": (
         changed("conv1.weight", lambda kernel: kernel[..., :3, :3]),
-        r"is 8 x 3 x 3 x 3 where 8 x 3 x 7 x 7 is expected",
+        r"is 8 x 3 x 3 x 3, but 8 x 3 x 7 x 7 is expected",
     ),
-    "grey images": (changed("conv1.weight", lambda kernel: kernel[:, :1]), "8 x 1 x 7 x 7 where 8 x 3 x 7 x 7"),
+    "grey images": (changed("conv1.weight", lambda kernel: kernel[:, :1]), "8 x 1 x 7 x 7, but 8 x 3 x 7 x 7"),
     "an axis is missing": (changed("layer1.0.conv2.weight", lambda kernel: kernel[0]), "a shape of 4 axes"),
     "integers": (
         changed("layer1.0.conv1.weight", lambda kernel: kernel.to(torch.int8)),
         r"are quantised \('layer1\.0\.conv1\.weight' is int8\), which is not supported",
     ),
-    "a NaN": (changed("layer2.0.bn1.bias", lambda bias: bias / 0), r"are damaged \('layer2\.0\.bn1\.bias' has values"),
+    "a NaN": (
+        changed("layer2.0.bn1.bias", lambda bias: bias / 0),
+        r"are damaged \('layer2\.0\.bn1\.bias' has impossible values",
+    ),
     "a negative variance": (
         changed("bn1.running_var", lambda variance: -variance),
         r"are damaged \('bn1\.running_var'",
@@ -175,8 +178,8 @@ def test_files_that_are_none_are_refused(content: bytes, tmp_path: Path) -> None
 CONFIGS: dict[str, tuple[dict[str, object], str]] = {
     "another type": ({"model_type": "convnext"}, "has type 'convnext', not 'resnet'"),
     "another activation": ({"hidden_act": "gelu"}, "has the activation 'gelu'"),
-    "other depths": ({"depths": [3, 4, 6, 3]}, r"says depths \[3, 4, 6, 3\], but its weights are of \[2, 1, 2, 1\]"),
-    "other widths": ({"hidden_sizes": [1, 2]}, r"says hidden_sizes \[1, 2\]"),
+    "other depths": ({"depths": [3, 4, 6, 3]}, r"states depths \[3, 4, 6, 3\], but its weights have \[2, 1, 2, 1\]"),
+    "other widths": ({"hidden_sizes": [1, 2]}, r"states hidden_sizes \[1, 2\]"),
     "another block": ({"layer_type": "bottleneck"}, "states layer_type bottleneck, but its weights have basic"),
     "a flag that is none": ({"downsample_in_bottleneck": "no"}, "is neither true nor false"),
     "quantised": ({"quantization_config": {"quant_method": "bnb"}}, "are quantised"),
@@ -225,7 +228,7 @@ def test_a_hash_of_the_configuration_and_one_in_the_name_are_checked(tmp_path: P
 
 def test_a_published_name_with_another_network_is_refused(tmp_path: Path) -> None:
     model = str(saved(BASIC, tmp_path / "wide_resnet50_2-95faca4d.pth"))
-    with pytest.raises(ModelError, match="not those of a wide_resnet50_2, as its name says"):
+    with pytest.raises(ModelError, match="are not of a wide_resnet50_2, contrary to its name"):
         ResNet(model=model).check_model()
 
 

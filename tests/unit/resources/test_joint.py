@@ -98,7 +98,7 @@ LISTED = "methods__mutual__backbone"
         ({LISTED: ["embedded"]}, r"methods\.mutual: a joint needs a list of at least two backbones"),
         ({LISTED: []}, r"methods\.mutual: backbone = \[\] is not valid: it must not be empty"),
         ({"backbone": []}, r"backbone = \[\] is not valid: it must not be empty"),
-        ({LISTED: ["embedded", "coarse", "embedded"]}, r"methods\.mutual: .*'embedded' is there twice"),
+        ({LISTED: ["embedded", "coarse", "embedded"]}, r"methods\.mutual: .*'embedded' is listed twice"),
         ({LISTED: ["embedded", 5]}, r"name 2 in 'methods\.mutual\.backbone' must be text, but YAML reads it as .* 5"),
         ({"backbone": ["embedded", True]}, r"name 2 in 'backbone' must be text, but YAML reads it as .* true"),
         ({"backbone": ["embedded", None]}, r"item 2 of backbone = null is not valid: it must be text"),
@@ -326,7 +326,7 @@ def test_members_of_other_images_are_refused_and_leave_no_file(
 ) -> None:
     sound = {"images_sha256": "abc", "view": "original", "subset": "test"}
     files = [member(tmp_path / "a.h5", **sound), member(tmp_path / "b.h5", ids, **{**sound, **provenance})]
-    with pytest.raises(DataError, match=r"b\.h5 and .*a\.h5 do not show the same images; delete both and run again"):
+    with pytest.raises(DataError, match=r"b\.h5 and .*a\.h5 are not of the same images; delete both and run again"):
         join(files, tmp_path / "joint.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "b.h5"]
 

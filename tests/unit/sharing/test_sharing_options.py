@@ -135,7 +135,7 @@ def test_the_check_of_a_configuration_says_what_is_shared(
         ),
         ({}, {"root": "{here}/no"}, r"{here}/no does not exist; make it \(`mkdir .*`\), or correct sharing\.root"),
         ({ROOT_VARIABLE: "{here}/no"}, {}, r"{here}/no does not exist; make it .*, or correct ZSAD_SHARED"),
-        ({}, {"root": "{here}/file"}, r"the shared folder {here}/file is no folder"),
+        ({}, {"root": "{here}/file"}, r"the shared folder {here}/file is not a folder"),
     ],
 )
 def test_a_wrong_root_is_one_sentence(
@@ -157,6 +157,6 @@ def test_models_that_are_missing_in_a_cache_of_somebody_else_are_one_sentence(mo
     monkeypatch.setattr(hub, "_files_on_hub", lambda *_: {"config.json", "model.safetensors"})
     monkeypatch.setattr(hub.huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(
-        ModelError, match=r"cannot write to; have its owner run `zsad download dinov2-small`, or set HF_"
+        ModelError, match=r"cannot write to; ask its owner to run `zsad download dinov2-small`, or set HF_"
     ):
         hub.download("dinov2-small", None)

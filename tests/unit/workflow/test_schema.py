@@ -173,7 +173,7 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
         ),
         (
             {"dataset": {"categories": ["a", "a"]}},
-            "categories = ['a', 'a'] is not valid: 'a' is there twice; drop one",
+            "categories = ['a', 'a'] is not valid: 'a' is listed twice; remove one",
         ),
         ({"dataset": {"unreadable": True}}, "dataset: unreadable = true is not valid; choose from: stop, skip, null"),
         ({"extraction": {"batch": True}}, "extraction: batch = true is not valid: it must be a whole number"),
@@ -190,7 +190,7 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
         ({"image_score": {"fraction": 3}}, "image_score: fraction = 3 is not valid: it must be at most 1"),
         ({"report": {"colormap": 5}}, "'report.colormap' must be text, but YAML reads it as the number 5"),
         ({"threshold": {"z": 4}}, "configuration: unknown key 'z' in 'threshold'; choose from: params, rule"),
-        ({"dataset": {"root": {"a" * 50: "b" * 50}}}, "... is not usable: it must be text or null"),
+        ({"dataset": {"root": {"a" * 50: "b" * 50}}}, "... is not valid: it must be text or null"),
     ],
 )
 def test_each_mistake_has_a_sentence_of_its_own(wrong: dict[str, Any], sentence: str) -> None:
