@@ -23,7 +23,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STEPS = re.compile(r"(\d+) of (\d+) steps \(\d+%\) done")
 _JOB = re.compile(r"Job \d+: (.+)")
 _SENTENCE = re.compile(r"zsad: (?:[a-z_]+: )?(?P<sentence>.+)")
-_NOT_THE_CAUSE = ("no tables of what there is", "tables of what there is")
+_NOT_THE_CAUSE = ("no partial tables", "partial tables")
 _BAR = "{percentage:3.0f} % |{bar:20}| {desc}"
 
 

@@ -218,7 +218,9 @@ def test_files_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no mask of"):
         layers_of(tmp_path, files, masks=other.masks)
     for foreign in (other, write_results(tmp_path / "c", localises=False)):
-        with pytest.raises(DataError, match=r"decisions\.h5 (and .* do not hold the same images|was made from other)"):
+        with pytest.raises(
+            DataError, match=r"decisions\.h5 (and .* do not contain the same images|was made from other)"
+        ):
             layers_of(tmp_path, files, decisions=foreign.decisions)
     assert first
     assert not list(tmp_path.glob("*layers*"))

@@ -737,7 +737,7 @@ def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
     assert shown.count("Warnings from the image check:") == 1
     assert board < shown.index("<li>2 images are &lt;odd&gt;</li>") < ring
     assert shown.count("Unusable images, which are left out (1)") == 1
-    assert board < shown.index("<li><code>&lt;cut&gt;.png</code>: it is cut off</li>") < ring
+    assert board < shown.index("<li><code>&lt;cut&gt;.png</code>: it is truncated</li>") < ring
 
 
 NASTIES = "".join(
