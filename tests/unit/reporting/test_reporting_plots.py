@@ -93,7 +93,7 @@ def test_a_vector_file_that_is_no_longer_asked_for_is_removed(tmp_path, evaluati
 
 
 def test_an_unknown_format_is_one_sentence():
-    with pytest.raises(ConfigError, match="item 2 of format = 'eps' is not usable; choose from: png, pdf, svg"):
+    with pytest.raises(ConfigError, match="item 2 of format = 'eps' is not valid; choose from: png, pdf, svg"):
         ReportOptions.build({"format": ["png", "eps"]}, where="report")
 
 
