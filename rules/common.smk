@@ -1,6 +1,6 @@
 # Shared by all rules: the validated configuration, the patterns of file names, and the dependencies of stages.
 #
-# Other workflows use this one as a module, with other names of rules, in other folders, and several times in one run: this
+# Other workflows use this one as a module, with other rule names, in other folders, and several times in one run, so this
 # file depends on ROOT, MODULE and `settings.results`, and changes nothing of theirs.
 import os
 import re

@@ -78,7 +78,7 @@ def test_what_cannot_be_fitted_is_reported_before_and_while_it_is(tmp_path):
     tokens, other = random_tokens(4, (3, 4)), random_tokens(5, (4, 3))
     with pytest.raises(DataError, match=r"use images of one size, or 'mahalanobis'"):
         maps(Padim(), tmp_path, test=other, references=tokens)
-    with pytest.raises(ConfigError, match="fewer than the 13 asked for"):
+    with pytest.raises(ConfigError, match="fewer than the 13 wanted"):
         maps(Padim(channels=13), tmp_path, test=tokens, references=tokens)
 
 

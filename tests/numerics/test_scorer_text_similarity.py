@@ -240,7 +240,7 @@ def test_texts_that_are_missing_or_wider_than_the_features_are_refused():
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
-        ({"text_prompts": "a/tokens.pth"}, "text_prompts: a/tokens.pth holds published trained weights; name the data"),
+        ({"text_prompts": "a/tokens.pth"}, "text_prompts: a/tokens.pth holds published trained weights; name their"),
         ({"text_prompts": "tokens.pt"}, "holds published trained weights"),
         ({"linear_layers": "linear.pth"}, "linear_layers: linear.pth holds published trained weights"),
         ({"trained_on": "visa"}, "'trained_on' is only for learned text_prompts or layers"),

@@ -39,7 +39,7 @@ NOT_EXECUTED = {
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
     r"python benchmarks/real_photographs\.py .*": "needs a finished run: test_real_photographs.py draws one",
     r"python benchmarks/(backbones|decisions|definitions|learned_methods|text)\.py.*": "minutes or hours",
-    r"python benchmarks/(features|scoring|evaluation|sam|inspection)\.py": "measures time, for minutes",
+    r"python benchmarks/(features|scoring|evaluation|sam|inspection|overhead)\.py": "measures time, for minutes",
     r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
     r"pip install pillow-heif": "installs a package",
     r'pip install "zsad\[(elpv|textile|efficientnet)\]"': "installs packages; see tests/unit/data/test_packages.py",

@@ -1,4 +1,4 @@
-"""Methods that learn, from images to tables: what a fit may open, what makes it anew, and what is left of a killed one.
+"""Methods that learn, from images to tables: what a fit may open, what repeats it, and what a killed one leaves.
 
 In the project of these tests the images under test, their labels, lists and features are not there while anything is
 fitted: whatever opened one would fail. From what trains on the auxiliary data set all of the part under test is hidden.

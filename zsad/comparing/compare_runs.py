@@ -258,8 +258,8 @@ def _measured_anew(
             if one.reason:
                 reasons.setdefault(one.reason, {})[name] = None
     return [
-        f"{_listed(names)}: measured anew from stored scores, with {sampler.replicates} bootstrap replicates of the "
-        f"common images, as {reason}."
+        f"{_listed(names)}: measured anew from the stored scores, with {sampler.replicates} bootstrap replicates of "
+        f"the common images, as {reason}."
         for reason, names in reasons.items()
     ]
 

@@ -238,7 +238,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:
-    kind = ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "unsupported kind of file")
+    kind = ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "file of unknown kind")
     return FOLDER if kind == FILE and info.is_dir() else kind
 
 
@@ -317,7 +317,7 @@ def _content(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:
-    return "sparse file" if info.issparse() else TAR_KINDS.get(info.type, "unsupported kind of file")
+    return "sparse file" if info.issparse() else TAR_KINDS.get(info.type, "file of unknown kind")
 
 
 # ---------------------------------------------------------------------------------------------------------- what it is

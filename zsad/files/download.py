@@ -368,7 +368,7 @@ def _from_elsewhere(wanted: Wanted) -> str:
 
 
 def _by_other_means(wanted: Wanted) -> str:
-    ahead = f"download it ahead where there is a network (`{wanted.ahead}`), or " if wanted.ahead else ""
+    ahead = f"download it first with network access (`{wanted.ahead}`), or " if wanted.ahead else ""
     return f"{ahead}save {wanted.url} as {wanted.path}"
 
 

@@ -190,7 +190,7 @@ BROKEN = (
         "archive of a kind that is not known",
         DOWNLOADED,
         offered(b"7z\xbc\xaf\x27\x1c" + bytes(600)),
-        r"MPDD\.zip .* sent no archive \(it begins with .7z",
+        r"MPDD\.zip .* sent not an archive \(it begins with .7z",
     ),
 )
 

@@ -32,7 +32,7 @@ def meanwhile(name: str, path: str, damage: Damage, said: str, before: str, soun
 
 
 def afterwards(name: str, path: str, damage: Damage, sound: Sound = IMAGES) -> Fault:
-    """A table that is changed after a run; the next makes it anew, and keeps what was changed."""
+    """A table that is changed after a run; the next makes it again, and keeps what was changed."""
     kept = Path(path).with_stem(f"{Path(path).stem}.changed")
 
     def then(place: Place) -> None:
@@ -71,7 +71,7 @@ FAULTS: tuple[Fault, ...] = (
         "list of images that is saved with other separators",
         IMAGE_LIST,
         edited(IMAGE_LIST, ",", ";"),
-        "is no list of images",
+        "is not a valid list of images",
         "refine_masks",
     ),
     meanwhile(

@@ -136,8 +136,10 @@ CONNECTIONS = (
     ),
     Fault("server that is busy once", DOWNLOADED, served(statuses=[503])),
     Fault("server that fails once", DOWNLOADED, served(statuses=[500]), then=asked_for("", "")),
-    refused(404, r"MPDD\.zip .*is not at http://.*/MPDD\.zip \(404 Not Found\); get it from elsewhere, .* save it as"),
-    refused(403, r"MPDD\.zip .*cannot be downloaded from http://.* \(403 Forbidden\); get it from elsewhere"),
+    refused(
+        404, r"MPDD\.zip .*is not at http://.*/MPDD\.zip \(404 Not Found\); download it in another way, .* save it as"
+    ),
+    refused(403, r"MPDD\.zip .*cannot be downloaded from http://.* \(403 Forbidden\); download it in another way"),
     refused(410, r"MPDD\.zip .*is not at http://.* \(410 Gone\)"),
     refused(500, r"MPDD\.zip .*cannot be downloaded because .* answers 500 .*; run again later"),
     Fault(
@@ -168,7 +170,7 @@ CONTENTS = (
         DOWNLOADED,
         served(content=OTHER),
         (
-            r"MPDD\.zip .*is not the expected file: the SHA-256 of what http://.* sent is [0-9a-f]{64}, not "
+            r"MPDD\.zip .*is not the expected file: the SHA-256 of the file from http://.* is [0-9a-f]{64}, not "
             r"[0-9a-f]{64}"
         ),
         fix=recover,
@@ -184,7 +186,7 @@ CONTENTS = (
         "page in place of the archive",
         DOWNLOADED,
         in_turn(described(sha256=None, size=None), served(content=HTML)),
-        r"MPDD\.zip .*http://.* sent no archive \(it begins with '<!DOCTYPE html>",
+        r"MPDD\.zip .*http://.* sent not an archive \(it begins with '<!DOCTYPE html>",
     ),
     Fault(
         "nothing in place of the archive",
@@ -275,7 +277,7 @@ BY_HAND = (
         "page put there by hand as archive",
         DOWNLOADED,
         placed(HTML),
-        rf"{ARCHIVE} is no archive \(it begins with '<!DOCTYPE html>.*\), not the archive of MPDD; move it away",
+        rf"{ARCHIVE} is not an archive \(it begins with '<!DOCTYPE html>.*\), not the archive of MPDD; move it away",
         fix=away(ARCHIVE),
     ),
     Fault(
@@ -289,7 +291,7 @@ BY_HAND = (
         "archive that can be had only by hand",
         DOWNLOADED,
         described(urls=[], by_hand="click on the button"),
-        rf"MPDD must be fetched by hand: .*click on the button; .*: {ARCHIVE} \(licence: none; homepage: https://",
+        rf"MPDD must be downloaded by hand: .*click on the button; .*: {ARCHIVE} \(licence: none; homepage: https://",
         fix=placed(archive()),
     ),
 )

@@ -26,7 +26,7 @@ JOINED = replace(
 )
 FOLDER = "results/t/tile/features"
 FIRST, SECOND, JOINT = (f"{FOLDER}/{name}/test.original.h5" for name in ("embedded", "two", "embedded-two"))
-ANEW = r".*; it is removed, and the next run makes it anew$"
+ANEW = r".*; it was removed, and the next run makes it again$"
 
 
 def nothing_made(place: Place) -> None:

@@ -59,7 +59,7 @@ FROM_TESTS = (
         r"same image; correct one of the two kinds",
     ),
     Fault(
-        "kinds of test images that differ by case alone",
+        "kinds of test images that differ only by case alone",
         LABELLED,
         in_turn(*(drawn(f"{TESTS}/Crack/{index}.png", seed=40 + index) for index in range(3))),
         (r"the kinds 'Crack' \(.*\) and 'crack' \(.*\) differ only by case, spaces or the form of their " r"letters"),
@@ -103,7 +103,7 @@ BESIDE = (
         "an example that is cut off",
         LABELLED,
         cut(SHOWN, 0.6),
-        r"examples/crack/0\.png cannot be read as an image \(.*\); replace it or take it from the folder$",
+        r"examples/crack/0\.png cannot be read as an image \(.*\); replace it or remove it from the folder$",
     ),
 )
 

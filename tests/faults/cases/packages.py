@@ -136,7 +136,7 @@ TABLE = (
         "table of cells with another probability",
         CELLS,
         edited(LABELS, FIRST, "images/cell0001.png 0.5 mono"),
-        r"labels\.csv, line 1: the defect probability is 0\.5, none of 0, 1/3, 2/3, 1; restore",
+        r"labels\.csv, line 1: the defect probability is 0\.5, not one of 0, 1/3, 2/3, 1; restore",
     ),
     Fault(
         "table of cells with a path out of its folder",

@@ -37,8 +37,8 @@ SPLIT = f"{FOLDER}/splits/nearest.csv"
 
 
 def damaged(name: str, path: str, damage: Damage, said: str) -> Fault:
-    """A finished run of which a result is damaged; it is removed, and the same command makes it anew."""
-    said = f"{said}.*; it is removed, and the next run makes it anew$"
+    """A finished run of which a result is damaged; it is removed, and the same command makes it again."""
+    said = f"{said}.*; it was removed, and the next run makes it again$"
     return Fault(name, IMAGES, damage, said, finished=True, fix=recover)
 
 

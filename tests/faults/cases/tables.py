@@ -30,7 +30,7 @@ USERS_OWN = (
         "table with a misspelt column",
         TABLE,
         edited(OWN, "defect_type", "defect"),
-        r"the table table\.csv has a column 'defect'; did you mean 'defect_type'\?",
+        r"the table table\.csv has an unknown column 'defect'; did you mean 'defect_type'\?",
     ),
     Fault(
         "table with a column twice",
@@ -66,13 +66,13 @@ USERS_OWN = (
         "table with an image twice",
         TABLE,
         appended(OWN, LAST + "\n"),
-        r"table\.csv, line 7: photographs/test/crack/0\.png stands in line 6 already; take one of the two out",
+        r"table\.csv, line 7: photographs/test/crack/0\.png is already in line 6; remove one of the two",
     ),
     Fault(
         "table with an image twice by another spelling",
         TABLE,
         appended(OWN, LAST.replace("test/crack", "test/../test/crack", 1) + "\n"),
-        r"table\.csv, line 7: .* stands in line 6 already",
+        r"table\.csv, line 7: .* is already in line 6",
     ),
     Fault(
         "table with an image whose name would lead out of the results",
@@ -84,7 +84,7 @@ USERS_OWN = (
         "table with a name of two images",
         TABLE,
         written(OWN, "path,image_id\nphotographs/test/crack/0.png,0\nphotographs/test/good/0.png,0\n"),
-        r"table\.csv, line 3: 0 stands in line 2 already; take one of the two out",
+        r"table\.csv, line 3: 0 is already in line 2; remove one of the two",
     ),
     Fault(
         "table with an image that does not exist",
@@ -191,7 +191,7 @@ PUBLISHED = (
         "MVTec LOCO's list of defects with a share above 1",
         LOCO,
         edited(DEFECTS, '"relative_saturation": false', '"relative_saturation": true'),
-        rf"{DEFECTS} is no list of defects with saturation thresholds: entry 1: .*in \(0, 1\]; put back the file",
+        rf"{DEFECTS} is not a list of defects with saturation thresholds: entry 1: .*in \(0, 1\]; put back the file",
     ),
 )
 

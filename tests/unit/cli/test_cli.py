@@ -171,7 +171,7 @@ def test_a_file_of_weights_with_the_wrong_content_is_not_kept(
     assert main(["download", "sam-vit-b"]) == 1
     shown, said = capsys.readouterr()
     assert shown == ""
-    assert said.startswith("zsad: model 'sam-vit-b' is not what it should be: the SHA-256 of what ")
+    assert said.startswith("zsad: model 'sam-vit-b' is not the expected file: the SHA-256 of the ")
     assert said.count("\n") == 1
     assert list((tmp_path / "torch").rglob("*.pth*")) == [
         tmp_path / "torch" / "hub" / "checkpoints" / "sam_vit_b_01ec64.pth.lock"

@@ -169,7 +169,8 @@ def test_the_record_says_what_the_data_set_was_made_from(
         ],
     }
     assert (
-        f"nobody states the SHA-256 of {here}/archives/tables/tables.tar.gz; here it is {tables_sha256}" in caplog.text
+        f"there is no published SHA-256 for {here}/archives/tables/tables.tar.gz; computed: {tables_sha256}"
+        in caplog.text
     )
     assert (
         sum(
@@ -230,7 +231,7 @@ def test_where_all_mirrors_fail_the_sentence_names_each_and_what_can_be_done_by_
     assert sentence(facts, here, download.DownloadError) == (
         "the archive images.tar.gz of Bolts and Nuts cannot be downloaded from any of its 2 addresses: "
         f"{server.endpoint}/a/images.tar.gz (404 Not Found), {server.endpoint}/b/images.tar.gz sent "
-        f"{len(OTHER_ARCHIVE)} bytes, not {len(IMAGES_ARCHIVE)}; run again later, or get it in "
+        f"{len(OTHER_ARCHIVE)} bytes, not {len(IMAGES_ARCHIVE)}; run again later, or download it in "
         f"another way, e.g. with a browser, and save it as {here}/archives/images.tar.gz (by hand: "
         "fill in the form at https://example.org/form)"
     )
@@ -244,7 +245,9 @@ def test_a_page_in_place_of_an_archive_of_which_nothing_is_known_is_not_kept(
 ) -> None:
     server.files["/tables.tar.gz"] = ServedFile(PAGE)
     message = sentence(facts, here)
-    assert f"{server.endpoint}/tables.tar.gz sent no archive (it begins with '<!DOCTYPE html><html><bo');" in message
+    assert (
+        f"{server.endpoint}/tables.tar.gz sent not an archive (it begins with '<!DOCTYPE html><html><bo');" in message
+    )
     assert not (here / "archives/tables/tables.tar.gz").exists()
     server.files["/tables.tar.gz"] = ServedFile(TABLES_ARCHIVE)
     acquire("bolts", facts, here)
@@ -272,7 +275,7 @@ WRONG = {
         IMAGES_ARCHIVE[:-1] + b"?",
         f"its SHA-256 is {hashlib.sha256(IMAGES_ARCHIVE[:-1] + b'?').hexdigest()}, not {IMAGES_SHA256}",
     ),
-    "page": (PAGE, "no archive (it begins with '<!DOCTYPE html><html><bo')"),
+    "page": (PAGE, "not an archive (it begins with '<!DOCTYPE html><html><bo')"),
     "empty": (b"", "an empty file"),
 }
 
@@ -286,7 +289,7 @@ def test_a_wrong_archive_that_was_put_there_is_named_and_left_alone(
     message = sentence(facts, here, ZsadError)
     assert message.startswith(f"{path} is ")
     assert what in message
-    assert message.endswith("; move it away, so that it is downloaded, or replace it by the right one")
+    assert message.endswith("; move it away, so that it is downloaded, or replace it with the right one")
     assert path.read_bytes() == content
     path.rename(here / "away")
     acquire("bolts", facts, here)
@@ -312,8 +315,8 @@ def test_what_only_the_user_can_fetch_is_asked_for_before_anything_else(
     ]
     facts = facts.model_copy(update={"archives": (*facts.archives, *gated)})
     assert sentence(facts, here, download.DownloadError) == (
-        "Bolts and Nuts must be fetched by hand: for gated/a.zip, log in at https://example.org/gate; "
-        f"put missing files at {here}/archives/gated/a.zip, {here}/archives/gated/b.zip, "
+        "Bolts and Nuts must be downloaded by hand: for gated/a.zip, log in at https://example.org/gate; "
+        f"put missing files at: {here}/archives/gated/a.zip, {here}/archives/gated/b.zip, "
         f"{here}/archives/gated/c.zip, and 2 more (`zsad datasets --json` lists them) (licence: CC BY "
         "4.0: any use, with attribution; homepage: https://example.org/bolts)"
     )

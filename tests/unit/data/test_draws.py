@@ -402,7 +402,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         {"leave_out": ["crack"]},
         r"crack/00\.png are the same image \(and 2 more such pairs\)",
     ),
-    "kinds that differ by case": (
+    "kinds that differ only by case": (
         images(good=5, crack=5, Crack=5),
         None,
         {},
@@ -415,7 +415,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=5) | images(**{"deep crack": 5, "deepcrack": 5}),
         None,
         {},
-        "differ by",
+        "differ only by",
     ),
     "kinds that differ by a full-width letter": (
         images(good=5, crack=5) | images(**{"crac\uff4b": 5}),
@@ -428,13 +428,13 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         images(good=5) | images(**{"a|b": 5}),
         None,
         {},
-        r"the test images of 'tile': a kind cannot be called 'a\|b', for '\|' separates the kinds of a prediction set",
+        r"the test images of 'tile': a kind cannot be called 'a\|b', since '\|' separates the kinds of a pred",
     ),
     "a kind with a line break": (
         images(good=5) | images(**{"a\nb": 5}),
         None,
         {},
-        r"cannot be called 'a\\nb', for '\\n' no",
+        r"cannot be called 'a\\nb', since '\\n' cannot",
     ),
     "a kind to leave out that is misspelt": (
         images(good=5, crack=5, scratch=5),

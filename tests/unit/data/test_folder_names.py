@@ -283,7 +283,7 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
     "masks deeper": (
         {"day 1": ("a",), "day 1/GT/x": ("a",)},
         True,
-        r"/day 1/GT holds masks.*\['day 1/GT'\]",
+        r"/day 1/GT contains masks.*\['day 1/GT'\]",
         {"leave_out": ["day 1/GT"]},
     ),
     "masks beside": (
@@ -292,11 +292,16 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
         r"a_mask\.png seem.*\['\*_mask\.png'\]",
         {"leave_out": ["*_mask.png"]},
     ),
-    "a tree": (TREE, True, r"ground_truth holds masks.*or use dataset\.layout 'mvtec' with dataset\.root '.*set'", {}),
+    "a tree": (
+        TREE,
+        True,
+        r"ground_truth contains masks.*or use dataset\.layout 'mvtec' with dataset\.root '.*set'",
+        {},
+    ),
     "a tree without masks": (
         {"train/good": ("0",), "test/good": ("0",)},
         False,
-        r"as MVTec AD has, .*dataset\.layout 'mvtec'",
+        r"like MVTec AD, .*dataset\.layout 'mvtec'",
         {},
     ),
     "good and bad": (

@@ -87,7 +87,7 @@ def test_the_content_tells_the_format_and_the_ending_only_that_it_is_an_image(
     assert not inspection.problems
     is_misnamed = FORMATS_BY_SUFFIX[path.suffix.lower()] != image_format
     assert [w for w in inspection.warnings if "another format" in w] == (
-        [f"1 image in another format than the name says, and read anyway: {name} ({image_format})"]
+        [f"1 image in another format than the suffix says, but read anyway: {name} ({image_format})"]
         if is_misnamed
         else []
     )
@@ -101,7 +101,7 @@ def test_heic_without_pillow_heif_is_named_with_the_way_to_install_it(
     read_image(tmp_path / name)
     request.getfixturevalue("without_pillow_heif")
     sentence = (
-        f"{tmp_path / name} is a HEIC photograph, which only pillow-heif; install it (pip install "
+        f"{tmp_path / name} is a HEIC photograph, which only pillow-heif reads; install it (pip install "
         "pillow-heif), or save the photograph as JPEG"
     )
     for read in (image_size, read_image):
@@ -129,7 +129,7 @@ def test_of_a_heic_with_several_photographs_the_primary_one_is_read_and_the_chec
         assert np.median(np.abs(read_image(path) - expected)) < 6
         assert image_header(path).images == 2
     assert inspect_category(FolderLayout(), tmp_path, "in").warnings == (
-        "2 files with several photographs, of which is read: 0.heic, 1.heic",
+        "2 files with several photographs, only the primary one of which is read: 0.heic, 1.heic",
     )
 
 
@@ -286,7 +286,7 @@ def test_pictures_of_kinds_that_are_not_read_are_no_mere_strays(tmp_path: Path) 
     warnings = inspect_category(MvtecLayout(), tmp_path, "tile").warnings
     assert warnings[-2:] == (
         (
-            "4 files ignored because their format is not read; save it as PNG, TIFF or JPEG: "
+            "4 files ignored because their format is not supported; save as PNG, TIFF or JPEG: "
             "test/good/b.CR2 (camera raw), test/good/c.dng (camera raw), test/good/d.psd (Photoshop) and 1 "
             "more"
         ),

@@ -157,7 +157,7 @@ WARNINGS: dict[str, tuple[Fault, str]] = {
     ),
     "a training image among the test images": (
         lambda folder: shutil.copy(folder / "train/good/1.png", folder / "test/good/9.png"),
-        "1 test image among the training images too, byte for byte, which makes results with references too good: "
+        "1 test image also among the training images, byte for byte, which makes results with references too good: "
         "test/good/9.png",
     ),
     "a test image twice": (
@@ -166,7 +166,7 @@ WARNINGS: dict[str, tuple[Fault, str]] = {
     ),
     "a PNG called JPEG": (
         lambda folder: (folder / "test/good/0.png").rename(folder / "test/good/0.JPG"),
-        "1 image in another format than the name says, and read anyway: test/good/0.JPG (PNG)",
+        "1 image in another format than the suffix says, but read anyway: test/good/0.JPG (PNG)",
     ),
     "other files": (
         lambda folder: [(folder / "test" / name).touch() for name in ("a.txt", "Thumbs.db", ".hidden", "b.csv")],
@@ -213,7 +213,7 @@ def test_what_was_published_is_compared_with_what_is_here(root: Path) -> None:
         "Tiles was published with 7 test images of tile, but 6 are here",
     )
     (warning,) = inspected(root, facts=published(tiles=None)).warnings
-    assert warning == "'tile' is no category that Tiles has been published with; did you mean 'tiles'?"
+    assert warning == "'tile' is not a published category of Tiles; did you mean 'tiles'?"
 
 
 def test_published_and_found_categories_are_compared() -> None:
@@ -350,18 +350,18 @@ tile: 4 images
   stored as  RGB (4)
   problem    one image is broken; fix it
 
-all together
+in total
   images     389 images in 2 categories (320 train, 69 test)
   copies     2 of a training image among the test images, 0 within a split
   found      1 problem, 1 warning
 
-features by   of     view        images    disk   time
-dinov2        test   original        69  1.5 GB   42 s
-dinov2        train  hflip          320   16 GB  1.9 h
-sam           test   embeddings      65       ?      ?
-all together                        454   17 GB  2.0 h
-Time is about what the computation alone takes on this machine at best, without loading a model or
-reading images; ? is what cannot be told before the model is here, and is missing from the sum."""
+features by  of     view        images    disk   time
+dinov2       test   original        69  1.5 GB   42 s
+dinov2       train  hflip          320   16 GB  1.9 h
+sam          test   embeddings      65       ?      ?
+in total                       454   17 GB  2.0 h
+Time is the approximate time of the computation on this machine at best, without loading a model or
+reading images; ? marks what is unknown before the model is here, and is not in the sum."""
     )
 
 

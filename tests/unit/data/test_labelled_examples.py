@@ -174,7 +174,7 @@ def test_unreadable_examples_stop_the_stage(shelf: Shelf, tmp_path: Path) -> Non
     cut = shelf.folder / "hole/0.png"
     cut.write_bytes(cut.read_bytes()[:-40])
     with pytest.raises(
-        DataError, match=r"hole/0\.png cannot be read as an image .*; replace it or take it from the folder$"
+        DataError, match=r"hole/0\.png cannot be read as an image .*; replace it or remove it from the folder$"
     ):
         read(shelf.as_folder(), tmp_path)
     (shelf.folder / "crack/0.png").write_bytes(b"")
@@ -220,7 +220,7 @@ def mask(white: int = 20) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("hole/0_mask.png", r"hole/0_mask\.png seem to be masks of the images beside them, and would be taken for exa"),
+        ("hole/0_mask.png", r"hole/0_mask\.png seem to be masks of the images beside them, and would be read as exa"),
         ("hole/mask/0.png", r"hole/mask contains masks, which would be read as examples; move them elsewhere"),
         ("ground_truth/0.png", r"ground_truth contains masks"),
         ("dent/4_gt.png", r"dent contains masks"),
@@ -314,9 +314,9 @@ FOLDERS: dict[str, tuple[Callable[[Shelf], None], str]] = {
         with_empty_kind,
         r"My examples/dent has no image \(.*\); put examples of 'dent' there, or remove",
     ),
-    "kinds that differ by case": (
+    "kinds that differ only by case": (
         moved_to("Crack"),
-        r"the kinds 'Crack' \(.*/Crack\) and 'crack' \(.*/crack\) differ by",
+        r"the kinds 'Crack' \(.*/Crack\) and 'crack' \(.*/crack\) differ only by",
     ),
     "kinds that differ by spaces": (
         moved_to("c rack "),
@@ -330,16 +330,19 @@ FOLDERS: dict[str, tuple[Callable[[Shelf], None], str]] = {
     "two words for good": (moved_to("OK"), r"/OK and .*/good are both of the kind 'good'; put their images into one"),
     "a kind with the separator of sets": (
         moved_to("a|b"),
-        r"/a\|b: a kind cannot be called 'a\|b', for '\|' separates",
+        r"/a\|b: a kind cannot be called 'a\|b', since '\|' separates",
     ),
     "a kind with a line break": (moved_to("a\nb"), r"the name 'a\\nb' in .* contains a line break; rename it"),
-    "a kind with a control character": (moved_to("a\tb"), r"a kind cannot be called 'a\\tb', for '\\t' no table"),
+    "a kind with a control character": (
+        moved_to("a\tb"),
+        r"a kind cannot be called 'a\\tb', since '\\t' cannot be",
+    ),
     "a kind of spaces": (moved_to("  "), r"the name of the kind is empty; give it one"),
     "another category": (
         of_another_category,
         (
             r"has none for the category 'tile'; did you mean 'Tile'\?, and .*/Tile has images only in "
-            r"folders, as categ"
+            r"sub-folders, like a categ"
         ),
     ),
     "another category beside kinds": (
@@ -395,9 +398,9 @@ TABLES: dict[str, tuple[str, str]] = {
     "an empty path": (TABLE + ",hole\n", r"line 6: the path is empty; add it or remove the line"),
     "an image twice": (
         TABLE + "hole/0.png,hole\n",
-        r"line 6: hole/0\.png stands in line 5 already; take one of the two",
+        r"line 6: hole/0\.png is already in line 5; remove one of the two",
     ),
-    "an image twice by a detour": (TABLE + "crack/../hole/0.png,dent\n", r"line 6: .* stands in line 5 already"),
+    "an image twice by a detour": (TABLE + "crack/../hole/0.png,dent\n", r"line 6: .* is already in line 5"),
     "an image that is not there": (
         TABLE + "hole/7.png,hole\n",
         r"line 6: the image .*hole/7\.png does not exist; corr",
@@ -411,9 +414,9 @@ TABLES: dict[str, tuple[str, str]] = {
         TABLE + "hole/1.png,hole,deep\n",
         r"line 6: the cell 'deep' belongs to no column; put cells",
     ),
-    "kinds that differ by case": (
+    "kinds that differ only by case": (
         TABLE + "hole/1.png,HOLE\n",
-        r"'HOLE' \(.*line 6\) and 'hole' \(.*line 5\) differ by case",
+        r"'HOLE' \(.*line 6\) and 'hole' \(.*line 5\) differ only by case",
     ),
     "an open quote": (TABLE + 'hole/1.png,"hole\n', r"is not CSV \(line 6: .*\); correct that line"),
     "UTF-16": ("\ufeff" + TABLE, r"is not text in UTF-8; save it as 'CSV UTF-8'"),
@@ -437,7 +440,7 @@ def test_a_table_without_the_category_is_refused(shelf: Shelf) -> None:
     with pytest.raises(DataError, match=r"lists no labelled example for the category 'tile'; did you mean 'tiles'\?"):
         shelf.as_table(category="part").items("tile")
     with pytest.raises(
-        DataError, match=r"has no column 'category'.*; its first line must name it, or supports name ano"
+        DataError, match=r"has no column 'category'.*; its first line must name it, or set another column"
     ):
         shelf.as_table(category="category").check("parts")
 
@@ -523,5 +526,7 @@ def test_a_table_of_kinds_that_was_changed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"k\.csv was changed after it was made; delete it and run again"):
         read_kinds(path)
     write_kinds(path, {"a.png": "good", "b.png": "Good"})
-    with pytest.raises(DataError, match=r"k\.csv is no table of kinds \(.*differ by case.*\); delete it and run again"):
+    with pytest.raises(
+        DataError, match=r"k\.csv is not a valid table of kinds \(.*differ only by case.*\); delete it and run again"
+    ):
         read_kinds(path)

@@ -370,13 +370,13 @@ def test_a_wrong_root_is_named_together_with_the_right_one(
     with pytest.raises(DataError, match="looks like a single category: give its parent folder") as caught:
         layout.categories(root / category)
     assert str(caught.value).endswith(str(root))
-    with pytest.raises(DataError, match=r"has no folder with .* in it, as a category of .* must have; ") as caught:
+    with pytest.raises(DataError, match=r"has no folder with .* in it, as .*; ") as caught:
         layout.categories(tmp_path)
     assert str(caught.value).endswith(f"set dataset.root to {root}")
     with pytest.raises(DataError, match=r"nowhere does not exist; set dataset\.root to the folder of the categories"):
         layout.categories(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"must have; set dataset\.root to the folder of the categories"):
+    with pytest.raises(DataError, match=r"in it, as .*; set dataset\.root to the folder of the categories"):
         layout.categories(tmp_path / "empty")
     (tmp_path / "archive.tar").write_text("")
     with pytest.raises(DataError, match=r"archive\.tar is a file; set dataset\.root to the folder that"):
@@ -510,7 +510,7 @@ def changed(**change: object) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"defects_config\.json cannot be read \(No such file or directory\), but says what"),
+        (None, r"defects_config\.json cannot be read \(No such file or directory\), but defines the"),
         ("", "is not a list of defects with saturation thresholds: invalid JSON"),
         ('{"a": 1}', "it must be a list"),
         ('[{"defect_name": "dent"}]', "entry 1 pixel_value: field required; put back the file"),

@@ -215,8 +215,8 @@ def test_what_kolektor_sdd2_leaves_out_is_said(tree: Tree) -> None:
     rule, copies = LAYOUTS.build("kolektor_sdd2").remarks(tree(KOLEKTOR_SDD2), "kolektor_sdd2")
     assert rule.startswith("the defective training images, whose mask <number>_GT.png")
     assert copies == (
-        "'train/10301 (copy).png', 'train/10301_GT (copy).png': left out, being neither <number>.png nor its mask "
-        "<number>_GT.png"
+        "'train/10301 (copy).png', 'train/10301_GT (copy).png': left out, since they are neither <number>.png nor a "
+        "mask <number>_GT.png"
     )
 
 
@@ -348,7 +348,7 @@ PATH = ("train", 0, "image_path")
         (None, r"audiojack\.json does not exist; unpack realiad_jsons\.zip or set dataset\.params\.protocol$"),
         ("", r"audiojack\.json is not JSON \(EOF while parsing"),
         (json.dumps(audiojack())[:-40], r"audiojack\.json is not JSON \(.*\); take the file from realiad_jsons\.zip"),
-        ("[]", r"audiojack\.json, the whole: it must hold keys and values"),
+        ("[]", r"audiojack\.json, the whole file: it must hold keys and values"),
         (edited("meta", value=None), r"audiojack\.json has no meta; take the file"),
         (edited("meta", "normal_class", value=None), r"audiojack\.json has no meta\.normal_class; "),
         (edited("meta", "prefix", value=None), r"audiojack\.json has no meta\.prefix; "),

@@ -114,13 +114,13 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         read_manifest(tmp_path / "none.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="is no manifest"):
+    with pytest.raises(DataError, match="is not a valid manifest"):
         read_manifest(tmp_path / "other.csv")
 
 
 def test_an_image_of_an_unknown_split_is_refused(tmp_path: Path) -> None:
     write_images(tmp_path / "images.csv", [ListedImage("a.png", "a.png", "dev", 8, 8, "0" * 64)])
-    with pytest.raises(DataError, match="is no list of images \\('dev' is no split\\)"):
+    with pytest.raises(DataError, match="is not a valid list of images \\('dev' is not a split\\)"):
         read_image_list(tmp_path / "images.csv")
 
 

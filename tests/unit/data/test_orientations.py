@@ -121,6 +121,6 @@ def test_the_check_says_where_a_mask_lacks_the_orientation_of_its_image(
     assert not inspection.problems
     said = (
         "1 image turned or mirrored by an orientation tag that the mask does not have, so that the mask "
-        "is taken to be upright: test/crack/0.tif"
+        "is assumed to be upright: test/crack/0.tif"
     )
     assert (said in inspection.warnings) is not is_tagged

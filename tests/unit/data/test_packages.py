@@ -279,7 +279,7 @@ FIRST = "images/0.png  0.0                 mono"
     ("line", "sentence"),
     [
         *(
-            (f"images/0.png {wrong} mono", f"line 1: the defect probability is {wrong}, none of 0, 1/3, 2/3, 1; ")
+            (f"images/0.png {wrong} mono", f"line 1: the defect probability is {wrong}, not one of 0, 1/3, 2/3, 1; ")
             for wrong in ("1.5", "-1", "0.5", "nan", "inf", "1e300")
         ),
         *(
@@ -432,7 +432,7 @@ def test_more_than_there_is_cannot_be_drawn(cells: Path, params: dict[str, Any],
 
 @pytest.mark.parametrize("params", [{"train": -1}, {"seed": -1}, {"good": 0, "defective": 0}, {"uncertain": "maybe"}])
 def test_a_draw_that_makes_no_sense_is_refused(params: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"is not usable|are both 0"):
+    with pytest.raises(ConfigError, match=r"is not valid|are both 0"):
         LAYOUTS.build("elpv", params)
 
 

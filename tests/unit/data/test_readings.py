@@ -103,7 +103,7 @@ def test_the_list_of_what_is_left_out_is_read_as_it_was_written(tmp_path: Path) 
     write_unreadable(tmp_path / "list.csv", failures)
     assert read_unreadable(tmp_path / "list.csv") == {reading.path: reading.failure for reading in failures}
     (tmp_path / "other.csv").write_text("a,b\n")
-    for name, sentence in (("other.csv", "is no list of unreadable images"), ("none.csv", "does not exist")):
+    for name, sentence in (("other.csv", "is not a valid list of unreadable images"), ("none.csv", "does not exist")):
         with pytest.raises(DataError, match=sentence):
             read_unreadable(tmp_path / name)
 
@@ -174,9 +174,9 @@ def test_no_path_in_the_list_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> No
     write_unreadable(tmp_path / "list.csv", [Reading(path, failure=f"{path} is truncated") for path in paths])
     assert read_unreadable(tmp_path / "list.csv") == {path: f"{path} is truncated" for path in paths}
     assert [line.rpartition(",")[0] for line in (tmp_path / "list.csv").read_text().splitlines()[1:]] == [
-        "'=1+1/a.png,'=1+1/a.png is cut off",
-        "'-x/b.png,'-x/b.png is cut off",
-        "'@SUM(A1).png,'@SUM(A1).png is cut off",
-        "a;'=1.png,a;'=1.png is cut off",
-        "plain.png,plain.png is cut off",
+        "'=1+1/a.png,'=1+1/a.png is truncated",
+        "'-x/b.png,'-x/b.png is truncated",
+        "'@SUM(A1).png,'@SUM(A1).png is truncated",
+        "a;'=1.png,a;'=1.png is truncated",
+        "plain.png,plain.png is truncated",
     ]

@@ -197,7 +197,7 @@ NO_FILES = {
     "device": (tar_of(special("null", tarfile.CHRTYPE)), "'null', which is a device"),
     "block device": (tar_of(special("disk", tarfile.BLKTYPE)), "'disk', which is a device"),
     "pipe": (tar_of(special("pipe", tarfile.FIFOTYPE)), "'pipe', which is a pipe"),
-    "unknown": (tar_of(special("odd", b"Z")), "'odd', which is a file of file"),
+    "unknown": (tar_of(special("odd", b"Z")), "'odd', which is a file of unknown kind"),
     "zipped link": (zip_of(zipped_link("to", b"/etc")), "'to', which is a link"),
     "zipped link, then a file below": (
         zip_of(zipped_link("to", b".."), ("to/evil.png", b"evil")),
@@ -281,14 +281,14 @@ def test_a_header_of_a_gigabyte_is_not_read(tmp_path: Path, into: Path) -> None:
         info = special("long", kind)
         info.size = 2**30
         archive = saved(tmp_path, gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(20_000)))
-        assert "is damaged or truncated (a header of an impossible size)" in sentence(archive, into)
+        assert "is damaged or truncated (a header has an impossible size)" in sentence(archive, into)
 
 
 def test_headers_that_lead_in_circles_come_to_an_end(tmp_path: Path, into: Path) -> None:
     for size in ("-2048", "-1536"):  # to before the first header, and to that header itself
         backwards = tarfile.TarInfo("back.png")
         backwards.pax_headers = {"size": size}
-        assert "(a member that ends before it begins)" in sentence(saved(tmp_path, tar_of(backwards)), into)
+        assert "(a member ends before it begins)" in sentence(saved(tmp_path, tar_of(backwards)), into)
     nested = special("././@LongLink", tarfile.GNUTYPE_LONGNAME).tobuf(tarfile.GNU_FORMAT)
     assert "is damaged" in sentence(saved(tmp_path, nested * 5000), into)
 
@@ -312,7 +312,7 @@ def test_a_tar_that_was_cut_off_between_two_files_is_noticed(kind: str, tmp_path
     with tarfile.open(fileobj=io.BytesIO(content)) as file:
         between = [member.offset for member in file.getmembers()][1:]
     for place in between:
-        assert "(it has no end mark)" in sentence(saved(tmp_path, content[:place]), into)
+        assert "(it has no end marker)" in sentence(saved(tmp_path, content[:place]), into)
         shutil.rmtree(into)
         into.mkdir()
 
@@ -333,7 +333,7 @@ def test_the_checksum_at_the_end_of_a_stream_is_looked_at(tmp_path: Path, into: 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"<!DOCTYPE html><html>log in, please</html>", "no archive (it begins with '<!DOCTYPE html><html>log')"),
+        (b"<!DOCTYPE html><html>log in, please</html>", "not an archive (it begins with '<!DOCTYPE html><html>log')"),
         (b"", "an empty file"),
         (b"\xff\xd8\xff\xe0", "not an archive (it begins with '����')"),
         (bytes(10240), "not an archive (it begins with "),

@@ -48,7 +48,7 @@ def test_an_image_that_is_in_both_stops_with_one_sentence_that_names_both(tmp_pa
         check_unseen(under_test, output, {}, auxiliary=lists)
     assert str(caught.value) == (
         f"lid/{shared}.png is under test, and cup/test_z.png, which is for training, is the same "
-        "image; scores on training images measure nothing, so take one of them from its data set"
+        "image; scores on training images measure nothing, so remove one of them from its data set"
     )
     assert not output.exists()
 

@@ -223,7 +223,7 @@ def test_a_range_that_is_hardly_used_is_noticed(
     write(tmp_path / "in/plain.png", np.full((8, 9), 200, np.uint8))
     (warning,) = inspected(tmp_path / "in", full=full).warnings
     assert warning == (
-        f"no value is above {most} in the {(5 if full else SAMPLED)} images of more than 8 bits per "
+        f"no value is above {most} in the {(5 if full else SAMPLED)} decoded images of more than 8 bits per "
         f"channel, where white is 65535: they become {levels} of 256 grey levels; if white is "
         f"{2**bits - 1}, set dataset.params.white to it"
     )
@@ -270,7 +270,7 @@ def test_a_white_that_goes_for_no_image_is_told(tmp_path: Path) -> None:
 def test_a_white_that_is_far_too_bright_is_noticed_too(tmp_path: Path) -> None:
     write(tmp_path / "in/a.png", np.full((8, 9), 1023, np.uint16))
     (warning,) = inspected(tmp_path / "in", 16383).warnings
-    assert re.search("no value above 1023 .* white is 16383: .* if white is 1023, set", warning)
+    assert re.search("no value is above 1023 .* white is 16383: .* if white is 1023, set", warning)
 
 
 def test_an_image_of_16_bits_that_is_cut_off_is_found_where_it_is_sampled(tmp_path: Path) -> None:

@@ -96,11 +96,11 @@ def test_what_is_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     file = caught(lambda: (tmp_path / "file" / "deep" / "a").mkdir(parents=True))
     dangling = caught(lambda: (tmp_path / "dangling" / "a").mkdir(parents=True))
     loop = caught(lambda: (tmp_path / "loop" / "a").write_text(""))
-    assert f"for {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(file)
-    assert f"for {tmp_path}/dangling is a link to nowhere, which is no folder; correct" in sentence_of(dangling)
+    assert f"because {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(file)
+    assert f"because {tmp_path}/dangling is a link to nowhere, which is not a folder; correct" in sentence_of(dangling)
     listed = caught(lambda: list((tmp_path / "file").iterdir()))
-    assert f"for {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(listed)
-    assert f"for {tmp_path}/loop is a link to loop, which is no folder" in sentence_of(loop)
+    assert f"because {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(listed)
+    assert f"because {tmp_path}/loop is a link to loop, which is not a folder" in sentence_of(loop)
 
 
 def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
@@ -232,7 +232,7 @@ def test_the_cause_of_an_error_is_told_and_what_it_merely_happened_beside_is_not
 
     full = OSError(errno.ENOSPC, "No space left on device", "b.h5")
     assert sentence_of(caught(lambda: raised(full))).startswith("b.h5 cannot be written")
-    assert "unexpected error (TypeError: a mistake)" in sentence_of(caught(lambda: raised(None)))
+    assert "unexpected error (TypeError: a bug)" in sentence_of(caught(lambda: raised(None)))
 
 
 # ---- the job frame ----
@@ -381,8 +381,8 @@ def test_what_fails_in_snakemake_is_told_in_a_sentence(snakemakes: tuple[io.Stri
     terminal, log = snakemakes
     print_exception(caught(lambda: fail(NotADirectoryError(errno.ENOTDIR, "Not a directory", "/dev/null/x"))), {})
     assert terminal.getvalue() == (
-        "zsad: /dev/null/x cannot be read or written, for /dev/null is a file where a folder is needed; move it away "
-        "and run again\n"
+        "zsad: /dev/null/x cannot be read or written, because /dev/null is a file where a folder is needed; move it "
+        "away and run again\n"
     )
     assert "Traceback (most recent call last)" in log.read_text()
     print_exception(caught(lambda: fail(KeyError("x"))), {})
@@ -524,7 +524,9 @@ def test_a_user_without_a_home_is_told_what_to_set(home: str, tmp_path: Path, mo
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith("/proc") and access(path, mode))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", home)
-    with pytest.raises(DataError, match=rf"keep its cache in {home}/.cache, for .*; set XDG_CACHE_HOME to a folder"):
+    with pytest.raises(
+        DataError, match=rf"keep its cache in {home}/.cache, because .*; set XDG_CACHE_HOME to a folder"
+    ):
         check_cache()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "cache"))
     check_cache()
@@ -547,6 +549,6 @@ def test_a_folder_that_belongs_to_another_is_refused(
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place and access(path, mode))
     with pytest.raises(
-        DataError, match=r"cannot be written, for you cannot write to .*, which belongs to \w+; have it"
+        DataError, match=r"cannot be written, because you cannot write to .*, which belongs to \w+; ask for"
     ):
         check_writable("t", root=tmp_path)

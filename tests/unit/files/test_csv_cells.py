@@ -114,11 +114,11 @@ def test_a_copy_that_a_spreadsheet_saved_with_a_byte_order_mark_is_read(tmp_path
     [
         (
             b"a,b\n1\n",
-            r"is no table \(line 2 has more or fewer cells than columns\); delete it and run again",
+            r"is not a valid table \(line 2 has more or fewer cells than columns\); delete it and run again",
         ),
-        (b"a,b\n1,2,3\n", r"is no table \(line 2 has more or fewer cells"),
-        (b'a,b\n1,"2\n', r"is no table \(unexpected end of data\)"),
-        (b"a,b\n1,\xff\n", r"is no table \(.*utf-8.*\)"),
+        (b"a,b\n1,2,3\n", r"is not a valid table \(line 2 has more or fewer cells"),
+        (b'a,b\n1,"2\n', r"is not a valid table \(unexpected end of data\)"),
+        (b"a,b\n1,\xff\n", r"is not a valid table \(.*utf-8.*\)"),
     ],
 )
 def test_what_is_no_table_is_told_in_a_sentence(tmp_path: Path, content: bytes, said: str) -> None:
@@ -131,7 +131,7 @@ def test_what_is_no_table_is_told_in_a_sentence(tmp_path: Path, content: bytes, 
 def test_a_table_of_other_columns_is_none_of_these(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n")
     assert read_table(tmp_path / "table.csv", columns=("a", "b")) == []
-    with pytest.raises(DataError, match=r"is no list of names \(its columns are not b, a\)"):
+    with pytest.raises(DataError, match=r"is not a valid list of names \(its columns are not b, a\)"):
         read_table(tmp_path / "table.csv", "list of names", columns=("b", "a"))
     with pytest.raises(DataError, match="does not exist; run the step that makes it"):
         read_table(tmp_path / "none.csv")

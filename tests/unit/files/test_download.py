@@ -281,7 +281,9 @@ def test_a_refusal_is_final_and_says_what_to_do(
     server.files["/file"].statuses = [status]
     message = sentence(get)
     assert message.startswith(expected.format(url=f"{server.endpoint}/file"))
-    assert message.endswith(f"; get it in another way, e.g. with a browser, and save it as {tmp_path}/folder/file.bin")
+    assert message.endswith(
+        f"; download it in another way, e.g. with a browser, and save it as {tmp_path}/folder/file.bin"
+    )
     assert len(server.requests) == 1
 
 
@@ -320,7 +322,9 @@ def test_content_of_the_wrong_hash_is_refused_and_not_kept(
 ) -> None:
     server.files["/file"] = ServedFile(OTHER, cuts=cuts)
     message = sentence(get, sha256=SHA256)
-    assert message.startswith(f"the file is not the expected file: the SHA-256 of what {server.endpoint}/file sent is ")
+    assert message.startswith(
+        f"the file is not the expected file: the SHA-256 of the file from {server.endpoint}/file is "
+    )
     assert message.endswith(
         f"not {SHA256}; run again, or get it from another source and save it as {tmp_path}/folder/file.bin"
     )
@@ -429,7 +433,7 @@ def test_a_mirror_with_a_wrong_file_does_not_cost_what_another_one_began(
 ) -> None:
     server.files["/a"] = ServedFile(b"<html>", version=None)
     server.files["/b"] = ServedFile(CONTENT, cuts=[1500], always_cut=0)
-    assert "; run again to continue after 1500 bytes, or get it from elsewhere" in sentence(
+    assert "; run again to continue after 1500 bytes, or download it in another way" in sentence(
         mirrors, sha256=SHA256, size=len(CONTENT)
     )
     server.files["/b"] = ServedFile(CONTENT)
@@ -448,9 +452,9 @@ def test_a_wrong_file_on_one_mirror_is_passed_over_and_on_all_it_is_an_error_tha
     server.files["/b"] = ServedFile(bad)
     digest = hashlib.sha256(bad).hexdigest()
     assert sentence(mirrors, sha256=SHA256) == (
-        "the file cannot be downloaded from any of its 2 addresses: the SHA-256 of what "
-        f"{server.endpoint}/a sent is {digest}, not {SHA256}, the SHA-256 of what "
-        f"{server.endpoint}/b sent is {digest}, not {SHA256}; run again later, or get it in "
+        "the file cannot be downloaded from any of its 2 addresses: the SHA-256 of the file from "
+        f"{server.endpoint}/a is {digest}, not {SHA256}, the SHA-256 of the file from "
+        f"{server.endpoint}/b is {digest}, not {SHA256}; run again later, or download it in "
         f"another way, e.g. with a browser, and save it as {path}"
     )
     assert left_in(tmp_path) == ["file.bin.lock"]

@@ -95,7 +95,7 @@ def test_a_column_renamed_or_moved_is_another_table(table: Path) -> None:
     _, *rows = records(table)
     for columns in (["path", "why", COLUMN], ["reason", "path", COLUMN], ["path", COLUMN], []):
         rewrite(table, [columns, *rows])
-        with pytest.raises(DataError, match=r"table\.csv is not a list"):
+        with pytest.raises(DataError, match=r"table\.csv is not a valid list"):
             read(table)
 
 

@@ -509,7 +509,7 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         ),
         (lambda: zsad.score("mutual", test=TOKENS, good=TOKENS), ArrayError, "'good' is not one of them"),
         (lambda: zsad.score("mutual", test=TOKENS[:1]), DataError, "at least 2"),
-        (lambda: zsad.score("mutual", test=[]), DataError, "one image or more"),
+        (lambda: zsad.score("mutual", test=[]), DataError, "one or more images"),
         (
             lambda: zsad.score("mutual", test=[np.ones((4, 4, 6))]),
             DataError,

@@ -200,7 +200,7 @@ def test_figures_are_the_same_bytes_each_time_and_of_one_category(tmp_path: Path
     with pytest.raises(DataError, match=r"one category, not 2 \(ring, tiles\)"):
         shots(tmp_path, [THREE[0], class_evaluation("ring")])
     write_json(tmp_path / "no.json", {"category": "ring"})
-    with pytest.raises(DataError, match="is no evaluation"):
+    with pytest.raises(DataError, match="is not an evaluation file"):
         draw_confusion(evaluation=tmp_path / "no.json", options=OPTIONS, output=tmp_path / "no.png")
 
 

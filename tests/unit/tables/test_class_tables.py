@@ -324,6 +324,6 @@ def test_the_same_evaluations_give_the_same_bytes_and_checksums_of_them(tmp_path
 def test_a_damaged_evaluation_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     document = class_evaluation()
     write_json(tmp_path / "half.json", {name: value for name, value in document.items() if name != "by_shots"})
-    with pytest.raises(DataError, match=r"half.json is no evaluation \(it lacks by_shots\)"):
+    with pytest.raises(DataError, match=r"half.json is not an evaluation file \(it lacks by_shots\)"):
         collect_classes(evaluations=[tmp_path / "half.json"], classification_csv=tmp_path / "classification.csv")
     assert not (tmp_path / "classification.csv").exists()

@@ -190,7 +190,7 @@ def test_masks_without_scores_are_an_error_and_leave_no_output(run):
 
 
 def test_a_file_that_is_no_evaluation_is_an_error(run):
-    with pytest.raises(DataError, match="is no evaluation"):
+    with pytest.raises(DataError, match="is not an evaluation file"):
         run.collect([{"category": "tile"}])
 
 

@@ -155,7 +155,7 @@ def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: Any, sente
     [
         ([0, 0], np.eye(2), "do not describe both states"),
         ([0, 1], np.eye(3), "do not match its sentences"),
-        ([0, 1], [[1.0, 0.0], [0.0, 0.0]], "has no direction"),
+        ([0, 1], [[1.0, 0.0], [0.0, 0.0]], "an embedding has length 0"),
         ([0, 1], [[1.0, 0.0], [np.nan, 0.0]], "not finite"),
         ([0, 1], [1.0, 2.0], "not finite vectors"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from harness import merged
 from paths import REPOSITORY
@@ -269,6 +270,22 @@ def test_methods_that_cannot_run_are_not_listed(tmp_path: Any) -> None:
     assert found.swept_columns["memory_bank.shots"] == {"memory_bank-shots1": 1, "memory_bank-shots2": 2}
     alone = settings(sweep__methods={"memory_bank": {"params": {"shots": [4]}}}, dataset__demo=demo)
     assert alone.swept == ()
+
+
+@pytest.mark.parametrize("label", ["", "defective"])
+def test_without_labels_no_plot_is_made_and_an_earlier_one_is_removed(tmp_path: Any, label: str) -> None:
+    lines = ["path,category,split,label"]
+    for index, (split, said) in enumerate([("train", "good"), ("test", label and "good"), ("test", label)]):
+        Image.new("L", (8, 8)).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,lid,{split},{said}")
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    found = settings(
+        sweep__methods={"memory_bank": {"params": {"shots": [1]}}},
+        dataset={"layout": "csv", "root": str(tmp_path / "table.csv"), "name": "t"},
+    )
+    plot = "sweep_memory_bank.png"
+    assert found.measurable.sweep_plots == ({"memory_bank": plot} if label else {})
+    assert (f"plots/{plot}" in found.measurable.unmade()) is (not label)
 
 
 def test_the_check_lists_the_entries_with_their_values() -> None:

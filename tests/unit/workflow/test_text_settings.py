@@ -185,7 +185,7 @@ def test_a_path_without_windows_is_refused_where_they_are_looked_at(method: str)
         ({"text_prompts": "gone.yaml"}, r"methods\.dense\.params.*gone\.yaml does not exist"),
         ({"text_prompts": "gone.pth", "trained_on": "visa"}, r"methods\.dense\.params.*gone\.pth does not exist"),
         ({"text_prompts": "learned.pth"}, r"trained_on"),
-        ({"text_prompts": "LEARNED.PTH"}, r"LEARNED\.PTH holds what others have trained"),
+        ({"text_prompts": "LEARNED.PTH"}, r"LEARNED\.PTH holds published trained weights"),
         ({"trained_on": "visa"}, r"trained_on"),
     ],
 )
