@@ -174,7 +174,9 @@ def test_a_folder_within_that_of_the_images_under_test_may_not_hold_any_of_them(
     (tmp_path / "parts" / "lid.csv").write_text("\n".join(rows))
     listed = {"layout": "csv", "root": str(tmp_path / "parts" / "lid.csv"), "name": "table"}
     said = refusal(dataset=own, auxiliary=listed)
-    assert said.startswith(f"auxiliary: {tmp_path}/parts/lid/test/bad/0.png is also under test, and scores on images")
+    assert said.startswith(
+        f"auxiliary: {tmp_path}/parts/lid/test/bad/0.png is also under test, and scores on training images"
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_a_folder_within_that_of_the_images_under_test_may_not_hold_any_of_them(
     [
         ("visa", {"layout": "visa", "name": "mine"}, "'visa' is for training, which is the data set under test"),
         ("mvtec_ad", {"name": "MVTec-AD"}, "'MVTec-AD' is for training, which is the data set under test"),
-        ("visa", {"name": "visa-copy", "like": "visa"}, "VisA is under test, and all categories in .* are called"),
+        ("visa", {"name": "visa-copy", "like": "visa"}, "VisA is under test, and all categories in .* names of those"),
         ("like visa", {"layout": "visa"}, "'visa' is for training, and all categories in .* have the names of those"),
     ],
 )

@@ -102,7 +102,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"methods__both": {"scorer": "fusion"}}, r"methods\.both\.params: parameter 'methods' is missing"),
         (
             {"methods__both": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bnk"]}}},
-            r"methods\.both: 'memory_bnk' is not a method with its own; did you mean 'memory_bank'\?",
+            r"methods\.both: 'memory_bnk' is not a method with its own scores; did you mean 'memory_bank'\?",
         ),
         (
             {
@@ -158,7 +158,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"methods__oracle": {"scorer": "mutual"}}, r"a method cannot be called 'oracle'.*; rename it"),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutal", "refiner": "guided"}}},
-            r"methods\.sharp: 'mutal' is not a method with its own; did you mean 'mutual'\?",
+            r"methods\.sharp: 'mutal' is not a method with its own scores; did you mean 'mutual'\?",
         ),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "gided"}}},
