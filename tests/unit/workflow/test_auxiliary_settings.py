@@ -138,8 +138,11 @@ def test_messages_name_the_section_that_is_meant(tmp_path: Path, write_png: Writ
     [
         ({**DEMO, "name": "t"}, "auxiliary: 't' is also the name of the data set under test; choose another"),
         ({**DEMO, "name": "T"}, "auxiliary: 'T' is also the name of the data set under test; choose another"),
-        ({**DEMO, "categories": ["board", "ring"]}, "auxiliary: the category 'ring' of results/data/others is under"),
-        ({**DEMO, "categories": "all"}, "auxiliary: the category 'ring' of results/data/others is under test too"),
+        (
+            {**DEMO, "categories": ["board", "ring"]},
+            "auxiliary: the category 'ring' of results/data/others is also under",
+        ),
+        ({**DEMO, "categories": "all"}, "auxiliary: the category 'ring' of results/data/others is also under test"),
     ],
 )
 def test_the_demo_set_is_learned_from_under_another_name_and_in_other_categories(
@@ -171,7 +174,9 @@ def test_a_folder_within_that_of_the_images_under_test_may_not_hold_any_of_them(
     (tmp_path / "parts" / "lid.csv").write_text("\n".join(rows))
     listed = {"layout": "csv", "root": str(tmp_path / "parts" / "lid.csv"), "name": "table"}
     said = refusal(dataset=own, auxiliary=listed)
-    assert said.startswith(f"auxiliary: {tmp_path}/parts/lid/test/bad/0.png is under test too, and scores on images")
+    assert said.startswith(
+        f"auxiliary: {tmp_path}/parts/lid/test/bad/0.png is also under test, and scores on training images"
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,7 +184,7 @@ def test_a_folder_within_that_of_the_images_under_test_may_not_hold_any_of_them(
     [
         ("visa", {"layout": "visa", "name": "mine"}, "'visa' is for training, which is the data set under test"),
         ("mvtec_ad", {"name": "MVTec-AD"}, "'MVTec-AD' is for training, which is the data set under test"),
-        ("visa", {"name": "visa-copy", "like": "visa"}, "VisA is under test, and all categories in .* are called as"),
+        ("visa", {"name": "visa-copy", "like": "visa"}, "VisA is under test, and all categories in .* names of those"),
         ("like visa", {"layout": "visa"}, "'visa' is for training, and all categories in .* have the names of those"),
     ],
 )

@@ -102,7 +102,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"methods__both": {"scorer": "fusion"}}, r"methods\.both\.params: parameter 'methods' is missing"),
         (
             {"methods__both": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bnk"]}}},
-            r"methods\.both: 'memory_bnk' is no method with its own; did you mean 'memory_bank'\?",
+            r"methods\.both: 'memory_bnk' is not a method with its own scores; did you mean 'memory_bank'\?",
         ),
         (
             {
@@ -158,7 +158,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"methods__oracle": {"scorer": "mutual"}}, r"a method cannot be called 'oracle'.*; rename it"),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutal", "refiner": "guided"}}},
-            r"methods\.sharp: 'mutal' is no method with its own; did you mean 'mutual'\?",
+            r"methods\.sharp: 'mutal' is not a method with its own scores; did you mean 'mutual'\?",
         ),
         (
             {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "gided"}}},
@@ -181,7 +181,7 @@ def test_the_default_is_valid_and_complete() -> None:
                         section: value,
                     }
                 },
-                rf"methods\.sharp: a modulation takes its {section} from its method; leave '{section}' out",
+                rf"methods\.sharp: a modulation takes its {section} from its method; remove '{section}'",
             )
             for section, value in (
                 ("backbone", "embedded"),
@@ -334,7 +334,7 @@ def test_files_are_merged_key_by_key_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a: [", "is not valid YAML"), ("- 1", "is no configuration"), (None, "cannot be read")],
+    [("a: [", "is not valid YAML"), ("- 1", "is not a configuration"), (None, "cannot be read")],
 )
 def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "mine.yaml"
@@ -545,7 +545,7 @@ def test_a_modulation_of_a_method_with_seeds_is_led_to_one_of_them() -> None:
         return settings(methods__memory_bank=seeded, methods__sharp=sharp)
 
     assert modulated("memory_bank-seed3").methods["sharp"].members == ("memory_bank-seed3",)
-    with pytest.raises(ConfigError, match=r"'memory_bank' is no method .* did you mean 'memory_bank-seed[03]'\?"):
+    with pytest.raises(ConfigError, match=r"'memory_bank' is not a method .* did you mean 'memory_bank-seed[03]'\?"):
         modulated("memory_bank")
 
 

@@ -30,7 +30,7 @@ def written(content: str | bytes, name: str = "mine.yaml") -> Path:
         ("dataset: {name: t}\n".encode("utf-16-le"), r"is text in UTF-16"),
         ("a: 1\ndataset: {name: für}\n".encode("latin-1"), r"is not text in UTF-8 \(line 2\); save it as UTF-8"),
         ("dataset:\n\tname: t\n", r"not valid YAML: line 2: it is indented by a tab; use spaces"),
-        ("dataset: {}\nmethods: {}\ndataset: {}\n", r"line 3: the key 'dataset' is already in line 1; take one"),
+        ("dataset: {}\nmethods: {}\ndataset: {}\n", r"line 3: the key 'dataset' is already in line 1; remove one"),
         ("methods:\n  a: {}\n  b: {}\n  a: {}\n", r"line 4: the key 'a' is already in line 2"),
         ("dataset: {name: t, name: u}\n", r"line 1: the key 'name' is already in line 1"),
         ("dataset: [a\n", r"not valid YAML: line 2: expected ',' or '\]'"),
@@ -39,8 +39,8 @@ def written(content: str | bytes, name: str = "mine.yaml") -> Path:
         ("name: !!bool maybe\n", r"not valid YAML: 'maybe'; correct it"),
         ("name: !!int {a: b}\n", r"not valid YAML: .*; correct it"),
         ("name: \x07\n", r"not valid YAML: .*; correct it"),
-        ("- a\n", r"must hold keys and values"),
-        ("", r"must hold keys and values"),
+        ("- a\n", r"must contain keys and values"),
+        ("", r"must contain keys and values"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(

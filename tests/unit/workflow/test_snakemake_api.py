@@ -17,5 +17,7 @@ def test_the_versions_that_were_looked_at_are_taken(version: str, monkeypatch: p
 @pytest.mark.parametrize("version", ["10.0.0", "11.2"])
 def test_a_newer_version_is_one_sentence(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snakemake_api, "snakemake_version", version)
-    with pytest.raises(WorkflowError, match=f"Snakemake {version} is newer than this workflow knows; install one bef"):
+    with pytest.raises(
+        WorkflowError, match=f"Snakemake {version} is newer than this workflow supports; install a version bef"
+    ):
         snakemake_api.check_version()

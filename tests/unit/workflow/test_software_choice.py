@@ -71,7 +71,9 @@ def test_folders_that_an_image_cannot_be_given_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / name).mkdir()
-    with pytest.raises(ConfigError, match=r"the folder .* has '.' in its path, which separates folders where a cont"):
+    with pytest.raises(
+        ConfigError, match=r"the folder .* has '.' in its path, which separates folders in the options of a cont"
+    ):
         image_environment(settings(), tmp_path / name, {})
     monkeypatch.chdir(tmp_path / name)
     with pytest.raises(ConfigError, match=r"the working folder .* has '.' in its path, .* without --sdm apptainer"):

@@ -166,7 +166,7 @@ def test_a_rule_that_looks_at_maps_is_for_methods_that_give_some(entry: dict[str
     [
         (
             {"methods__sharp": {**MODULATION, "threshold": ruled("robust_tail")}},
-            r"^methods\.sharp: a modulation takes its threshold from its method; leave 'threshold' out",
+            r"^methods\.sharp: a modulation takes its threshold from its method; remove 'threshold'",
         ),
         ({"threshold": {"rule": "suitible"}}, r"'suitible'.*did you mean 'suitable'"),
         ({"threshold": ruled("robust_tail", y=1)}, r"threshold\.params: unknown parameter 'y'"),
