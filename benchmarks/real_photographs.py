@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 
 from zsad.reporting import figures
 from zsad.reporting.evaluations import Evaluation, display_names, key_of, measured, read_evaluations
+from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import categories_of, interval_of, one_row_a_method, read_metrics
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import with_interval
@@ -72,7 +73,7 @@ def draw(folders: Sequence[Path], methods: Sequence[str], output: Path) -> None:
         for (above, below), (title, evaluations) in zip(grid.T, sorted(columns.items()), strict=True):
             _draw_curves(above, _named(*title), evaluations, names, lines)
             _draw_scores(below, max(evaluations, key=lambda evaluation: measured(evaluation, METRIC)[0]))
-        figures.save(figure, output, DPI)
+        figures.save(figure, output, ReportOptions(dpi=DPI))
 
 
 def _named(dataset: str, category: str) -> str:

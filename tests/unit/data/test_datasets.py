@@ -176,7 +176,7 @@ def test_a_wrong_catalogue_is_refused_in_one_sentence(tmp_path: Path, right: str
 def test_what_is_no_yaml_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "catalogue.yaml"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no YAML") as caught:
+    with pytest.raises(DataError, match="is not YAML") as caught:
         read_catalogue(path)
     assert "\n" not in str(caught.value)
 

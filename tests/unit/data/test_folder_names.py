@@ -167,7 +167,7 @@ STOPS: dict[str, tuple[Tree, str, dict[str, Any]]] = {
     ),
     "masks of other names": (
         {**TREE, "ground_truth/crack": ("x0_mask",)},
-        r"not one mask .* must be called 0_mask\.png",
+        r"no mask in .* must be called 0_mask\.png",
         {},
     ),
 }

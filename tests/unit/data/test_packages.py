@@ -221,7 +221,7 @@ def test_all_of_elpv_is_half_training_and_half_test(category: str, good: int, un
     assert [item.image_id for item in items] == sorted({item.image_id for item in items})
     assert data.truth(category) == KnownTruth(good=True, defective=True, masks=False)
     (remark,) = data.layout.remarks(data.root, category)
-    assert remark.startswith(f"{unsure} cells of {category} are left out")
+    assert remark.startswith(f"{unsure} cells of {category} with a defect probability")
 
 
 def test_a_part_of_elpv_is_the_same_on_every_machine() -> None:

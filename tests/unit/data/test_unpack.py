@@ -351,7 +351,7 @@ def test_what_is_no_archive_is_shown(content: bytes, what: str, tmp_path: Path, 
 def test_a_packed_file_that_is_no_tar_and_an_archive_of_nothing_are_refused(tmp_path: Path, into: Path) -> None:
     assert "a header is invalid" in sentence(saved(tmp_path, gzip.compress(b"?" * 2000)), into)
     for hollow in (zip_of(), gzip.compress(tar_of()), tar_of(special("set", tarfile.DIRTYPE))):
-        assert "has no files in it" in sentence(saved(tmp_path, hollow), into)
+        assert "contains no files" in sentence(saved(tmp_path, hollow), into)
 
 
 def test_an_encrypted_zip_is_named(tmp_path: Path, into: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_method_that_the_library_does_not_know_is_named(tmp_path: Path, into: 
 def test_a_full_disk_is_noticed_before_and_while_writing(
     tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = f"the disk of {into.parent} has no space for what is in ARCHIVE; free some"
+    full = f"the disk of {into.parent} has no space for the contents of ARCHIVE; free some"
     usage = shutil.disk_usage(tmp_path)
     archive = saved(tmp_path, zip_of(("0.png", bytes(6000))))
     with monkeypatch.context() as patch:

@@ -69,9 +69,7 @@ def test_weights_tell_which_images_they_were_learned_from(tmp_path: Path) -> Non
     write_learned(weights, Learned({}, {"images_sha256": [hash_of("3"), hash_of("2")]}))
     with pytest.raises(DataError) as caught:
         check_unseen(under_test, tmp_path / "o", {}, weights=weights)
-    assert str(caught.value).startswith(
-        f"lid/b.png is under test, and {weights} was learned from the same image; scores"
-    )
+    assert str(caught.value).startswith(f"lid/b.png is under test, and {weights} was trained on the same image; scores")
     for facts in ({}, {"images_sha256": []}, {"images_sha256": "all"}):
         write_learned(weights, Learned({}, facts))
         with pytest.raises(DataError, match=f"{weights} does not name the images that it was trained on"):

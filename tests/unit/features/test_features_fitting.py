@@ -98,7 +98,7 @@ def test_a_file_of_weights_is_compared_by_its_shapes(pth: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.json", {"model_type": "bert"}, "is of type 'bert', which is not supported; use one of"),
+        ("config.json", {"model_type": "bert"}, "has type 'bert', which is not supported; use one of"),
         ("config.json", None, "has no config.json"),
         ("model.safetensors", None, "has no weights (model.safetensors)"),
     ],

@@ -99,7 +99,7 @@ def test_pickled_code_is_never_run(copy: Path, tmp_path: Path) -> None:
     (copy / "model.safetensors").unlink()
     torch.save({"embeddings.cls_token": Malicious()}, copy / "pytorch_model.bin")
     message = sentence(HuggingFace(model=str(copy), resolution=28), ModelError)
-    assert "cannot be loaded (they are damaged, or hold more than tensors" in message
+    assert "cannot be loaded (they are damaged, or contain more than tensors" in message
     assert not (tmp_path / "ran").exists()
 
 
@@ -193,7 +193,7 @@ def test_a_folder_that_does_not_exist_is_no_hub_id(tmp_path: Path) -> None:
 
 
 def test_a_revision_of_a_local_folder_is_refused(checkpoint: Path) -> None:
-    assert "leave it out" in sentence(HuggingFace(model=str(checkpoint), revision="main"), ConfigError)
+    assert "remove it" in sentence(HuggingFace(model=str(checkpoint), revision="main"), ConfigError)
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
@@ -215,7 +215,7 @@ def test_without_a_network_a_hub_model_fails_soon_and_in_silence(tmp_path: Path,
     start = time.monotonic()
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert time.monotonic() - start < 120
-    assert "download it ahead" in run.stdout
+    assert "download it first" in run.stdout
     assert "point 'model' at a local folder" in run.stdout
     assert run.stderr == ""
 

@@ -106,8 +106,8 @@ def test_without_words_nothing_of_them_is_written(photograph: Path) -> None:
             "self_similarity",
             r"--part is for methods with text prompts \(.*winclip.*\), and 'self_similarity'",
         ),
-        (" ", "text_similarity", "--part ' ' is not usable: "),
-        ("{}", "winclip", "--part '{}' is not usable: "),
+        (" ", "text_similarity", "--part ' ' is not valid: "),
+        ("{}", "winclip", "--part '{}' is not valid: "),
     ],
 )
 def test_a_part_that_makes_no_sense_is_one_sentence(photograph: Path, part: str, method: str, sentence: str) -> None:

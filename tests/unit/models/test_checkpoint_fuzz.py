@@ -76,7 +76,7 @@ HOSTILE: dict[str, tuple[str, tuple[str | int, ...], Any, str]] = {
     "no number": ("dinov2", ("layer_norm_eps",), float("nan"), "layer_norm_eps is nan"),
     "no patch": ("dinov2", ("patch_size",), 0, "the patch size is 0, not a whole number above 0|not usable"),
     "no blocks": ("vit", ("num_hidden_layers",), 0, "the number of blocks is 0, not a whole number above 0"),
-    "a type that is a list": ("vit", ("model_type",), ["vit"], "is of type "),
+    "a type that is a list": ("vit", ("model_type",), ["vit"], "has type "),
     "heads that do not divide": ("dinov2", ("num_attention_heads",), 3, "model"),
     "an unknown activation": ("vit", ("hidden_act",), "nonsense", "model"),
     "other levels of features": (

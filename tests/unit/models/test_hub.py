@@ -165,7 +165,7 @@ def test_an_incomplete_snapshot_without_a_network_is_not_used(
     use_hub(monkeypatch, NOTHING_LISTENS, Path(constants.HF_HUB_CACHE))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     message = sentence("dinov2-small")
-    assert message.startswith(f"model 'dinov2-small' is not whole in the local cache and {reason}; download it ahead")
+    assert message.startswith(f"model 'dinov2-small' is not complete in the local cache and {reason}; download it first")
     assert message.endswith("(`zsad download dinov2-small`), or point 'model' at a local folder")
     assert "`zsad download dinov2-small --revision v1`" in sentence("dinov2-small", "v1")
 
@@ -192,7 +192,7 @@ def test_a_gated_model_names_page_login_and_the_same_weights_elsewhere(hub: Hub,
     for name in ("dinov3-vits16", gated):
         assert sentence(name) == (
             f"model '{name}' is gated; accept its licence on https://huggingface.co/{gated} and log in with "
-            "`hf auth login`, or set HF_TOKEN, or use 'dinov3-vits16-timm', which has the same weights and no gate"
+            "`hf auth login`, or set HF_TOKEN, or use 'dinov3-vits16-timm', which has the same weights and is not gated"
         )
 
 

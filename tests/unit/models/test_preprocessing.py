@@ -79,7 +79,7 @@ def test_where_no_file_says_it_the_log_does(dinov3: Path, caplog: pytest.LogCapt
     (line,) = caplog.messages
     assert line == (
         f"model '{dinov3}' does not state the normalisation of its pixels (no {PREPROCESSOR} in "
-        f"{dinov3}): the usual values of its family, mean 0.485, 0.456, 0.406 and deviation 0.229, "
+        f"{dinov3}): the usual values of its family are used, mean 0.485, 0.456, 0.406 and standard deviation 0.229, "
         "0.224, 0.225"
     )
     caplog.clear()

@@ -112,7 +112,7 @@ def test_another_network_under_the_name_is_refused(hub: Hub, tmp_path: Path, mon
     monkeypatch.setitem(PUBLISHED, "resnet50", BOTTLENECK)
     hub.models[HUB_ID] = Repository.of_folder(timm_folder(tmp_path / "other", BOTTLENECK, "resnet50"))
     hub.models[HUB_ID].commit = "f" * 40
-    with pytest.raises(ModelError, match=rf"'{HUB_ID}' are not those of a resnet18, as its name says; set another rev"):
+    with pytest.raises(ModelError, match=rf"'{HUB_ID}' are not of a resnet18, contrary to its name; set another rev"):
         by_name(revision="f" * 40).load(CPU)
 
 

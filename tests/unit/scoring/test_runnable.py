@@ -49,8 +49,8 @@ def test_two_lines_run_what_needs_no_references(tmp_path: Path) -> None:
     settings = of_folder(tmp_path / "lids")
     assert list(settings.methods) == [*SINGLE, "mutual"]
     assert settings.left_out == {
-        "memory_bank": "it needs 8 good training images, and category 'lids' has none; "
-        "set dataset.params.references to a folder of enough good images"
+        "memory_bank": "it needs 8 normal training images, but category 'lids' has none; "
+        "set dataset.params.references to a folder of enough normal images"
     }
     assert settings.resolved()["left_out"] == settings.left_out
 
@@ -65,7 +65,7 @@ def test_one_photograph_is_enough_for_the_methods_that_look_at_one(tmp_path: Pat
     assert list(settings.methods) == SINGLE
     assert list(settings.left_out) == ["mutual", "memory_bank", "mutual_consistent", "batch_neighbours"]
     assert settings.left_out["batch_neighbours"] == (
-        "it compares at least 2 test images, and category 'lids' has 1; add some"
+        "it compares at least 2 test images, but category 'lids' has 1; add some"
     )
     assert list(settings.backbones) == ["embedded"]  # nobody is left who wants the other
 
@@ -85,7 +85,7 @@ def test_references_that_are_there_count(tmp_path: Path) -> None:
     )
     assert list(settings.left_out) == ["memory_bank", "six", "gmm_six"]
     assert settings.left_out["six"].endswith(
-        "and category 'lids' has 5; set dataset.params.references to a folder of enough good images, "
+        "but category 'lids' has 5; set dataset.params.references to a folder of enough normal images, "
         "or lower methods.six.params.shots to 5"
     )
     assert "shots" not in settings.left_out["gmm_six"]  # it takes all there are
@@ -94,7 +94,7 @@ def test_references_that_are_there_count(tmp_path: Path) -> None:
 def test_a_method_that_one_category_cannot_run_is_left_out_of_all(tmp_path: Path) -> None:
     settings = of_categories(tmp_path, {"lid": 9, "ring": 3, "tile": 8})
     assert settings.left_out["memory_bank"] == (
-        "it needs 8 good training images, and category 'ring' has 3; add good images for training, "
+        "it needs 8 normal training images, but category 'ring' has 3; add normal images for training, "
         "or lower methods.memory_bank.params.shots to 3, or leave it out of dataset.categories"
     )
     chosen = Settings(merged(settings.config, dataset__categories=["lid", "tile"]))
@@ -108,7 +108,7 @@ def test_a_defective_image_is_no_reference(tmp_path: Path) -> None:
     config = merged(
         DEFAULT, dataset__layout="csv", dataset__root=str(tmp_path / "table.csv"), methods__memory_bank__params__shots=3
     )
-    assert "category 'table' has 2; give the table lines of good" in Settings(config).left_out["memory_bank"]
+    assert "category 'table' has 2; add lines of normal images" in Settings(config).left_out["memory_bank"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_defective_image_is_no_reference(tmp_path: Path) -> None:
         ({"shots": "all"}, "reference_quantile", ""),
         ({"scorer": "gmm", "shots": 2}, "robust_tail", "it needs 3 references or more, but takes 2; raise"),
         ({"scorer": "gmm", "shots": 3}, "reference_quantile", "it needs 4 references or more, but takes 3"),
-        ({"scorer": "class_token_knn", "shots": 2, "k": 3}, "robust_tail", "it needs at least 3 references"),
+        ({"scorer": "class_token_knn", "shots": 2, "k": 3}, "robust_tail", "it needs 3 references or more"),
         ({"scorer": "class_token_knn", "shots": 1, "k": 8, "rotations": True}, "robust_tail", ""),
     ],
 )

@@ -309,7 +309,7 @@ def test_other_errors_of_the_network_are_not_taken_for_too_little_memory(
         raise RuntimeError("sizes do not match")
 
     monkeypatch.setattr(segmenter._network, "embed", fail)
-    with pytest.raises(ModelError, match=r"is given .sizes do not match"):
+    with pytest.raises(ModelError, match=r"its input .sizes do not match"):
         segmenter.embed([segmenter.prepare(photograph())])
 
 

@@ -137,7 +137,7 @@ def test_a_download_that_fails_leaves_no_file_and_names_the_ways_out(monkeypatch
     url = f"{NOTHING_LISTENS}/sam_vit_b_01ec64.pth"
     serve(monkeypatch, url)
     path = checkpoint_path(the_facts())
-    ways_out = f"download it ahead where there is a network (`zsad download sam-vit-b`), or save {url} as {path}"
+    ways_out = f"download it first with network access (`zsad download sam-vit-b`), or save {url} as {path}"
     assert sentence("sam-vit-b") == (
         "model 'sam-vit-b' cannot be downloaded because 127.0.0.1:9 cannot be reached (ConnectionError); run again "
         f"later, or {ways_out}"
@@ -151,7 +151,7 @@ def test_a_download_that_fails_leaves_no_file_and_names_the_ways_out(monkeypatch
 
 def test_wrong_content_of_the_right_size_does_not_stay(authors: FileServer) -> None:
     authors.files["/sam_vit_b_01ec64.pth"] = ServedFile(CONTENT[::-1])
-    assert "model 'sam-vit-b' is not what it should be: the SHA-256" in sentence("sam-vit-b")
+    assert "model 'sam-vit-b' is not the expected file: the SHA-256" in sentence("sam-vit-b")
     assert not is_cached(the_facts())
 
 
@@ -194,7 +194,7 @@ def test_wrong_content_of_the_hub_is_found(hub: Hub) -> None:
 def test_a_gated_model_names_page_and_login(hub: Hub) -> None:
     assert sentence("sam3") == (
         "model 'sam3' is gated; accept its licence on https://huggingface.co/facebook/sam3 and log in with "
-        "`hf auth login`, or set HF_TOKEN, or use 'sam-vit-b', another model, without a gate"
+        "`hf auth login`, or set HF_TOKEN, or use 'sam-vit-b', another model that is not gated"
     )
 
 

@@ -74,7 +74,7 @@ def test_the_first_makes_it_and_the_second_links_to_it(
     owner = getpass.getuser()
     made, taken = caplog.messages
     assert made == f"shared with others: {shared.path}"
-    assert re.fullmatch(rf"taken from the shared cache: {shared.path}; of {owner}, \d{{4}}-\d\d-\d\d \d\d:\d\d", taken)
+    assert re.fullmatch(rf"reused from the shared cache: {shared.path}; of {owner}, \d{{4}}-\d\d-\d\d \d\d:\d\d", taken)
 
 
 def test_a_hit_writes_nothing_to_the_shared_folder(made: SharedFile, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_folder_in_the_place_of_a_shared_file_is_left_alone(
     made.path.unlink()
     (made.path / "kept").mkdir(parents=True)
     provide(tmp_path / "a" / "f.h5", made, make)
-    assert f"the shared file {made.path} is damaged and is made anew: {made.path} is a folder" in caplog.text
+    assert f"the shared file {made.path} is damaged and is made again: {made.path} is a folder" in caplog.text
     assert (made.path / "kept").is_dir()
     assert holds_the_tokens(tmp_path / "a" / "f.h5")
 

@@ -149,10 +149,10 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"dataset": None}, "configuration: dataset = null is not valid: it must contain keys and values"),
+        ({"dataset": None}, "configuration: dataset = null is not valid: it must hold keys and values"),
         (
             {"methods": {"mine": "mutual"}},
-            "methods: mine = 'mutual' is not valid: it must contain keys and values or null",
+            "methods: mine = 'mutual' is not valid: it must hold keys and values or null",
         ),
         ({"methods": {"mine": {"scorer": None}}}, "methods.mine: scorer = null is not valid: it must be text"),
         (

@@ -67,7 +67,7 @@ def test_a_submission_of_its_own_is_called_after_them(tmp_path: Path) -> None:
     assert name in set(folder_names(load(config)))
 
 
-@pytest.mark.parametrize("what", ["is gone", "has changed"])
+@pytest.mark.parametrize("what", ["is missing", "has changed"])
 def test_one_that_is_not_as_it_was_made_has_all_made_anew(tmp_path: Path, what: str) -> None:
     path = tmp_path / "0.png"
     path.write_bytes(b"pixels")

@@ -160,7 +160,7 @@ def test_a_name_for_no_part_is_refused(part_names: Any) -> None:
 @pytest.mark.parametrize("backbone", ["embedded", ["coarse", "embedded"]])
 def test_a_backbone_without_texts_is_refused(backbone: Any) -> None:
     said = refusal(methods__dense__backbone=backbone)
-    assert said.startswith("methods.dense: scorer 'text_similarity' asks in words")
+    assert said.startswith("methods.dense: scorer 'text_similarity' uses text prompts")
     assert "family: image_text" in said
 
 
@@ -227,7 +227,7 @@ def test_one_file_cannot_have_been_trained_on_two_data_sets() -> None:
 def test_what_was_trained_on_the_data_set_under_test_is_refused(dataset: dict[str, Any], trained_on: str) -> None:
     changes = {f"dataset__{key}": value for key, value in {"name": None, **dataset}.items()}
     said = refusal(methods__dense__params={**LEARNED, "trained_on": trained_on}, **changes)
-    assert said.startswith(f"methods.dense: its weights were trained on '{trained_on}', which is")
+    assert said.startswith(f"methods.dense: its weights were trained on '{trained_on}', wh")
     assert "use a file that was trained on another data set" in said
 
 
@@ -310,5 +310,5 @@ def test_the_check_says_what_is_asked(words: bool, capsys: pytest.CaptureFixture
     assert main(["check", "--configfile", "check.yaml", *(["--words"] if words else [])]) == 0
     said = capsys.readouterr().out
     assert "mine.yaml, by coarse (for dense)" in said
-    assert re.search(r"ring +'sealing ring', 6 sentences, 2 of them of a normal part", said)
+    assert re.search(r"ring +'sealing ring', 6 sentences, 2 of them for a normal object", said)
     assert ("a photo of a torn sealing ring." in said) is words

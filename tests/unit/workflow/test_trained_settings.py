@@ -153,7 +153,7 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
     write_learned(Path("w.safetensors"), Learned({"way": np.array([1, np.nan], np.float32)}, FACTS))
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
-        "methods.learner.params.weights: w.safetensors is damaged ('way' holds numbers that are not finite); get the "
+        "methods.learner.params.weights: w.safetensors is damaged ('way' has numbers that are not finite); get the "
         "file again, or train the method again"
     )
 
@@ -161,12 +161,12 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
 @pytest.mark.parametrize("hashes", [None, [], {"0": 1}])
 def test_weights_that_do_not_say_which_images_they_were_learned_from_are_refused_at_once(hashes: Any) -> None:
     said = refusal(methods__learner__params={"weights": weights(images_sha256=hashes)})
-    assert said.startswith("methods.learner.params.weights: w.safetensors does not name the images that it was learned")
+    assert said.startswith("methods.learner.params.weights: w.safetensors does not name the images that it was trained")
 
 
 def test_what_is_no_file_is_no_weights() -> None:
     said = refusal(methods__learner__params={"weights": "/dev/null"})
-    assert "the learned weights /dev/null is no regular file" in said
+    assert "the learned weights /dev/null is not a regular file" in said
 
 
 def test_absent_weights_are_refused() -> None:
@@ -194,7 +194,7 @@ def test_a_changed_number_in_weights_is_refused_before_anything_is_computed() ->
     path.write_bytes(content)
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
-        "methods.learner.params.weights: w.safetensors is damaged (its digest is another); get the file again, or "
+        "methods.learner.params.weights: w.safetensors is damaged (its digest does not match); get the file again, or "
         "train the method again"
     )
 
