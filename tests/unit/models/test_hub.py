@@ -165,7 +165,7 @@ def test_an_incomplete_snapshot_without_a_network_is_not_used(
     use_hub(monkeypatch, NOTHING_LISTENS, Path(constants.HF_HUB_CACHE))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     message = sentence("dinov2-small")
-    assert message.startswith(f"model 'dinov2-small' is not complete in the local cache and {reason}; download it first")
+    assert message.startswith(f"model 'dinov2-small' is not complete in the local cache and {reason}; download it ")
     assert message.endswith("(`zsad download dinov2-small`), or point 'model' at a local folder")
     assert "`zsad download dinov2-small --revision v1`" in sentence("dinov2-small", "v1")
 
