@@ -304,7 +304,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"sweep__method": {}}, r"unknown key 'method' in 'sweep'; did you mean 'methods'\?"),
     (
         {"sweep__methods__memory_bnk": {"params": {"k": [1]}}},
-        r"sweep\.methods\.memory_bnk: there is not a method 'memory_bnk'; did you mean 'memory_bank'\?",
+        r"sweep\.methods\.memory_bnk: there is no method 'memory_bnk'; did you mean 'memory_bank'\?",
     ),
     (
         {"sweep__methods__memory_bank": {"params": {"shot": [1]}}},

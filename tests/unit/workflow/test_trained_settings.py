@@ -154,7 +154,7 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
         "methods.learner.params.weights: w.safetensors is damaged ('way' holds numbers that are not finite); get the "
-        "file again, or train the method anew"
+        "file again, or train the method again"
     )
 
 
@@ -166,7 +166,7 @@ def test_weights_that_do_not_say_which_images_they_were_learned_from_are_refused
 
 def test_what_is_no_file_is_no_weights() -> None:
     said = refusal(methods__learner__params={"weights": "/dev/null"})
-    assert "the learned weights /dev/null is no regular file" in said
+    assert "the learned weights /dev/null is not a regular file" in said
 
 
 def test_absent_weights_are_refused() -> None:
@@ -195,7 +195,7 @@ def test_a_changed_number_in_weights_is_refused_before_anything_is_computed() ->
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
         "methods.learner.params.weights: w.safetensors is damaged (its digest is another); get the file again, or "
-        "train the method anew"
+        "train the method again"
     )
 
 
