@@ -53,7 +53,7 @@ def test_a_category_that_fails_is_missing_from_the_tables_until_it_is_repaired(t
     assert "cannot be read as an image" in run.output
     assert "Traceback" not in run.output
     (said,) = [line for line in run.output.splitlines() if line.startswith(SENTENCE)]
-    assert "are in results/t/partial. Those in results/t/tables are of an earlier run." in said
+    assert "are in results/t/partial. Those in results/t/tables are from an earlier run." in said
     assert "the same command again" in said
     assert contents(tables) == sound
     found, before = rows(partial / "metrics.csv"), rows(tables / "metrics.csv")

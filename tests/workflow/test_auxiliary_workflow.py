@@ -80,7 +80,7 @@ def test_an_image_that_is_in_both_stops_the_run_before_anything_is_computed(
     shutil.copy(project.folder / "parts/lid/test/bad/0.png", project.folder / copy)
     done = project.run(config, "results/parts/lid/unseen/learned.json", "features")
     assert done.status == 1
-    assert f"parts/lid/test/bad/0.png is under test, and {copy}, which is to be learned from, is" in done.output
+    assert f"parts/lid/test/bad/0.png is under test, and {copy}, which is for training, is" in done.output
     assert "Traceback" not in done.output
     assert not done.made_by("/unseen/")
     (project.folder / copy).unlink()
@@ -90,7 +90,7 @@ def test_an_image_that_is_in_both_stops_the_run_before_anything_is_computed(
     shutil.copy(project.folder / "parts/lid/test/bad/0.png", project.folder / "more/lid/test/good/2.png")
     done = project.run(config, "results/parts/lid/unseen/learned.json")
     assert done.status == 1
-    assert "more/lid/test/good/2.png, which is to be learned from, is the same" in done.output
+    assert "more/lid/test/good/2.png, which is for training, is the same" in done.output
     assert not (project.folder / "results/parts/lid/unseen/learned.json").exists()
 
 
@@ -104,7 +104,7 @@ def test_weights_that_are_given_tell_of_the_images_that_they_were_learned_from(w
         write_learned(weights, Learned({}, {**facts, "images_sha256": hashes}))
         done = project.run(config, UNSEEN)
         assert done.status == status, done.output
-        said = f"{under_test[3].path} is under test, and own.safetensors was learned from the same image; scores on"
+        said = f"{under_test[3].path} is under test, and own.safetensors was trained on the same image; scores on"
         assert (said in done.output) == bool(status)
         assert "the section 'auxiliary' is not read" in done.output
         assert done.made == ({"t/ring/unseen/learned.json"} if status == 0 else set())

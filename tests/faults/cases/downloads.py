@@ -367,7 +367,7 @@ FOUND = (
         "catalogue that is not YAML",
         DOWNLOADED,
         edited(str(CATALOGUE), "mpdd:", "mpdd: {"),
-        r"the catalogue of data sets .* is no YAML \(.*\); correct or restore it",
+        r"the catalogue of data sets .* is not YAML \(.*\); correct or restore it",
     ),
     Fault(
         "catalogue with a key that does not exist",

@@ -32,14 +32,14 @@ CATEGORIES = (
         "no image to train on for the only method",
         IMAGES,
         removed(f"{TILE}/train"),
-        r"no method can run; method 'memory_bank' is left out: it needs 2 good training images, .*'tile' has none; add",
+        r"no method can run; method 'memory_bank' is left out: it needs 2 normal training images, .*'tile' has none; add",
         changes={"methods__mutual": None},
     ),
     Fault(
         "fewer images to train on than references for the only method",
         IMAGES,
         nothing,
-        r"it needs 4 good training images, .* 'tile' has 3; .* lower methods\.memory_bank\.params\.shots to 3",
+        r"it needs 4 normal training images, .* 'tile' has 3; .* lower methods\.memory_bank\.params\.shots to 3",
         changes={"methods__memory_bank__params": {"shots": 4}, "methods__mutual": None},
     ),
     Fault(
@@ -130,7 +130,7 @@ SLIPS = (
         IMAGES,
         moved(f"{TILE}/test/good", f"{TILE}/test/OK"),
         (
-            r"tile/test/OK would be read as defects called 'OK'; if they are good, rename it to 'good', or "
+            r"tile/test/OK would be read as defects of type 'OK'; if the images are normal, rename it to 'good', or "
             r"set dataset\.params\.good to \[good, OK\]"
         ),
     ),

@@ -144,7 +144,7 @@ def piped(path: str) -> Damage:
 
 def full(what: str, path: str, size: int, script: str) -> Fault:
     """A disk that runs full while a result is written."""
-    said = rf"{path} cannot be written \(File too large\); raise the limit on file sizes .* and run again"
+    said = rf"{path} cannot be written \(File too large\); raise the limit for the size of files .* and run again"
     return Fault(f"disk that runs full under the {what}", IMAGES, files_up_to(size), said, fix=recover, before=script)
 
 
@@ -201,10 +201,10 @@ DAMAGED = (
     damaged("features cut off", FEATURES, cut(FEATURES, 0.5), rf"{FEATURES} is not a readable HDF5 file"),
     damaged("features of no bytes", FEATURES, written(FEATURES, b""), rf"{FEATURES} is not a readable HDF5 file"),
     damaged("page in place of features", FEATURES, written(FEATURES, HTML), rf"{FEATURES} is not a readable HDF5"),
-    damaged("scores in place of features", FEATURES, copied(SCORES, FEATURES), rf"{FEATURES} is no feature file"),
+    damaged("scores in place of features", FEATURES, copied(SCORES, FEATURES), rf"{FEATURES} is not a feature file"),
     damaged("model cut off", MODEL, cut(MODEL, 0.5), rf"{MODEL} is not a readable HDF5 file"),
     damaged("model of no bytes", MODEL, written(MODEL, b""), rf"{MODEL} is not a readable HDF5 file"),
-    damaged("features in place of a model", MODEL, copied(FEATURES, MODEL), rf"{MODEL} is no model file"),
+    damaged("features in place of a model", MODEL, copied(FEATURES, MODEL), rf"{MODEL} is not a model file"),
     damaged("scores cut off", SCORES, cut(SCORES, 0.9), rf"{SCORES} is not a readable HDF5 file"),
     wrong(
         "scores of other images than the manifest",
@@ -215,19 +215,19 @@ DAMAGED = (
     damaged("decisions cut off", DECISIONS, cut(DECISIONS, 0.5), rf"{DECISIONS} is not a readable HDF5 file"),
     damaged("decisions of no bytes", DECISIONS, written(DECISIONS, b""), rf"{DECISIONS} is not a readable HDF5 file"),
     damaged("page in place of decisions", DECISIONS, written(DECISIONS, HTML), rf"{DECISIONS} is not a readable HDF5"),
-    damaged("scores in place of decisions", DECISIONS, copied(SCORES, DECISIONS), rf"{DECISIONS} is no decision file"),
-    damaged("decisions in place of scores", SCORES, copied(DECISIONS, SCORES), rf"{SCORES} is no score file"),
+    damaged("scores in place of decisions", DECISIONS, copied(SCORES, DECISIONS), rf"{DECISIONS} is not a decision file"),
+    damaged("decisions in place of scores", SCORES, copied(DECISIONS, SCORES), rf"{SCORES} is not a score file"),
     wrong(
         "decisions of another method",
         DECISIONS,
         copied(OF_BANK, DECISIONS),
-        rf"{DECISIONS} was made from other scores than {SCORES} .*; delete {DECISIONS} and run again",
+        rf"{DECISIONS} was made from other scores than those in {SCORES} .*; delete {DECISIONS} and run again",
     ),
     wrong(
         "peaks that are not those of the scores",
         DECISIONS,
         hostile(DECISIONS, of_lower_peaks),
-        rf"{DECISIONS} was made from other scores than {SCORES} .*; delete {DECISIONS} and run again",
+        rf"{DECISIONS} was made from other scores than those in {SCORES} .*; delete {DECISIONS} and run again",
     ),
     wrong(
         "decisions on fewer images",
@@ -241,7 +241,7 @@ DAMAGED = (
     damaged("masks cut off", MASKS, cut(MASKS, 0.5), rf"{MASKS} is not a readable HDF5 file"),
     damaged("metrics cut off", METRICS, cut(METRICS, 0.5), rf"{METRICS} is not valid JSON"),
     damaged("draws cut off", DRAWS, cut(DRAWS, 0.5), rf"{DRAWS} is not a readable HDF5 file"),
-    damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is no draws file"),
+    damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is not a draws file"),
     damaged(
         "metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is not a result of this version"
     ),

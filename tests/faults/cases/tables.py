@@ -141,7 +141,7 @@ USERS_OWN = (
         "table with a cell too many",
         TABLE,
         edited(OWN, "test,good,,", "test,good,,,later"),
-        r"table\.csv, line 4: the cell 'later' stands in no column",
+        r"table\.csv, line 4: the cell 'later' belongs to no column",
     ),
     Fault(
         "spreadsheet in place of a table",

@@ -87,7 +87,7 @@ STOPPED = (
         "too few references that can be read",
         FOLDER,
         cut("good/1.png", 0.5),
-        r"category 'photographs' has 1 training images, fewer than the 2 references asked for; lower 'shots' to 1",
+        r"category 'photographs' has 1 training images, fewer than the 2 references requested; lower 'shots' to 1",
     ),
     Fault(
         "mask that cannot be read while images may be left out",

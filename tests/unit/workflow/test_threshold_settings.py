@@ -156,9 +156,7 @@ def test_a_rule_for_references_does_where_every_method_has_some() -> None:
 def test_a_rule_that_looks_at_maps_is_for_methods_that_give_some(entry: dict[str, Any]) -> None:
     others = {} if entry is IMAGES_ALONE else {"one": IMAGES_ALONE, "two": {**IMAGES_ALONE, "scorer": "gmm"}}
     others = {name: {**other, "params": {"shots": 4}} for name, other in others.items()}
-    with pytest.raises(
-        ConfigError, match=r"^methods\.mine: .* 'mebin' needs maps, but .* only scores images"
-    ):
+    with pytest.raises(ConfigError, match=r"^methods\.mine: .* 'mebin' needs maps, but .* only scores images"):
         Settings({"methods": {**others, "mine": {**entry, "threshold": ruled("mebin")}}})
     assert Settings({"methods": {**others, "mine": entry}}).methods["mine"].deciding == complete("suitable")
 
