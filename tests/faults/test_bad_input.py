@@ -175,8 +175,8 @@ def test_a_data_set_that_is_learned_from_is_downloaded_and_may_not_be_the_one_un
         server.files["/MPDD.zip"] = ServedFile(archive())
         run = project.run(config, target, offline=False)
         assert run.status == 1
-        copies = "images/tile/test/crack/0.png is under test, and data/mpdd/MPDD/tile/test/crack/0.png, which is to be"
-        assert f"{copies} learned from, is the same image (and 6 more are in both)" in run.output
+        copies = "images/tile/test/crack/0.png is under test, and data/mpdd/MPDD/tile/test/crack/0.png, which is"
+        assert f"{copies} for training, is the same image (and 6 more are in both)" in run.output
         assert not run.made_by("/unseen/")
         assert {"mpdd/tile/images.csv", "t/tile/images.csv"} <= run.made
 

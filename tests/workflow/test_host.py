@@ -105,7 +105,7 @@ REFUSED = {
         "module 'zsad': .*unknown key 'methodes'; did you mean 'methods'",
     ),
     "a wrong value": (module("zsad", "{'device': 'gpu'}"), "module 'zsad': .*device.*gpu"),
-    "no section": (module("zsad", "'mine.yaml'"), "module 'zsad': its configuration is no section .*'mine.yaml'"),
+    "no section": (module("zsad", "'mine.yaml'"), "module 'zsad': its configuration is not a section .*'mine.yaml'"),
     "the same results": (
         module("zsad", str(TINY)) + module("twin", str(TINY)),
         "module 'twin': its results go to results/t, as do those of the module 'zsad'; give one of them another",

@@ -141,7 +141,7 @@ def test_a_table_of_files_is_inspected_and_a_failure_is_one_sentence(tmp_path: P
     status, out, err = finished(started(warm_python(), tmp_path, str(first), "--out", "bad"))
     assert (status, out) == (1, "")
     assert "Traceback" not in err
-    (sentence,) = [line for line in err.splitlines() if line.startswith("zsad: not one of")]
+    (sentence,) = [line for line in err.splitlines() if line.startswith("zsad: none of")]
     assert "can be used" in sentence
 
 

@@ -144,13 +144,13 @@ def test_every_command_is_executed_or_stands_among_the_exceptions() -> None:
 @pytest.mark.slow
 def test_two_lines_make_a_page_a_ranked_list_and_masks(shell: Shell) -> None:
     said = shell.run("zsad check --configfile mine.yaml")
-    sentence = "it needs 8 good training images, and category 'photographs' has none; set dataset.params.references"
+    sentence = "it needs 8 normal training images, but category 'photographs' has none; set dataset.params.references"
     assert f"left out   memory_bank: {sentence}" in said
     said = shell.run("snakemake --cores 2 --configfile mine.yaml")
     assert f"method 'memory_bank' is left out: {sentence}" in said
     results = shell.folder / "results/folder"
     page = (results / "report.html").read_text()
-    assert re.search(r"<code>memory_bank</code> is left out: it needs 8 good training images", page)
+    assert re.search(r"<code>memory_bank</code> is left out: it needs 8 normal training images", page)
     ranked = (results / "tables/images.csv").read_text().splitlines()
     assert len(ranked) == 1 + 4 * 3
     assert len(list((results / "photographs/masks").iterdir())) == 4 * 2

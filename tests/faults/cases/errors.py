@@ -119,7 +119,7 @@ FAULTS: tuple[Fault, ...] = (
     amid(
         "quota that is used up", fails_with(of_system(errno.EDQUOT)), rf"{SCORES} cannot be written .*free some of your"
     ),
-    amid("disk that fails", fails_with(of_system(errno.EIO)), rf"{SCORES} cannot be read or written .*its disk fails"),
+    amid("disk that fails", fails_with(of_system(errno.EIO)), rf"{SCORES} cannot be read or written .*its disk failed"),
     amid("network disk that is lost", fails_with(of_system(errno.ESTALE)), rf"{SCORES} .*its network disk has lost it"),
     amid("too many open files", fails_with(of_system(errno.EMFILE)), rf"{SCORES} .*raise the limit for open files"),
     amid("array larger than the memory", scoring(lambda: np.empty(2**59)), r"too little memory \(Unable to allocate 4"),
@@ -131,7 +131,7 @@ FAULTS: tuple[Fault, ...] = (
     amid(
         "bug in the program",
         scoring(raised(AttributeError("never thought of"))),
-        r"unexpected error \(AttributeError: never thought of\); .* the traceback that is in results/log/job\.log, on ",
+        r"unexpected error \(AttributeError: never thought of\); .* the traceback in results/log/job\.log, on ",
         then=has_traceback,
     ),
     Fault(

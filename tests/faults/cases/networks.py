@@ -64,7 +64,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     refused(
         "weights with a bit flipped",
-        r"weights file of model 'efficientnet-lite0', \S+57934424\.pth, is damaged or another one \(.*" + REINSTALL,
+        r"weights file of model 'efficientnet-lite0', \S+57934424\.pth, is damaged or another version \(.*" + REINSTALL,
         weights(flip_a_bit),
     ),
     refused(
@@ -86,7 +86,7 @@ FAULTS: tuple[Fault, ...] = (
         layers=[4, 16],
     ),
     refused(
-        "block named twice", r"layers \[4, -12\] name a block of model 'efficientnet-lite0' twice", layers=[4, -12]
+        "block named twice", r"layers \[4, -12\] contain a block of model 'efficientnet-lite0' twice", layers=[4, -12]
     ),
     refused(
         "resolution that is no multiple of the stride",

@@ -130,7 +130,7 @@ TABLE = (
         "table of cells with a probability that is no number",
         CELLS,
         edited(LABELS, FIRST, "images/cell0001.png 0,5 mono"),
-        r"labels\.csv, line 1: the probability '0,5' is no number; restore",
+        r"labels\.csv, line 1: the probability '0,5' is not a number; restore",
     ),
     Fault(
         "table of cells with another probability",
@@ -148,7 +148,7 @@ TABLE = (
         "table of cells with one twice",
         CELLS,
         appended(LABELS, "images/./cell0001.png 1.0 mono\n"),
-        r"labels\.csv, line 17: images/cell0001\.png stands in an earlier line already",
+        r"labels\.csv, line 17: images/cell0001\.png is already in an earlier line",
     ),
     Fault(
         "cell that is not there",
@@ -188,14 +188,14 @@ DRAWS = (
         "more defective textiles than there are of a kind",
         WEAVES,
         nothing,
-        r"^dataset\.params\.defective: 5 asks for more .* 'textile', 3 of each kind, than the 2 in weaves; lower it",
+        r"^dataset\.params\.defective: 5 asks for more .* 'textile', 3 of each type, than the 2 in weaves; lower it",
         changes={"dataset__params": {"defective": 5}},
     ),
     Fault(
         "draw of nothing",
         CELLS,
         nothing,
-        r"^dataset\.params: good and defective are both 0, so that nothing would be tested",
+        r"^dataset\.params: good and defective are both 0, so that there would be no test images",
         changes={"dataset__params": {"good": 0, "defective": 0}},
     ),
     Fault(
