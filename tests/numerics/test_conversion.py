@@ -627,7 +627,7 @@ def test_a_tensor_of_another_shape_is_refused_whichever_it_is(case: Case) -> Non
         ({"rope_embed.periods": rotary_periods(64) * 1.05}, "rotary positions of model 'tiny' (rope_embed.periods)"),
         ({"rope_embed.periods": torch.empty(0)}, "rotary positions of model 'tiny' (rope_embed.periods)"),
         ({"rope_embed.periods": rotary_periods(192)}, "128 channels, which cannot be divided among heads of 192"),
-        ({"patch_embed.proj.weight": torch.ones(WIDTH, 3, 16, 14)}, "128 x 3 x 16 x 14 where a square kernel"),
+        ({"patch_embed.proj.weight": torch.ones(WIDTH, 3, 16, 14)}, "128 x 3 x 16 x 14, but a square kernel"),
     ],
 )
 def test_transformers_unlike_those_of_dinov3_are_refused(changes: State, expected: str) -> None:
@@ -637,7 +637,7 @@ def test_transformers_unlike_those_of_dinov3_are_refused(changes: State, expecte
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"pos_embed": torch.ones(1, 16, WIDTH)}, "1 x 16 x 128 where a square grid of positions"),
+        ({"pos_embed": torch.ones(1, 16, WIDTH)}, "1 x 16 x 128, but a square grid of positions"),
         (
             {"blocks.0.mlp.fc1.weight": torch.ones(500, WIDTH)},
             "hidden width of 500, which does not follow from a whole multiple",
@@ -764,4 +764,4 @@ def test_a_tensor_that_is_no_plain_array_is_refused(
     tmp_path: Path, changed: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     torch.save({"cls_token": torch.zeros(3), "norm.weight": changed(torch.ones(3))}, tmp_path / "weights.pth")
-    assert "holds 'norm.weight' as a sparse or quantised tensor" in sentence(lambda: read_pth(tmp_path / "weights.pth"))
+    assert "'norm.weight' as a sparse or quantised tensor" in sentence(lambda: read_pth(tmp_path / "weights.pth"))

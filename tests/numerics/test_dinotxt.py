@@ -533,7 +533,7 @@ def test_a_large_number_in_a_name_builds_no_large_network(tmp_path: Path, prefix
 def test_a_text_encoder_without_whole_heads_of_attention_is_refused(tmp_path: Path) -> None:
     path = saved_head(tmp_path / "head.pth", head_state(text_width=96))
     assert refusal_of(path) == (
-        f"the tensor 'text_model.backbone.token_embedding.weight' of model '{path}' is {len(VOCABULARY)} x 96 where a "
+        f"the tensor 'text_model.backbone.token_embedding.weight' of model '{path}' is {len(VOCABULARY)} x 96, but a "
         "multiple of 64 columns is expected; use the weights as their authors published them"
     )
 
@@ -551,7 +551,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_off_is_refused(tiny: TinyDinoTxt, tmp_path: Path, size: int) -> None:
     path = tmp_path / "head.pth"
     path.write_bytes(tiny.head.read_bytes()[:size])
-    assert refusal_of(path) == f"the file of weights {path} is damaged; download it again from its authors"
+    assert refusal_of(path) == f"the weights file {path} is damaged; download it again from its authors"
 
 
 def test_a_file_whose_bytes_are_not_those_of_its_name_is_refused(tiny: TinyDinoTxt, tmp_path: Path) -> None:

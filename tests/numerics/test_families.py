@@ -416,7 +416,7 @@ def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ModelError) as caught:
         family_of("resnet", "mine")
     assert str(caught.value) == (
-        "model 'mine' is of type 'resnet', which is not supported; use one of "
+        "model 'mine' has type 'resnet', which is not supported; use one of "
         "vit, dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip, clip_vision_model, siglip, "
         "siglip_vision_model, siglip2, siglip2_vision_model, tipsv2, tipsv2_vision_model, or "
         "`family: resnet` for a local folder"

@@ -495,7 +495,7 @@ def test_the_layout_of_a_published_model_is_known() -> None:
     [
         ({"path": "windows", "windows": (2, 6)}, "a window of 6 patches is larger than the grid of model"),
         ({"path": "windows", "windows": (2, 2)}, "contain a side twice"),
-        ({"path": "windows", "layers": (0,)}, "leave layers out"),
+        ({"path": "windows", "layers": (0,)}, "remove layers"),
         ({"path": "windows", "tile": 16}, "remove tile and debias"),
         ({"path": "windows", "fit": "pad"}, "remove tile and debias"),
         ({"path": "windows", "projected": False}, "path windows is for the space of texts"),

@@ -187,7 +187,7 @@ def test_defaults_are_those_of_open_clip(tmp_path: Path) -> None:
     assert "head_width 64 does not divide width 32" in refusal(folder)
     content["model_cfg"]["vision_cfg"]["head_width"] = 16
     (folder / CONFIG).write_text(json.dumps(content))
-    assert "(text blocks 12, where they have 2)" in refusal(folder)
+    assert "(text blocks 12, but they have 2)" in refusal(folder)
 
 
 def test_both_towers_are_read_by_their_names_in_transformers(tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_metrics_of_arrays_take_a_protocol_by_the_words_of_the_tables() -> None:
         ("resize12", "side N of 32 to 4096"),
         ("native + smoothing much", "number of pixels"),
         ("native + truth wide", "truth whole"),
-        ("native + crop 224", "and not 'crop 224'"),
+        ("native + crop 224", "'crop 224' is not a protocol setting"),
     ):
         with pytest.raises(ArrayError, match=reason):
             metrics.pixel_auroc(maps, masks, protocol=wrong)

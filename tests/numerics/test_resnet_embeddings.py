@@ -144,9 +144,9 @@ def test_published_networks_have_the_channels_of_the_papers() -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"embedding": "patchcore", "layers": [1]}, r"embedding patchcore reads layers \[2, 3\]; leave layers out"),
-        ({"embedding": "padim", "layers": [3, 2, 1]}, r"embedding padim reads layers \[1, 2, 3\]; leave layers out"),
-        ({"embedding": "padim", "constant": 1}, "embedding padim has no constant channel; leave constant out"),
+        ({"embedding": "patchcore", "layers": [1]}, r"embedding patchcore reads layers \[2, 3\]; remove layers"),
+        ({"embedding": "padim", "layers": [3, 2, 1]}, r"embedding padim reads layers \[1, 2, 3\]; remove layers"),
+        ({"embedding": "padim", "constant": 1}, "embedding padim has no constant channel; remove constant"),
         ({"embedding": "spade"}, "embedding"),
     ],
 )

@@ -227,7 +227,7 @@ def test_of_an_image_without_a_mask_the_class_token_alone_is_remembered(keys):
     some = made_up_category("plate", 1, masks=[0, 6])
     learned = PromptMemory(keys=keys).train([some], COMPUTE)
     (note,) = learned.facts["notes"]
-    assert note.startswith("1 of 3 anomalous images of the auxiliary data set have no mask: only what images look like")
+    assert note.startswith("1 of 3 anomalous images of the auxiliary data set have no mask: they were used ")
     assert len(learned.tensors["image_values"]) == 9
     tokens = some.images.tokens
     others = MemoryTokens(
@@ -289,8 +289,8 @@ def test_features_of_other_layers_or_channels_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"patch_keys": None}, "'patch_keys' in .* is absent, and tokens of lid needs float16"),
-        ({"image_values": np.ones(3, np.float32)}, r"'image_keys' in .* is float16 \[2, 18, 6\], and .* \[2, 3, 6\]"),
+        ({"patch_keys": None}, "'patch_keys' in .* is absent, but tokens of lid needs float16"),
+        ({"image_values": np.ones(3, np.float32)}, r"'image_keys' in .* is float16 \[2, 18, 6\], but .* \[2, 3, 6\]"),
         ({"image_keys": np.ones((2, 18, 6), np.float32)}, r"'image_keys' in .* is float32 \[2, 18, 6\]"),
     ],
 )

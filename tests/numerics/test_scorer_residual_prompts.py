@@ -259,7 +259,7 @@ def test_references_with_nothing_to_learn_from_are_refused(sources):
 
 
 def test_references_without_synthetic_images_are_refused():
-    with pytest.raises(DataError, match="tokens in memory comes without synthetic anomalies, from which the method"):
+    with pytest.raises(DataError, match="tokens in memory has no synthetic anomalies, which the method"):
         ResidualPrompts(**FEW).fit(MemoryTokens(PART.tokens(0, *GRIDS)[0]), range(3), PLAIN)
 
 
@@ -353,7 +353,7 @@ def test_weights_of_a_head_that_saw_something_else_are_refused(tmp_path):
 @pytest.mark.parametrize(("names", "is_refused"), [(["a"], True), (["a", "a@045"], True), (["a", "b"], False)])
 def test_two_references_are_needed_where_anomalies_are_made_of_them(names, is_refused):
     shown = Shown(names, [(3, 3)] * len(names), ["0"], 4)
-    assert ("at least 2 of them" in ResidualPrompts(shots=2).fit_refusal(shown, shown)) == is_refused
+    assert ("at least 2 references" in ResidualPrompts(shots=2).fit_refusal(shown, shown)) == is_refused
     assert auxiliary().fit_refusal(shown, shown) == ""
 
 

@@ -71,7 +71,7 @@ def test_patches_are_compared_with_their_part_of_the_texts_and_images_with_all(a
         whole, expected = reference(of_patches, index, texts, averaging, 0.07, [0, 1, 2])
         assert score.image_score == pytest.approx(whole, abs=1e-6)
         assert_close(score.anomaly_map, expected, size=1.0, share=1e-6)
-    with pytest.raises(DataError, match=r"a patch of 0 in tokens in memory lies not in the space of the texts"):
+    with pytest.raises(DataError, match=r"a patch of 0 in tokens in memory does not lie in the space of the texts"):
         list(TextSimilarity().score({"test": features}, COMPUTE))
 
 
@@ -160,7 +160,7 @@ def test_linear_layers_for_other_features_are_refused(tmp_path, count, given, wi
 def test_linear_layers_of_narrower_tokens_are_refused(tmp_path):
     path, *_ = linear_file(tmp_path, 3, 5, 6)
     features = features_of(14, made_up_texts(15, 6))
-    with pytest.raises(DataError, match="a patch of 0 in tokens in memory lies not in the space"):
+    with pytest.raises(DataError, match="a patch of 0 in tokens in memory does not lie in the space"):
         list(TextSimilarity(linear_layers=path, trained_on="visa").score({"test": features}, COMPUTE))
 
 

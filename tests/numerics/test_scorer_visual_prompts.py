@@ -483,7 +483,7 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
     scorer = trained(tmp_path, layers=["1"])
     tokens = made_up_category("lid", 7).images.tokens
     scored(scorer, tokens)
-    with pytest.raises(DataError, match=r"trained on layers 1, and .* has to be scored by layer '0'; train the method"):
+    with pytest.raises(DataError, match=r"trained on layers 1, but .* must be scored by layer '0'; train the method"):
         scored(scorer.model_copy(update={"layers": None}), tokens)
 
 
@@ -505,10 +505,10 @@ def edited(scorer, tensors=None, **facts):
 @pytest.mark.parametrize(
     ("tensors", "said"),
     [
-        ({"image": np.ones((2, 2, 6), np.float32)}, "'patch' in .* is absent, and tokens of lid needs"),
+        ({"image": np.ones((2, 2, 6), np.float32)}, "'patch' in .* is absent, but tokens of lid needs"),
         (
             {name: np.ones((2, 2, 5), np.float32) for name in ("image", "patch")},
-            r"float32 \[2, 2, 5\], and .* \[2, 2, 6\]",
+            r"float32 \[2, 2, 5\], but .* \[2, 2, 6\]",
         ),
         ({name: np.ones((2, 2, 6)) for name in ("image", "patch")}, r"is float64 \[2, 2, 6\]"),
     ],

@@ -244,7 +244,7 @@ def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncod
     torch.save(state, copy / "pytorch_model.bin")
     assert_close(texts_of(copy).encode(TEXTS), encoder.encode(TEXTS))
     torch.save({"logit_scale": Malicious()}, copy / "pytorch_model.bin")
-    assert "cannot be loaded (they are damaged, or hold more than tensors" in refusal(copy)
+    assert "cannot be loaded (they are damaged, or contain more than tensors" in refusal(copy)
     assert not (tmp_path / "ran").exists()
 
 
@@ -252,7 +252,7 @@ def test_a_model_without_a_text_tower_is_refused(tmp_path: Path) -> None:
     Dinov2Config().save_pretrained(tmp_path)
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     assert refusal(tmp_path) == (
-        "model 'tiny' is of type 'dinov2', which has no texts; choose a model of images and texts, such as "
+        "model 'tiny' has type 'dinov2', which has no texts; choose a model of images and texts, such as "
         "clip-vitl14-336"
     )
 

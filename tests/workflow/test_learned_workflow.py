@@ -245,7 +245,7 @@ def test_a_mask_that_was_removed_is_noticed_by_a_fit_and_all_are_made_anew(learn
     project.result(model).unlink()
     failed = project.run(CONFIG, f"results/{model}")
     assert failed.status != 0
-    assert "0000.cutpaste.png, which is gone" in failed.output.replace("\n", " ")
+    assert "0000.cutpaste.png, which is missing" in failed.output.replace("\n", " ")
     again = project.run(CONFIG, f"results/{model}")
     assert again.status == 0, again.output
     assert mask.is_file()

@@ -44,7 +44,7 @@ def test_images_and_features_are_made_and_made_again_only_where_something_change
     project.result(features(SUBSET)).unlink()
     failed = project.run(SMALL, wanted)
     assert failed.status != 0
-    assert f"{listed[1]}, which is gone" in failed.output.replace("\n", " ")
+    assert f"{listed[1]}, which is missing" in failed.output.replace("\n", " ")
     again = project.run(SMALL, wanted)
     assert again.status == 0, again.output
     assert {f"{FOLDER}/images/{listed[1]}", features(SUBSET)} <= again.made

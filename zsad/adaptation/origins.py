@@ -53,7 +53,7 @@ def synthetic_marks(manifest: Path, origins: Path, image_ids: Sequence[str]) -> 
 def _mask_fault(path: str, sha256: str) -> str:
     """The fault of a mask, in words; empty if there is none."""
     if not Path(path).is_file():
-        return "is gone"
+        return "is missing"
     try:
         return "" if mask_sha256(path) == sha256 else "has changed"
     except DataError:

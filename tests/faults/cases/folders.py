@@ -32,7 +32,7 @@ CATEGORIES = (
         "no image to train on for the only method",
         IMAGES,
         removed(f"{TILE}/train"),
-        r"no method can run; method 'memory_bank' is left out: it needs 2 normal training images, .*'tile' has none; add",
+        r"no method can run; method 'memory_bank' is left out: it needs 2 normal .*'tile' has none; add",
         changes={"methods__mutual": None},
     ),
     Fault(

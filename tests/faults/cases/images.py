@@ -229,7 +229,9 @@ NAMES = (
         renamed_to_bytes(PNG, b"sch\xe4den.png"),
         r"the name b?'sch.*den\.png' in .* is not text in UTF-8; rename it",
     ),
-    Fault("name with a line break", IMAGES, renamed_to_bytes(PNG, b"a\nb.png"), r"'a\\nb\.png'.* contains a line break"),
+    Fault(
+        "name with a line break", IMAGES, renamed_to_bytes(PNG, b"a\nb.png"), r"'a\\nb\.png'.* contains a line break"
+    ),
 )
 
 SLIGHT = (Fault("PNG without its end mark", IMAGES, cut(PNG, -12), alters=(*CHECK, *LISTED, *MANIFEST)),)

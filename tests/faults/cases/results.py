@@ -215,7 +215,9 @@ DAMAGED = (
     damaged("decisions cut off", DECISIONS, cut(DECISIONS, 0.5), rf"{DECISIONS} is not a readable HDF5 file"),
     damaged("decisions of no bytes", DECISIONS, written(DECISIONS, b""), rf"{DECISIONS} is not a readable HDF5 file"),
     damaged("page in place of decisions", DECISIONS, written(DECISIONS, HTML), rf"{DECISIONS} is not a readable HDF5"),
-    damaged("scores in place of decisions", DECISIONS, copied(SCORES, DECISIONS), rf"{DECISIONS} is not a decision file"),
+    damaged(
+        "scores in place of decisions", DECISIONS, copied(SCORES, DECISIONS), rf"{DECISIONS} is not a decision file"
+    ),
     damaged("decisions in place of scores", SCORES, copied(DECISIONS, SCORES), rf"{SCORES} is not a score file"),
     wrong(
         "decisions of another method",
