@@ -227,7 +227,7 @@ def test_marks_tell_where_and_of_which_references(training: Path) -> None:
     assert 0 < shares.mean() < 0.5
 
 
-@pytest.mark.parametrize("what", ["gone", "has changed"])
+@pytest.mark.parametrize("what", ["missing", "has changed"])
 def test_a_mask_that_is_not_as_it_was_made_has_all_made_anew(training: Path, what: str) -> None:
     folder = made(training)
     image_ids = [image.image_id for image in read_image_list(folder / "images.csv")]
