@@ -83,9 +83,8 @@ def shown_sweeps():
         for method, plot in sweep_plots().items()
     }
     vectors = [path for plot in sweep_plots().values() for path in in_vector_formats(plot).values()]
-    return (
-        {"sweeps": list(shown.values()), **({"sweep_vectors": vectors} if vectors else {})} if shown else {}
-    )
+    outputs = {"sweeps": list(shown.values()), "sweep_vectors": vectors}
+    return {name: paths for name, paths in outputs.items() if paths}
 
 
 def summary_config():
