@@ -159,7 +159,7 @@ class Run(NamedTuple):
         return name if self.seed is None else f"{name}-seed{self.seed}"
 
 
-class Sight(NamedTuple):
+class Inputs(NamedTuple):
     """The inputs of a run from a category.
 
     Attributes:
@@ -305,15 +305,15 @@ def prepare(run: Run, folder: Path) -> Prepared:
 
 def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
     """Metrics, seconds and setting of a run."""
-    sight, scorer = Sight(run.category, run.backbone, folder), run.scorer
+    inputs, scorer = Inputs(run.category, run.backbone, folder), run.scorer
     if prepared.weights is not None:
         scorer = scorer.with_weights(prepared.weights)
-    test = FeatureReader(sight.features(FeatureSet("test")))
+    test = FeatureReader(inputs.features(FeatureSet("test")))
     start = time.process_time()
     if isinstance(scorer, ReferenceScorer):
         found = list(scorer.score_by(prepared.model, test, range(len(test)), Compute()))
     else:
-        features = {role: FeatureReader(sight.features(wanted)) for role, wanted in scorer.feature_sets().items()}
+        features = {role: FeatureReader(inputs.features(wanted)) for role, wanted in scorer.feature_sets().items()}
         found = list(scorer.score(features, Compute()))
     scored = [ImageScoring().complete(one) for one in sorted(found, key=lambda one: one.index)]
     scores = scorer.rescored(np.array([one.image_score for one in scored], np.float64), {"test": test})
@@ -330,9 +330,9 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
 
 def references_of(run: Run, scorer: ReferenceScorer, folder: Path) -> FeatureReader:
     """The references of a method, with the synthetic images made from them if it is trained on these."""
-    sight, sets = Sight(run.category, run.backbone, folder), scorer.feature_sets()
-    made = sight.labelled(sets[SYNTHETIC]) if SYNTHETIC in sets else None
-    return FeatureReader(sight.features(sets[REFERENCES]), synthetic=made)
+    inputs, sets = Inputs(run.category, run.backbone, folder), scorer.feature_sets()
+    made = inputs.labelled(sets[SYNTHETIC]) if SYNTHETIC in sets else None
+    return FeatureReader(inputs.features(sets[REFERENCES]), synthetic=made)
 
 
 def trained(run: Run, folder: Path) -> tuple[Path, float]:
@@ -351,16 +351,16 @@ def trained(run: Run, folder: Path) -> tuple[Path, float]:
 def learn(run: Run, path: Path, folder: Path) -> None:
     """Train a method on the demo set without the tested category."""
     scorer = run.scorer
-    sights = [
-        Sight(category, run.backbone, folder) for category in data_sets(folder, None)[DEMO] if category != run.category
+    all_inputs = [
+        Inputs(category, run.backbone, folder) for category in data_sets(folder, None)[DEMO] if category != run.category
     ]
     files = [
         TrainingFiles(
-            sight.category.name,
-            sight.manifest(),
-            {role: sight.features(wanted) for role, wanted in scorer.training_sets().items()},
+            inputs.category.name,
+            inputs.manifest(),
+            {role: inputs.features(wanted) for role, wanted in scorer.training_sets().items()},
         )
-        for sight in sights
+        for inputs in all_inputs
     ]
     train_method(categories=files, scorer=scorer, compute=Compute(), output=path, trained_on=DEMO)
 

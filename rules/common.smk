@@ -38,8 +38,8 @@ from zsad.workflow.variables import (
     check_library,
     check_section,
     set_shared_folder,
-    tell_left_out,
-    told_left_out,
+    set_left_out,
+    read_left_out,
 )
 from zsad.files.tracked import literal, stamp
 from zsad.watching.watch import watch_run
@@ -68,9 +68,9 @@ try:
         settings = Settings(config, files=files, results=results)
         for sentence in [*settings.left_out_sentences(), *emulation_sentences(settings)]:
             logger.warning(sentence)
-        tell_left_out(MODULE, settings.left_out)
+        set_left_out(MODULE, settings.left_out)
     else:
-        settings = Settings(config, left_out=told_left_out(MODULE), results=results)
+        settings = Settings(config, left_out=read_left_out(MODULE), results=results)
     if uses_image(workflow):
         container_image = image_address(settings.config["container"], ROOT)
     if is_main_process(workflow):

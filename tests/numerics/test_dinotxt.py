@@ -46,7 +46,7 @@ from zsad.errors import ConfigError, ModelError
 from zsad.features.execution import Execution
 from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
-from zsad.features.registry import completed, listed, named
+from zsad.features.registry import completed, find_family, listed
 from zsad.models.dinotxt.facts import PARAMETERS, PLACE, PUBLISHED
 from zsad.models.dinotxt.head_file import read_head_file
 from zsad.models.dinotxt.networks import TextNetwork, VisionHead
@@ -323,7 +323,7 @@ def test_dinotxt_is_listed_with_its_licence_and_what_it_takes() -> None:
     assert (family, listing) == ("image_text", ImageText.models()[0])
     assert (listing.place, listing.licence, listing.gated, listing.patch) == (PLACE, "DINOv3 License", True, 16)
     assert listing.parameters == 303_129_600 + PARAMETERS
-    assert named("dinov3-vitl16-dinotxt") == ("image_text", ImageText.params_of("dinov3-vitl16"))
+    assert find_family("dinov3-vitl16-dinotxt") == ("image_text", ImageText.params_of("dinov3-vitl16"))
     assert completed("image_text", {"model": "dinov3-vitl16-dinotxt", "head": "x.pth"})["model"] == (
         "facebook/dinov3-vitl16-pretrain-lvd1689m"
     )

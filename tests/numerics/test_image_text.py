@@ -34,7 +34,7 @@ from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
-from zsad.features.registry import completed, model_names, named
+from zsad.features.registry import completed, find_family, model_names
 from zsad.files.features import FeatureReader
 from zsad.files.provenance import file_sha256
 from zsad.grids import GridRule, TokenLayout
@@ -465,7 +465,7 @@ def test_a_compiled_reader_reads_the_same(shallow: Saved, monkeypatch: pytest.Mo
 
 
 def test_a_bare_word_is_a_model_of_the_family_transformers() -> None:
-    assert named("clip-vitl14")[0] == "transformers"
+    assert find_family("clip-vitl14")[0] == "transformers"
     assert len(set(model_names())) == len(model_names())
 
 

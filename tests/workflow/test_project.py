@@ -92,12 +92,12 @@ def test_every_key_of_the_configuration_has_a_comment() -> None:
 def test_every_preset_has_only_keys_of_the_schema(preset: str) -> None:
     from snakemake.utils import update_config
 
-    from zsad.workflow.schema import checked
+    from zsad.workflow.schema import validate_config
     from zsad.workflow.settings import DEFAULT_PATH
 
     default, own = (yaml.safe_load(path.read_text()) for path in (DEFAULT_PATH, REPOSITORY / "config" / preset))
     update_config(default, own)
-    checked(default)
+    validate_config(default)
 
 
 def test_the_workflow_catalogue_is_told_what_there_is() -> None:

@@ -82,10 +82,10 @@ def classify_images(
     check_asked(embedding, regions, scores, support_scores, support_features, masks)
     rows, remarks = read_split_and_remarks(split)
     with ExitStack() as stack:
-        test = Images.opened(stack, TEST, features, scores, masks)
+        test = Images.open(stack, TEST, features, scores, masks)
         sources = [test]
         if support_features is not None:
-            sources.append(Images.opened(stack, source_of(rows), support_features, support_scores, None))
+            sources.append(Images.open(stack, source_of(rows), support_features, support_scores, None))
         check_images_of_split(split, rows, sources)
         check_together(sources)
         draws = check_draws(split, rows, shots)

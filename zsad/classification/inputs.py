@@ -33,7 +33,7 @@ class Images(NamedTuple):
     masks: MaskReader | None
 
     @classmethod
-    def opened(cls, stack: ExitStack, name: str, features: Path, scores: Path | None, masks: Path | None) -> Self:
+    def open(cls, stack: ExitStack, name: str, features: Path, scores: Path | None, masks: Path | None) -> Self:
         """Open files, which the stack closes."""
         return cls(
             name,

@@ -59,12 +59,12 @@ def read_bytes(path: str | Path) -> bytes:
     Raises:
         DataError: it does not exist, is not a file, or cannot be read.
     """
-    with opened(path) as file:
+    with open_image(path) as file:
         return file.read()
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[BinaryIO]:
+def open_image(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for reading; anything but a regular file is rejected, since reading a pipe could wait for ever.
 
     Raises:

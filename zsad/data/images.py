@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zsad.data.decoding import Picture, decode, opened, read_bytes
+from zsad.data.decoding import Picture, decode, open_image, read_bytes
 from zsad.data.headers import read_header
 from zsad.data.image_header import Header
 from zsad.data.pixels import eight_bit_rgb
@@ -66,7 +66,7 @@ def image_header(path: str | Path) -> Header:
     Raises:
         DataError: it does not exist, is not an image, or `read_image` rejects its header.
     """
-    with opened(path) as file:
+    with open_image(path) as file:
         return read_header(file, path)
 
 

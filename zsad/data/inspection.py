@@ -96,7 +96,7 @@ class Inspection:
         return sum(sum(types.values()) for types in self.counts.values())
 
 
-class Oddity(NamedTuple):
+class Remark(NamedTuple):
     """A finding about some images that does not stop a run.
 
     Attributes:
@@ -114,7 +114,7 @@ class Oddity(NamedTuple):
         return f"{len(self.names)} {self.noun}{plural} {self.what}: {shortened(self.names)}"
 
 
-class Look(NamedTuple):
+class ExaminedImage(NamedTuple):
     """The findings about one image and its mask.
 
     Attributes:
@@ -195,7 +195,7 @@ def inspect_category(
     """
     try:
         items = layout.items(root, category)
-        looks = _looks([item for item in items if item.path not in left_out], layout.white, bounds, full=full)
+        images = _examine_all([item for item in items if item.path not in left_out], layout.white, bounds, full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
         findings = layout.findings(root, category)
@@ -203,33 +203,33 @@ def inspect_category(
         return Inspection(category, problems=(str(error),))
     skipped = {item.image_id: left_out[item.path] for item in items if item.path in left_out}
     if policy == SKIP:
-        skipped |= {look.item.image_id: look.failure for look in looks if look.failure}
-        looks = [look for look in looks if not look.failure]
-    unread = [Look(item) for item in items if item.image_id in skipped]
-    leaked, repeated = _copies(looks)
-    unmasked = _unmasked(looks) if layout.expected_truth.masks else Oddity("", "", [])
-    oddities = (leaked, repeated, unmasked, *_oddities(looks, layout.white), *ignored)
+        skipped |= {image.item.image_id: image.failure for image in images if image.failure}
+        images = [image for image in images if not image.failure]
+    unread = [ExaminedImage(item) for item in items if item.image_id in skipped]
+    leaked, repeated = _copies(images)
+    unmasked = _unmasked(images) if layout.expected_truth.masks else Remark("", "", [])
+    of_images = (leaked, repeated, unmasked, *_remarks(images, layout.white), *ignored)
     return Inspection(
         category=category,
-        counts=_counts([*looks, *unread]),
-        sizes=_sizes(looks),
-        modes=dict(Counter(look.mode for look in looks if look.size).most_common()),
+        counts=_counts([*images, *unread]),
+        sizes=_sizes(images),
+        modes=dict(Counter(image.mode for image in images if image.size).most_common()),
         leaked=len(leaked.names),
         repeated=len(repeated.names),
         unreadable=tuple(LeftOut(*pair) for pair in sorted(skipped.items())),
         problems=(
             *(finding.text for finding in findings if finding.stops),
-            *_problems(items, looks, skipped, root, category),
-            *refusals(_sized(looks)),
+            *_problems(items, images, skipped, root, category),
+            *refusals(_sized(images)),
         ),
         warnings=(
             *_published_differences(facts, category, items, package),
             *(finding.text for finding in findings if not finding.stops),
-            *_one_sided(looks),
-            *_types_alike(looks),
+            *_one_sided(images),
+            *_types_alike(images),
             *_left_out(skipped),
-            *(str(oddity) for oddity in oddities if oddity.names),
-            *_of_white(looks, layout.white),
+            *(str(remark) for remark in of_images if remark.names),
+            *_of_white(images, layout.white),
             *remarks,
         ),
     )
@@ -247,43 +247,43 @@ def shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _looks(items: Sequence[Item], white: float | None, bounds: Bounds, *, full: bool) -> list[Look]:
+def _examine_all(items: Sequence[Item], white: float | None, bounds: Bounds, *, full: bool) -> list[ExaminedImage]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        coming = pool.map(partial(_look, white=white, bounds=bounds, full=full), items)
-        looks = list(progress(coming, total=len(items), label="checking the images"))
+        coming = pool.map(partial(_examine, white=white, bounds=bounds, full=full), items)
+        images = list(progress(coming, total=len(items), label="checking the images"))
     if full:
-        return looks
-    sampled = set(sample([look.item.image_id for look in looks if look.takes_white]))
-    return [_sampled(look, white) if look.item.image_id in sampled else look for look in looks]
+        return images
+    sampled = set(sample([image.item.image_id for image in images if image.takes_white]))
+    return [_sampled(image, white) if image.item.image_id in sampled else image for image in images]
 
 
-def _look(item: Item, white: float | None, bounds: Bounds, *, full: bool) -> Look:
+def _examine(item: Item, white: float | None, bounds: Bounds, *, full: bool) -> ExaminedImage:
     try:
         header = image_header(item.path)
         if failure := bounds.failure(item.path, *header.upright_size):
-            return Look(item, failure=failure)
-        look = Look(item, size=header.upright_size, header=header, mode=_mode(item.path))
+            return ExaminedImage(item, failure=failure)
+        image = ExaminedImage(item, size=header.upright_size, header=header, mode=_mode(item.path))
         if full:
-            look = look._replace(greatest=greatest_value(item.path, white))
+            image = image._replace(greatest=greatest_value(item.path, white))
     except DataError as error:
-        return Look(item, failure=str(error))
+        return ExaminedImage(item, failure=str(error))
     if item.mask is None or item.label == 0:
-        return look
+        return image
     try:
         marked = float(read_mask(item.mask, *header.upright_size).mean())
         is_untagged = header.orientation != 1 and not has_orientation(item.mask)
     except DataError as error:
-        return look._replace(mask_failure=str(error))
-    return look._replace(marked=marked, is_mask_untagged=is_untagged)
+        return image._replace(mask_failure=str(error))
+    return image._replace(marked=marked, is_mask_untagged=is_untagged)
 
 
-def _sampled(look: Look, white: float | None) -> Look:
+def _sampled(image: ExaminedImage, white: float | None) -> ExaminedImage:
     """Add the findings from the decoded pixels of an image."""
     try:
-        return look._replace(greatest=greatest_value(look.item.path, white))
+        return image._replace(greatest=greatest_value(image.item.path, white))
     except DataError as error:
-        return Look(look.item, failure=str(error))
+        return ExaminedImage(image.item, failure=str(error))
 
 
 def _mode(path: Path) -> str:
@@ -295,40 +295,40 @@ def _mode(path: Path) -> str:
         return UNKNOWN
 
 
-def _of_white(looks: Sequence[Look], white: float | None) -> Iterator[str]:
+def _of_white(images: Sequence[ExaminedImage], white: float | None) -> Iterator[str]:
     """Warnings if the images do not use the range that they are scaled by."""
-    integers = (look for look in looks if look.takes_white and look.header and not look.header.is_float)
+    integers = (image for image in images if image.takes_white and image.header and not image.header.is_float)
     yield from unused_range(
         {each.item.image_id: each.greatest for each in integers if each.greatest is not None}, white
     )
-    if white and not any(look.takes_white for look in looks):
+    if white and not any(image.takes_white for image in images):
         yield "dataset.params.white is set but applies to no image: all have 8 bits per channel, or state their range"
 
 
-def _counts(looks: Sequence[Look]) -> dict[str, dict[str, int]]:
+def _counts(images: Sequence[ExaminedImage]) -> dict[str, dict[str, int]]:
     return {
-        split: dict(sorted(Counter(look.defect_type for look in looks if look.item.split == split).items()))
+        split: dict(sorted(Counter(image.defect_type for image in images if image.item.split == split).items()))
         for split in ("train", "test")
-        if any(look.item.split == split for look in looks)
+        if any(image.item.split == split for image in images)
     }
 
 
-def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
-    counts = Counter((look.item.split, *look.size) for look in looks if look.size and not look.is_left_out)
-    return tuple(SizeCount(*place, images) for place, images in sorted(counts.items()))
+def _sizes(images: Sequence[ExaminedImage]) -> tuple[SizeCount, ...]:
+    counts = Counter((image.item.split, *image.size) for image in images if image.size and not image.is_left_out)
+    return tuple(SizeCount(*place, count) for place, count in sorted(counts.items()))
 
 
-def _sized(looks: Sequence[Look]) -> list[SizedImage]:
+def _sized(images: Sequence[ExaminedImage]) -> list[SizedImage]:
     """The size of each image that the manifest will list."""
     return [
-        SizedImage(look.item.image_id, look.item.split, *look.size)
-        for look in looks
-        if look.size and not look.is_left_out
+        SizedImage(image.item.image_id, image.item.split, *image.size)
+        for image in images
+        if image.size and not image.is_left_out
     ]
 
 
 def _problems(
-    items: Sequence[Item], looks: Sequence[Look], skipped: Mapping[str, str], root: Path, category: str
+    items: Sequence[Item], images: Sequence[ExaminedImage], skipped: Mapping[str, str], root: Path, category: str
 ) -> Iterator[str]:
     """Yield the findings that would stop a run."""
     tests = [item.image_id for item in items if item.split == "test"]
@@ -336,26 +336,26 @@ def _problems(
         yield f"category '{category}' has no test images in {root}; add some or leave the category out"
     elif all(image_id in skipped for image_id in tests):
         yield all_unreadable(len(tests), category, skipped[tests[0]])
-    yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
-    yield from _failures([(look.item.image_id, look.mask_failure) for look in looks if look.mask_failure])
+    yield from _failures([(image.item.image_id, image.failure) for image in images if image.failure])
+    yield from _failures([(image.item.image_id, image.mask_failure) for image in images if image.mask_failure])
 
 
-def _one_sided(looks: Sequence[Look]) -> Iterator[str]:
+def _one_sided(images: Sequence[ExaminedImage]) -> Iterator[str]:
     """Yield a warning if all labelled test images are normal, or all are defective."""
-    labels = {look.label for look in looks if look.item.split == "test"} - {None}
+    labels = {image.label for image in images if image.item.split == "test"} - {None}
     if labels == {1}:
         yield "no test image is good, so that no metric can show how well good and defective images are separated"
     elif labels == {0}:
         yield "no test image is defective, so that no metric can show how well defects are found"
 
 
-def _types_alike(looks: Sequence[Look]) -> Iterator[str]:
+def _types_alike(images: Sequence[ExaminedImage]) -> Iterator[str]:
     """Yield a warning if defect types differ only in case or punctuation."""
     by_name: dict[str, set[str]] = {}
-    for look in looks:
-        if look.item.split == "test" and look.label == 1:
-            letters = "".join(filter(str.isalnum, look.defect_type.casefold()))
-            by_name.setdefault(letters or look.defect_type, set()).add(look.defect_type)
+    for image in images:
+        if image.item.split == "test" and image.label == 1:
+            letters = "".join(filter(str.isalnum, image.defect_type.casefold()))
+            by_name.setdefault(letters or image.defect_type, set()).add(image.defect_type)
     for names in by_name.values():
         if len(names) > 1:
             yield f"the defect types {', '.join(sorted(names))} differ only in case or signs, and count as several"
@@ -393,9 +393,9 @@ def _published_differences(
                 yield f"{facts.title} was published with {expected} {split} images of {category}, but {found} are here"
 
 
-def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
+def _copies(images: Sequence[ExaminedImage]) -> tuple[Remark, Remark]:
     """Test images that are also training images, and repeated images of a split, byte for byte."""
-    readable = [look.item for look in looks if look.size]
+    readable = [image.item for image in images if image.size]
     lengths = [item.path.stat().st_size for item in readable]
     often = Counter(lengths)
     candidates = [item for item, length in zip(readable, lengths, strict=True) if often[length] > 1]
@@ -411,71 +411,75 @@ def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
             repeated.append(item.image_id)
         seen.add((item.split, digest))
     return (
-        Oddity(
+        Remark(
             "test image",
             "also among the training images, byte for byte, which makes results with references too good",
             leaked,
         ),
-        Oddity("image", "a byte-identical copy of another image of its split", repeated),
+        Remark("image", "a byte-identical copy of another image of its split", repeated),
     )
 
 
-def _unmasked(looks: Sequence[Look]) -> Oddity:
+def _unmasked(images: Sequence[ExaminedImage]) -> Remark:
     """The defective test images without a mask, in a data set with masks."""
-    defective = [look.item for look in looks if look.item.split == "test" and look.label == 1]
-    return Oddity(
+    defective = [image.item for image in images if image.item.split == "test" and image.label == 1]
+    return Remark(
         "defective image",
         "without a mask, and so left out of the pixel metrics",
         [item.image_id for item in defective if item.mask is None],
     )
 
 
-def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
-    """Yield remarkable findings about images and masks."""
-    tests = [look for look in looks if look.item.split == "test"]
-    yield Oddity(
+def _remarks(images: Sequence[ExaminedImage], white: float | None) -> Iterator[Remark]:
+    """Remarks about images and masks."""
+    tests = [image for image in images if image.item.split == "test"]
+    yield Remark(
         "defective image",
         "with a mask that marks no pixel",
-        [look.item.image_id for look in tests if look.label == 1 and look.marked == 0],
+        [image.item.image_id for image in tests if image.label == 1 and image.marked == 0],
     )
-    yield Oddity(
+    yield Remark(
         "image",
         "with a mask that marks more than half of it, as an inverted one does",
-        [look.item.image_id for look in looks if (look.marked or 0) > HALF],
+        [image.item.image_id for image in images if (image.marked or 0) > HALF],
     )
-    yield Oddity(
+    yield Remark(
         "training image",
         "left out because defective",
-        [look.item.image_id for look in looks if look.is_left_out],
+        [image.item.image_id for image in images if image.is_left_out],
     )
-    yield Oddity(
+    yield Remark(
         "image",
         "turned or mirrored by an orientation tag that the mask does not have, so that the mask is assumed to be "
         "upright",
-        [look.item.image_id for look in looks if look.is_mask_untagged],
+        [image.item.image_id for image in images if image.is_mask_untagged],
     )
-    yield Oddity(
+    yield Remark(
         "image",
         f"with values above dataset.params.white, {white or 0:g}, which become white",
-        clipped({each.item.image_id: each.greatest or 0 for each in looks if each.takes_white}, white),
+        clipped({each.item.image_id: each.greatest or 0 for each in images if each.takes_white}, white),
     )
-    yield Oddity(
+    yield Remark(
         "file",
         "with several photographs, only the primary one of which is read",
-        [look.item.image_id for look in looks if look.format == "HEIF" and look.header and look.header.images > 1],
+        [
+            image.item.image_id
+            for image in images
+            if image.format == "HEIF" and image.header and image.header.images > 1
+        ],
     )
-    yield Oddity(
+    yield Remark(
         "image",
         "in another format than the suffix says, but read anyway",
         [
-            f"{look.item.image_id} ({look.format})"
-            for look in looks
-            if look.format != UNKNOWN and FORMATS_BY_SUFFIX.get(look.item.path.suffix.lower()) != look.format
+            f"{image.item.image_id} ({image.format})"
+            for image in images
+            if image.format != UNKNOWN and FORMATS_BY_SUFFIX.get(image.item.path.suffix.lower()) != image.format
         ],
     )
 
 
-def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, ...]:
+def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Remark, ...]:
     """The files of a category that are ignored: files without an image suffix, and unused images.
 
     A category without a folder of its own may share its folders with others, so that unused images are not reported.
@@ -494,14 +498,14 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     strays = [path for path in others if not is_image(path)]
     unread = [f"{_relative(path, base)} ({kind})" for path in strays if (kind := unread_kind(path))]
     return (
-        Oddity("file", "ignored because their format is not supported; save as PNG, TIFF or JPEG", unread),
-        Oddity(
+        Remark("file", "ignored because their format is not supported; save as PNG, TIFF or JPEG", unread),
+        Remark(
             "file",
             "ignored because it has no image suffix",
             [_relative(path, base) for path in strays if not unread_kind(path)],
         ),
-        Oddity("mask", "without an image of the same name", [_relative(path, base) for path in lonely]),
-        Oddity("image", "ignored because it is neither an image nor a mask by the layout", ignored),
+        Remark("mask", "without an image of the same name", [_relative(path, base) for path in lonely]),
+        Remark("image", "ignored because it is neither an image nor a mask by the layout", ignored),
     )
 
 

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from zsad.data.layouts.base import named
+from zsad.data.layouts.base import checked_name
 from zsad.errors import DataError
 from zsad.files.user_paths import expanded
 
@@ -71,7 +71,7 @@ def written_path(folder: Path, path: str, where: str, what: Literal["image", "ma
         raise DataError(f"{where}: {error.filename} cannot be reached ({error.strerror}); correct it") from None
     if not is_there:
         raise DataError(f"{where}: the {what} {found} {why_not}")
-    return named(found)
+    return checked_name(found)
 
 
 def _by_column(cells: Sequence[str], columns: Sequence[str | None], where: str) -> dict[str, str]:

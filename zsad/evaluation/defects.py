@@ -183,7 +183,7 @@ def gather_defects(images: PixelImages, types: Sequence[str | None], most: int) 
     regions, defects = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
     held = _Held(names, most)
     of_images: dict[int, DefectivePixels] = {}
-    for index, name, pixels in _typed(images, types):
+    for index, name, pixels in _with_types(images, types):
         regions[index], defects[index] = pixels.regions, pixels.defects
         held.add(name, pixels)
         of_images[index] = pixels
@@ -330,7 +330,7 @@ def _counted_by_levels(
     images: PixelImages, types: Sequence[str | None], names: Sequence[str], levels: np.ndarray
 ) -> dict[str, _Counts]:
     dense = {name: (np.zeros(levels.size, np.int64), np.zeros(levels.size), np.zeros(levels.size)) for name in names}
-    for _, name, pixels in _typed(images, types):
+    for _, name, pixels in _with_types(images, types):
         level = np.searchsorted(levels, pixels.scores, side="right") - 1
         tied, overlap, saturated = dense[name]
         np.add.at(tied, level, 1)
@@ -345,7 +345,7 @@ def _counted_by_levels(
     return counts
 
 
-def _typed(images: PixelImages, types: Sequence[str | None]) -> Iterator[tuple[int, str, DefectivePixels]]:
+def _with_types(images: PixelImages, types: Sequence[str | None]) -> Iterator[tuple[int, str, DefectivePixels]]:
     """The defective pixels of each image that has any, with its position and type."""
     for index, name in enumerate(types):
         if name is not None and (pixels := defective_pixels(pixel_image(images[index]))) is not None:

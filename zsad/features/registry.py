@@ -23,7 +23,7 @@ BACKBONES: Registry[Backbone] = Registry(
 )
 
 
-def named(reference: str) -> tuple[str, dict[str, Any]] | None:
+def find_family(reference: str) -> tuple[str, dict[str, Any]] | None:
     """The family and the parameters for a reference in the configuration; None if no family knows it.
 
     Families are tried in order; those that accept any hub id or path come last.

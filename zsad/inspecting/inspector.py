@@ -20,8 +20,8 @@ from zsad.exporting.regions import find_regions
 from zsad.inspecting.encoder import loaded_backbones
 from zsad.inspecting.inspection import Failure, Inspection
 from zsad.inspecting.model_file import backbone_of, explaining_foreign_files, provenance_of, white_of
+from zsad.inspecting.photograph_encoder import EncodedPhotograph, PhotographEncoder, ReadPhotograph
 from zsad.inspecting.reading import read_ahead
-from zsad.inspecting.sight import Looked, Seen, Sight
 from zsad.inspecting.verdict import Decide, decide_by
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import ScoringOptions, compute_of
@@ -89,10 +89,10 @@ class Inspector:
             DataError: the photograph cannot be inspected, or the model is damaged.
             ModelError: the weights of the backbone are missing, or differ from those that made the model.
         """
-        (said,) = self._inspections([self._sight.look(image)])
-        if isinstance(said, Failure):
-            raise said.error
-        return said
+        (result,) = self._inspections([self._encoder.read(image)])
+        if isinstance(result, Failure):
+            raise result.error
+        return result
 
     def inspect_all(self, paths: Iterable[str | Path]) -> Iterator[Inspection | Failure]:
         """Inspect many photographs, in order; some of them together, which is faster.
@@ -100,7 +100,7 @@ class Inspector:
         A photograph that cannot be inspected becomes a `Failure`, and the others are still inspected. For other errors
         see `inspect`.
         """
-        return self._inspections(read_ahead(map(Path, paths), self._sight.look))
+        return self._inspections(read_ahead(map(Path, paths), self._encoder.read))
 
     def close(self) -> None:
         """Close the model file."""
@@ -114,9 +114,9 @@ class Inspector:
         self.close()
 
     @cached_property
-    def _sight(self) -> Sight:
+    def _encoder(self) -> PhotographEncoder:
         """The loaded backbone; loaded with the first photograph."""
-        return Sight(self.provenance, self._backbone, self._device, white_of(self.provenance))
+        return PhotographEncoder(self.provenance, self._backbone, self._device, white_of(self.provenance))
 
     @cached_property
     def _decide(self) -> Decide:
@@ -138,50 +138,51 @@ class Inspector:
         with explaining_foreign_files():
             return load_fitted(self.path, compute)
 
-    def _inspections(self, looks: Iterable[Looked | Failure]) -> Iterator[Inspection | Failure]:
-        for group in _groups(self._sight.seen(looks)):
-            seen = [item for item in group if isinstance(item, Seen)]
-            said = iter(self._scored(seen))
+    def _inspections(self, photographs: Iterable[ReadPhotograph | Failure]) -> Iterator[Inspection | Failure]:
+        for group in _groups(self._encoder.encode(photographs)):
+            encoded = [item for item in group if isinstance(item, EncodedPhotograph)]
+            inspections = iter(self._scored(encoded))
             for item in group:
-                yield item if isinstance(item, Failure) else next(said)
+                yield item if isinstance(item, Failure) else next(inspections)
 
-    def _scored(self, seen: Sequence[Seen]) -> Iterator[Inspection | Failure]:
-        if not seen:
+    def _scored(self, encoded: Sequence[EncodedPhotograph]) -> Iterator[Inspection | Failure]:
+        if not encoded:
             return
         try:
-            scores = self._scores(seen)
+            scores = self._scores(encoded)
         except DamagedFileError:
             raise
         except DataError as error:
-            if len(seen) > 1:  # perhaps only one photograph cannot be compared with the references
-                for each in seen:
+            if len(encoded) > 1:  # perhaps only one photograph cannot be compared with the references
+                for each in encoded:
                     yield from self._scored([each])
-            elif seen[0].path is None:
+            elif encoded[0].path is None:
                 raise
             else:
-                yield Failure(seen[0].path, error)
+                yield Failure(encoded[0].path, error)
             return
-        for each, score in zip(seen, scores, strict=True):
+        for each, score in zip(encoded, scores, strict=True):
             yield self._inspection(each, score)
 
-    def _scores(self, seen: Sequence[Seen]) -> list[ImageScore]:
-        source = self._sight.source(seen)
+    def _scores(self, encoded: Sequence[EncodedPhotograph]) -> list[ImageScore]:
+        source = self._encoder.source(encoded)
         self._fitted.check(source)
-        scores = {score.index: score for score in self._fitted.score(source, range(len(seen)))}
-        return [scores[index] for index in range(len(seen))]
+        scores = {score.index: score for score in self._fitted.score(source, range(len(encoded)))}
+        return [scores[index] for index in range(len(encoded))]
 
-    def _inspection(self, seen: Seen, found: ImageScore) -> Inspection:
+    def _inspection(self, encoded: EncodedPhotograph, found: ImageScore) -> Inspection:
         if found.image_score is None:
             raise ValueError("a model returned no score for a photograph")
         score = np.float32(found.image_score)  # as the workflow stores it
         decision, source, remarks = self._decide(found.anomaly_map, float(found.image_score))
         localises = found.anomaly_map is not None
         if found.anomaly_map is None:
-            shown = Marked(np.full((seen.height, seen.width), score), np.zeros((seen.height, seen.width), bool))
+            size = (encoded.height, encoded.width)
+            shown = Marked(np.full(size, score), np.zeros(size, bool))
         else:
-            shown = marked(found.anomaly_map, decision.thresholds, seen.height, seen.width)
+            shown = marked(found.anomaly_map, decision.thresholds, encoded.height, encoded.width)
         return Inspection(
-            path=seen.path,
+            path=encoded.path,
             score=float(score),
             peak=decision.peak,
             decision=decision.defective,
@@ -199,13 +200,13 @@ class Inspector:
         )
 
 
-def _groups(items: Iterable[Seen | Failure]) -> Iterator[list[Seen | Failure]]:
+def _groups(items: Iterable[EncodedPhotograph | Failure]) -> Iterator[list[EncodedPhotograph | Failure]]:
     """Photographs in groups of about `SCORED_TOGETHER`."""
-    group: list[Seen | Failure] = []
+    group: list[EncodedPhotograph | Failure] = []
     held = 0
     for item in items:
         group.append(item)
-        held += item.halves.nbytes if isinstance(item, Seen) else 0
+        held += item.halves.nbytes if isinstance(item, EncodedPhotograph) else 0
         if held >= SCORED_TOGETHER:
             yield group
             group, held = [], 0

@@ -13,7 +13,7 @@ from zsad.features.registry import BACKBONES
 from zsad.files.fitted import FittedReader
 
 if TYPE_CHECKING:
-    from zsad.inspecting.part_masks import PartFinder
+    from zsad.inspecting.foreground_finder import ForegroundFinder
 
 NEEDED = ("backbone", "model", "scorer", "references")  # entries of the provenance
 PLACE = "results/NAME/CATEGORY/models/METHOD.h5"
@@ -73,11 +73,11 @@ def white_of(provenance: Mapping[str, Any]) -> float | None:
     return float(white) if white else None
 
 
-def part_finder_of(provenance: Mapping[str, Any], device: str) -> PartFinder | None:
+def foreground_finder_of(provenance: Mapping[str, Any], device: str) -> ForegroundFinder | None:
     """The loaded model that finds the object; None if the method does not need it."""
     segmenter = provenance.get("segmenter")
     if not segmenter:
         return None
-    from zsad.inspecting.part_masks import PartFinder
+    from zsad.inspecting.foreground_finder import ForegroundFinder
 
-    return PartFinder(segmenter, provenance.get("foreground", {}), device)
+    return ForegroundFinder(segmenter, provenance.get("foreground", {}), device)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zsad.data.images import IMAGE_SUFFIXES
-from zsad.data.layouts.base import Take, Unnamed, named
+from zsad.data.layouts.base import InvalidNames, Take, checked_name
 from zsad.data.layouts.folder import images_below
 from zsad.errors import ConfigError, DataError
 from zsad.inspecting.inspection import Failure
@@ -29,7 +29,7 @@ def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path |
     for word in words:
         path = Path(word)
         if path.is_dir():
-            unnamed = Unnamed()
+            unnamed = InvalidNames()
             inside = photographs_below(path, out, unnamed.take)
             found.update((photograph, Failure(photograph, error)) for photograph, error in unnamed.errors.items())
             if not inside and not unnamed.errors:
@@ -45,7 +45,7 @@ def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path |
     return list(found.values())
 
 
-def photographs_below(folder: Path, out: Path | None = None, take: Take = named) -> list[Path]:
+def photographs_below(folder: Path, out: Path | None = None, take: Take = checked_name) -> list[Path]:
     """The photographs in a folder and its subfolders, sorted; see `photographs_of` and `images_below`."""
     found = images_below(folder, left_out(folder, out), take)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsad.data.images import IMAGE_SUFFIXES
-from zsad.data.layouts.base import Unnamed, named
+from zsad.data.layouts.base import InvalidNames, checked_name
 from zsad.data.layouts.folder import FALLBACK, REFERENCES, category_named, images_below
-from zsad.data.layouts.folder_names import find_oddities
+from zsad.data.layouts.folder_names import check_photographs
 from zsad.errors import DataError
 from zsad.files.user_paths import expanded
 from zsad.inspecting.place import holds_inspection
@@ -86,7 +86,7 @@ def select(photographs: Sequence[str | Path], references: Sequence[str | Path] =
     good = [_place(word) for word in references]
     found_good = _found(good, "--references")
     _check_apart(asked, good)
-    unnamed = Unnamed()
+    unnamed = InvalidNames()
     found = [path for path in _found(asked, "", unnamed) if path not in found_good]
     if not found and unnamed.errors:
         raise next(iter(unnamed.errors.values()))
@@ -142,10 +142,10 @@ def _place(word: str | Path) -> Path:
     if not (path.is_dir() or path.is_file()):
         raise DataError(f"{word} is neither a file nor a folder; give photographs")
     # `link/..` is not where `link` lies.
-    return named(short if short.exists() and short.samefile(path) else path.resolve())
+    return checked_name(short if short.exists() and short.samefile(path) else path.resolve())
 
 
-def _found(places: Iterable[Path], option: str, unnamed: Unnamed | None = None) -> dict[Path, None]:
+def _found(places: Iterable[Path], option: str, unnamed: InvalidNames | None = None) -> dict[Path, None]:
     """The images, each once, in the given order.
 
     Args:
@@ -155,7 +155,7 @@ def _found(places: Iterable[Path], option: str, unnamed: Unnamed | None = None) 
         DataError: a folder has none.
     """
     put_aside = unnamed.errors if unnamed else {}
-    take = unnamed.take if unnamed else named
+    take = unnamed.take if unnamed else checked_name
     found: dict[Path, None] = {}
     for place in places:
         if not place.is_dir():
@@ -193,7 +193,7 @@ def _check_apart(asked: Iterable[Path], good: Iterable[Path]) -> None:
 
 
 def _check_no_masks(folder: Path, photographs: list[Path]) -> None:
-    stops = [finding.text for finding in find_oddities(folder, photographs, Unnamed().take) if finding.stops]
+    stops = [finding.text for finding in check_photographs(folder, photographs, InvalidNames().take) if finding.stops]
     if stops:
         raise DataError(
             f"{stops[0].partition('; ')[0]}; give only the folders or files of the photographs, or use a configuration"

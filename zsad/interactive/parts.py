@@ -11,7 +11,7 @@ from zsad.deciding.base import ThresholdRule
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.features.base import Backbone
-from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.features.registry import BACKBONES, completed, find_family, model_names
 from zsad.registry import Choice, Registry
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
@@ -31,7 +31,7 @@ def backbone_named(backbone: str | Backbone, params: Mapping[str, Any] | None) -
         return backbone
     if not isinstance(backbone, str):
         raise ConfigError(f"a backbone is a name, not {backbone!r}; `zsad backbones` lists them")
-    family, known = (backbone, {}) if backbone in BACKBONES.names() else named(backbone) or ("", {})
+    family, known = (backbone, {}) if backbone in BACKBONES.names() else find_family(backbone) or ("", {})
     if not family:
         known_names = [*BACKBONES.names(), *model_names()]
         raise ConfigError(f"there is no backbone '{backbone}'{nearest_hint(backbone, known_names)}")

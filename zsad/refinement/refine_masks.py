@@ -96,7 +96,7 @@ def refine_masks(
     with (
         ScoreReader(scores) as reader,
         DecisionReader(decisions) as decided,
-        _Prompter.opened(prompting) as prompter,
+        _Prompter.open(prompting) as prompter,
     ):
         marked = MarkedMaps(reader, decided)
         chosen = records_of(reader, records, image_list)
@@ -145,7 +145,7 @@ class _Prompter:
 
     @classmethod
     @contextmanager
-    def opened(cls, prompting: Prompting | None) -> Iterator[_Prompter]:
+    def open(cls, prompting: Prompting | None) -> Iterator[_Prompter]:
         """Load the model and open the files.
 
         Raises:

@@ -17,7 +17,7 @@ from zsad.files.json_values import number
 from zsad.names import MEAN, NO_REFINER, TITLES
 from zsad.tables.csv_tables import DECISION_KEYS, DECISIONS
 from zsad.tables.frames import in_groups, rows_of
-from zsad.tables.metrics_table import compared_figures, entries_of, named
+from zsad.tables.metrics_table import compared_figures, display_name, entries_of
 from zsad.tables.missing import is_missing
 from zsad.tables.table import Figure, Table, share
 
@@ -56,7 +56,7 @@ def decisions_table(rows: pd.DataFrame, title: str = TITLE) -> Table:
     columns = [compared_figures(records, metric, places) for metric in FIGURES]
     cells = [
         [
-            *(row["category"], row["setting"], named(row), row["rule"]),
+            *(row["category"], row["setting"], display_name(row), row["rule"]),
             *entries_of(row, [share(row["nominal"]), *(column[place] for column in columns), _called(row)]),
         ]
         for place, row in enumerate(records)

@@ -40,7 +40,7 @@ def metrics_table(
     groups = [row[apart] for row in records]
     columns = [compared_figures(records, metric, groups) for metric in known]
     cells = [
-        [row[apart], *(named(row, key) for key in keys), *entries_of(row, [column[place] for column in columns])]
+        [row[apart], *(display_name(row, key) for key in keys), *entries_of(row, [column[place] for column in columns])]
         for place, row in enumerate(records)
     ]
     header = [apart.replace("_", " "), *keys, *(TITLES[metric] for metric in known)]
@@ -59,7 +59,7 @@ def figure_of(row: Mapping[str, Any], metric: str) -> Figure:
     return share(*(row.get(name, math.nan) for name in names))
 
 
-def named(row: Mapping[str, Any], key: str = "method") -> str:
+def display_name(row: Mapping[str, Any], key: str = "method") -> str:
     """A name of a row, with the number of seeds if there are several."""
     seeds = row.get("seeds", 1)
     return f"{row[key]} ({seeds:.0f} seeds)" if key == "method" and seeds > 1 else str(row[key])

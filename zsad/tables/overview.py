@@ -27,7 +27,7 @@ from zsad.names import (
 from zsad.tables.comparisons import comparison_tables
 from zsad.tables.decisions_table import decisions_table
 from zsad.tables.frames import in_groups, rows_of
-from zsad.tables.metrics_table import entries_of, metrics_table, named
+from zsad.tables.metrics_table import display_name, entries_of, metrics_table
 from zsad.tables.missing import MISSING
 from zsad.tables.notation import NOTATION
 from zsad.tables.published import FIGURES, PublishedFigure
@@ -184,7 +184,7 @@ def _training_tables(metrics: pd.DataFrame) -> list[Table]:
     """The training of each method with learned weights; empty if there is none."""
     means = metrics[(metrics["category"] == MEAN) & (metrics["refiner"] == NO_REFINER) & (metrics["training"] != "")]
     rows: dict[tuple[Entry, ...], None] = {
-        (row["setting"], named(row), row["backbone"], row["training"]): None for row in rows_of(means)
+        (row["setting"], display_name(row), row["backbone"], row["training"]): None for row in rows_of(means)
     }
     header = ["setting", "method", "backbone", "training"]
     return [Table("Training", header, [list(row) for row in rows], TRAINING_NOTE)] if rows else []
@@ -197,7 +197,7 @@ def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure
     ours = metrics[(metrics["category"] == MEAN) & (metrics["refiner"] == NO_REFINER)]
     rows: list[list[Entry]] = [
         [
-            *(row["setting"], named(row), row["backbone"], row["protocol"]),
+            *(row["setting"], display_name(row), row["backbone"], row["protocol"]),
             *entries_of(row, [share(row[name]) for name in FIGURES]),
             "",
         ]

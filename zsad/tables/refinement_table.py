@@ -20,7 +20,7 @@ from zsad.files.json_values import number
 from zsad.names import ALL_TYPES, MEAN, ORACLE
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of
-from zsad.tables.metrics_table import entries_of, named
+from zsad.tables.metrics_table import display_name, entries_of
 from zsad.tables.missing import is_missing
 from zsad.tables.results import KEYS, grouped
 from zsad.tables.table import Entry, Figure, Table, change, share
@@ -92,7 +92,7 @@ def refinement_table(
     of_methods = rows_of(rows[rows["method"] != ORACLE])
     header = ["setting", "method", "refiner", *_CHANGES.values(), "helped", "harmed", "accepted"]
     cells = [
-        [row["setting"], named(row), row["refiner"], *entries_of(row, _effects(row)), *_rejections(row, reasons)]
+        [row["setting"], display_name(row), row["refiner"], *entries_of(row, _effects(row)), *_rejections(row, reasons)]
         for row in of_methods
     ]
     header += ["rejected"] if reasons is not None else []

@@ -9,7 +9,7 @@ from typing import Any
 
 from zsad.errors import ConfigError, nearest_hint
 from zsad.features.joint import JOINT, Member, check_different, member_references
-from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.features.registry import BACKBONES, completed, find_family, model_names
 from zsad.segmentation.catalogue import MODELS, facts_of
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.workflow.entries import BackboneEntry, SegmenterEntry
@@ -94,7 +94,7 @@ class Models:
         """Add a backbone that is not a joint; return its name."""
         if reference in self._configured_backbones:
             name, (family, params) = reference, self._configured_backbones[reference]
-        elif found := named(reference):
+        elif found := find_family(reference):
             name, (family, params) = _slug(reference), found
         else:
             hint = nearest_hint(reference, [*self._configured_backbones, *model_names()])

@@ -199,7 +199,7 @@ class Config(Options):
         return value
 
 
-def checked(config: Mapping[str, Any]) -> Config:
+def validate_config(config: Mapping[str, Any]) -> Config:
     """Check a merged configuration, and complete it with the defaults.
 
     A section of named entries (backbones, methods, ...) replaces the default section, if it is given.

@@ -41,7 +41,7 @@ from zsad.workflow.published import our_protocol, published_rows
 from zsad.workflow.references import Models
 from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
-from zsad.workflow.schema import checked, default_config
+from zsad.workflow.schema import default_config, validate_config
 from zsad.workflow.suitability import Asked, Suitability
 from zsad.workflow.sweep import expand_sweep, swept_columns
 from zsad.workflow.texts import check_files, check_origins
@@ -96,7 +96,7 @@ class Settings:
     ) -> None:
         if WORKFLOW_PATH.is_file():
             check_workflow_folder(REPOSITORY)
-        given = checked(config)
+        given = validate_config(config)
         self.config = given.plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
@@ -549,7 +549,7 @@ def default_sharing() -> Sharing:
     Raises:
         ConfigError: the shared folder does not exist.
     """
-    return Sharing(checked(_default()).sharing)
+    return Sharing(validate_config(_default()).sharing)
 
 
 def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:

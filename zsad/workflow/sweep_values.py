@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.features.joint import JOINT
-from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.features.registry import BACKBONES, completed, find_family, model_names
 from zsad.files.json_values import value_in_words
 from zsad.refinement.registry import MODULATIONS
 from zsad.registry import Options
@@ -127,7 +127,7 @@ def configured_backbone(name: str, config: Config, where: str) -> tuple[str, dic
     entry = config.backbones.get(name)
     if entry is not None:
         return entry.family, entry.params
-    if found := named(name):
+    if found := find_family(name):
         return found
     known = [*(known for known, other in config.backbones.items() if other is not None), *model_names()]
     raise ConfigError(

@@ -44,7 +44,7 @@ def check_section(config: object) -> None:
         )
 
 
-def tell_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
+def set_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
     """Pass the methods that cannot run to jobs, which list no images and must agree with this process.
 
     Args:
@@ -55,8 +55,8 @@ def tell_left_out(module: str, left_out: Mapping[str, str], environment: Mutable
     environment[LEFT_OUT] = canonical_json({**told, module: dict(left_out)})
 
 
-def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
-    """Read the value of `tell_left_out`; None if it is not set."""
+def read_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
+    """Read the value of `set_left_out`; None if it is not set."""
     told: dict[str, dict[str, str]] = json.loads(environment.get(LEFT_OUT) or "{}")
     return told.get(module)
 

@@ -26,7 +26,7 @@ CATEGORIES = (
         "category without test images",
         IMAGES,
         emptied(f"{TILE}/test"),
-        r"category 'tile' has no test images in images; add some or leave it out",
+        r"category 'tile' has no test images in images; add some or leave the category out",
     ),
     Fault(
         "no image to train on for the only method",

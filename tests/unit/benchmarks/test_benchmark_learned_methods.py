@@ -37,8 +37,8 @@ def test_a_category_is_no_part_of_what_is_learned_for_it(
     known = places(study, tmp_path)
     monkeypatch.setattr(study, "train_method", train_method)
     monkeypatch.setattr(study, "data_sets", lambda folder, tile: known)
-    monkeypatch.setattr(study.Sight, "features", lambda self, wanted: Path())
-    monkeypatch.setattr(study.Sight, "manifest", lambda self: Path())
+    monkeypatch.setattr(study.Inputs, "features", lambda self, wanted: Path())
+    monkeypatch.setattr(study.Inputs, "manifest", lambda self: Path())
     weights = {
         study.trained(study.Run(category, "embedded", "visual_prompts", 0), tmp_path)[0]
         for category in (*known["demo"], *known["ELPV"])

@@ -17,7 +17,7 @@ from zsad.data.demo.board_components import Canvas, draw_component
 from zsad.data.demo.board_layout import COMPONENTS, HALF_SIZES
 from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image, detail_of, good_image, visibility
 from zsad.data.demo.make_demo import make_category
-from zsad.data.demo.photograph import Light, lit
+from zsad.data.demo.photograph import Light, shade
 from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS, DemoOptions, defect_counts, planned_files
 from zsad.data.demo.ring import Pose, ring
 from zsad.data.demo.surface import Surface
@@ -124,7 +124,7 @@ def test_crops_of_one_split_never_show_the_other_half_of_the_photograph(name, sp
 
 
 def asymmetry(surface: Surface, body: np.ndarray) -> float:
-    picture = lit(surface, Light())
+    picture = shade(surface, Light())
     inside = (body > 0.5) & (body[:, ::-1] > 0.5)
     return float(np.abs(picture - picture[:, ::-1])[inside].mean() / picture[inside].std())
 
@@ -174,14 +174,14 @@ def test_a_component_stays_within_the_footprint_that_is_cut_out_when_it_is_lost(
 def test_a_flat_matt_surface_shows_its_own_colour():
     colour = np.random.default_rng(0).random((16, 16, 3), dtype=np.float32)
     flat = Surface(colour, np.zeros((16, 16), np.float32), np.zeros((16, 16), np.float32))
-    np.testing.assert_allclose(lit(flat, Light(azimuth=1.0, elevation=0.7)), colour, atol=1e-6)
+    np.testing.assert_allclose(shade(flat, Light(azimuth=1.0, elevation=0.7)), colour, atol=1e-6)
 
 
 def test_a_block_throws_its_shadow_away_from_the_lamp():
     height = np.zeros((64, 64), np.float32)
     height[24:40, 24:40] = 0.1
     grey = Surface(np.full((64, 64, 3), 0.5, np.float32), height, np.zeros_like(height))
-    picture = lit(grey, replace(Light(), azimuth=0.0))[..., 0]
+    picture = shade(grey, replace(Light(), azimuth=0.0))[..., 0]
     assert picture[32, 21] < 0.4 < 0.45 < picture[32, 45]
 
 
@@ -206,7 +206,7 @@ def seen_and_drawn(monkeypatch, bound):
     rng = np.random.default_rng(3)
     specimen, light = SPECIMENS["board"](128, "test", rng), Light()
     picture, _, change, _ = generate._visible_defect(specimen, light, DEFECTS["scratch"], rng)
-    good = lit(specimen.surface, light)
+    good = shade(specimen.surface, light)
     np.testing.assert_allclose(picture, good + change, atol=1e-12)
     return visibility(change, detail_of(good, specimen.body)), drawn
 

@@ -39,7 +39,7 @@ from zsad.errors.system import FIXES
 from zsad.watching import failures
 from zsad.workflow import job
 from zsad.workflow.configfiles import read_configuration
-from zsad.workflow.variables import tell_left_out
+from zsad.workflow.variables import set_left_out
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
@@ -438,7 +438,7 @@ def test_of_another_workflow_only_errors_of_this_one_are_told(
     assert "KeyError" in terminal.getvalue()
     assert "zsad:" not in terminal.getvalue()
     print_exception(caught(lambda: read_configuration(Path("absent.yaml"))), {})
-    print_exception(caught(lambda: tell_left_out("one", {}, None)), {})  # of this one by where it was raised
+    print_exception(caught(lambda: set_left_out("one", {}, None)), {})  # of this one by where it was raised
     sentences = [line for line in terminal.getvalue().splitlines() if line.startswith("zsad:")]
     assert len(sentences) == 2
     assert "absent.yaml cannot be read" in sentences[0]

@@ -231,7 +231,7 @@ def test_scorers_are_told_what_photographs_are_called(
             super().__init__(*given, **named)
             names.append(self.image_ids)
 
-    monkeypatch.setattr("zsad.inspecting.sight.MemoryTokens", Recorded)
+    monkeypatch.setattr("zsad.inspecting.photograph_encoder.MemoryTokens", Recorded)
     turned = tmp_path / "part@045"
     shutil.copy(made.photographs[0], turned)
     with load(made.model) as inspector:

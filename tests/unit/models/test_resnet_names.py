@@ -20,7 +20,7 @@ from zsad.features.base import Execution
 from zsad.features.cnn.residual import PUBLISHED, ResNetShape
 from zsad.features.cnn.resnet import ResNet as Network
 from zsad.features.huggingface import HuggingFace
-from zsad.features.registry import completed, listed, named
+from zsad.features.registry import completed, find_family, listed
 from zsad.features.resnet import ResNet
 from zsad.models.catalogue import RESNETS, network_of
 from zsad.models.published.resnet import file_of
@@ -95,7 +95,7 @@ def test_a_network_is_downloaded_ahead_and_listed_as_here(hub: Hub, capsys: pyte
 
 def test_a_folder_of_timm_on_this_machine_is_taken_too(hub: Hub, tmp_path: Path) -> None:
     folder = str(tmp_path / "timm")
-    assert named(folder) == ("resnet", {"model": folder})
+    assert find_family(folder) == ("resnet", {"model": folder})
     found = ResNet(model=folder, resolution=64)
     found.check_model()
     np.testing.assert_array_equal(
@@ -155,7 +155,7 @@ def test_without_a_hub_both_ways_are_told(
 @pytest.mark.parametrize("facts", RESNETS.values(), ids=list(RESNETS))
 def test_a_name_and_an_id_stand_for_a_network_of_as_many_parameters(facts: object) -> None:
     expected = ("resnet", {"model": facts.hub_id, "resolution": 256})
-    assert named(facts.name) == named(facts.hub_id) == expected
+    assert find_family(facts.name) == find_family(facts.hub_id) == expected
     assert listed(facts.name) == ("resnet", facts)
     shape = PUBLISHED[network_of(facts)]
     with torch.device("meta"):

@@ -24,7 +24,7 @@ from zsad.data.inspection import inspect_category
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.errors import ConfigError, ModelError
 from zsad.features.base import Backbone
-from zsad.features.registry import BACKBONES, named
+from zsad.features.registry import BACKBONES, find_family
 from zsad.files.features import FeatureReader
 from zsad.resources.estimate import memory_request, runtime_request
 from zsad.resources.feature_files import expected_cost
@@ -273,9 +273,9 @@ def test_a_word_stands_for_the_parameters_of_the_family_that_knows_it() -> None:
     assert own.params == {"table": "toy.txt", "cells": 6}
     chosen = Settings(with_one("table", table="toy-table", cells=2)).backbones["toy"]
     assert chosen.params == {"table": "toy.txt", "cells": 2}
-    assert named("toy.txt")[0] == "table"  # a file that exists, which `transformers` would take
-    assert named("someone/toy.txt") == ("transformers", {"model": "someone/toy.txt"})
-    assert named("toy-tables") is None
+    assert find_family("toy.txt")[0] == "table"  # a file that exists, which `transformers` would take
+    assert find_family("someone/toy.txt") == ("transformers", {"model": "someone/toy.txt"})
+    assert find_family("toy-tables") is None
     with pytest.raises(ConfigError, match=r"'toy-tables' is neither .*did you mean 'toy-table'\?"):
         Settings(configuration(methods={"one": {"scorer": "mutual", "backbone": "toy-tables"}}))
     with pytest.raises(ConfigError, match=r"backbones\.toy\.params: parameter 'table' is missing"):
@@ -350,8 +350,8 @@ def test_too_many_patches_are_told_without_parameters_that_a_family_does_not_hav
 
 def test_declaring_and_asking_the_families_imports_no_framework() -> None:
     script = (
-        "import sys\nfrom zsad.features.registry import BACKBONES, model_names, named\n"
-        "assert named('no such model') is None and model_names()\n"
+        "import sys\nfrom zsad.features.registry import BACKBONES, model_names, find_family\n"
+        "assert find_family('no such model') is None and model_names()\n"
         "for family in map(BACKBONES.load, BACKBONES.names()):\n"
         "    for model in family.models():\n"
         "        backbone = family(**family.params_of(model.name))\n"

@@ -14,7 +14,7 @@ from zsad.errors import ConfigError
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.workflow import settings
-from zsad.workflow.schema import Config, checked, default_config
+from zsad.workflow.schema import Config, default_config, validate_config
 from zsad.workflow.settings import DEFAULT_PATH, Settings, load
 from zsad.workflow.written_config import SCHEMA_PATH, config_text, schema_text
 
@@ -52,7 +52,7 @@ def test_an_editor_finds_nothing_wrong_with_our_own_files(path: Path) -> None:
 def test_an_editor_marks_what_a_run_would_refuse(wrong: dict[str, Any]) -> None:
     assert list(EDITOR.iter_errors(wrong))
     with pytest.raises(ConfigError):
-        checked(wrong)
+        validate_config(wrong)
 
 
 def test_what_is_written_says_what_the_model_has_by_default_in_the_same_order() -> None:
@@ -114,11 +114,11 @@ def test_of_several_mistakes_the_first_in_the_file_is_said() -> None:
     wrong: dict[str, Any] = {"device": "gpu", "datset": {}, "scoring": {"memory_mb": 1, "precison": 2}}
     for first in list(wrong):
         with pytest.raises(ConfigError, match=first):
-            checked({first: wrong.pop(first), **wrong})
+            validate_config({first: wrong.pop(first), **wrong})
     with pytest.raises(ConfigError, match="memory_mb = 1"):
-        checked({"scoring": {"memory_mb": 1, "precison": 2}})
+        validate_config({"scoring": {"memory_mb": 1, "precison": 2}})
     with pytest.raises(ConfigError, match="'precison'"):
-        checked({"scoring": {"precison": 2, "memory_mb": 1}})
+        validate_config({"scoring": {"precison": 2, "memory_mb": 1}})
 
 
 def as_text(value: Any) -> Any:
@@ -141,9 +141,9 @@ def as_text(value: Any) -> Any:
     ],
 )
 def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> None:
-    configured = checked(changes).plain()
+    configured = validate_config(changes).plain()
     configured["methods"].pop("memory_bank", None)  # its parameters stay text until its scorer reads them
-    assert checked(as_text(configured)).plain() == configured
+    assert validate_config(as_text(configured)).plain() == configured
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_text_is_read_as_what_its_place_asks_for(changes: dict[str, Any]) -> Non
 )
 def test_each_mistake_has_a_sentence_of_its_own(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        checked(wrong)
+        validate_config(wrong)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 

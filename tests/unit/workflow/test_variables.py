@@ -13,22 +13,22 @@ from zsad.workflow.variables import (
     check_library,
     check_no_twin,
     check_section,
+    read_left_out,
+    set_left_out,
     set_shared_folder,
-    tell_left_out,
-    told_left_out,
 )
 
 
 def test_jobs_of_each_module_are_told_what_it_left_out() -> None:
     environment: dict[str, str] = {}
-    assert told_left_out("", environment) is None
-    tell_left_out("one", {"memory_bank": "no references"}, environment)
-    tell_left_out("two", {}, environment)
-    assert told_left_out("one", environment) == {"memory_bank": "no references"}
-    assert told_left_out("two", environment) == {}
-    assert told_left_out("three", environment) is None
-    tell_left_out("one", {}, environment)
-    assert told_left_out("one", environment) == {}
+    assert read_left_out("", environment) is None
+    set_left_out("one", {"memory_bank": "no references"}, environment)
+    set_left_out("two", {}, environment)
+    assert read_left_out("one", environment) == {"memory_bank": "no references"}
+    assert read_left_out("two", environment) == {}
+    assert read_left_out("three", environment) is None
+    set_left_out("one", {}, environment)
+    assert read_left_out("one", environment) == {}
 
 
 def test_modules_share_one_folder_or_none(tmp_path: Path) -> None:

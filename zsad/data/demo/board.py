@@ -8,7 +8,7 @@ import numpy as np
 from zsad.data.demo import board_layout as layout
 from zsad.data.demo.board_components import Canvas, draw_component, draw_pads
 from zsad.data.demo.shapes import box_distance, fractal_noise, frame_grid, grain, smoothstep
-from zsad.data.demo.surface import Specimen, Surface, moved, turned
+from zsad.data.demo.surface import Specimen, Surface, similarity, warp
 
 BOARD_HEIGHT = 0.010
 
@@ -16,15 +16,15 @@ BOARD_HEIGHT = 0.010
 def board(side: int, rng: np.random.Generator, angle: float | None = None) -> Specimen:
     """One board on a bench, ``side`` pixels wide, turned by ``angle`` (radians; random unless given)."""
     angle = rng.uniform(0, 2 * np.pi) if angle is None else angle
-    pose = turned(side, angle, rng.normal(1.08, 0.01), tuple(rng.uniform(-0.03, 0.03, 2)))
+    pose = similarity(side, angle, rng.normal(1.08, 0.01), tuple(rng.uniform(-0.03, 0.03, 2)))
     bare = _bare_board(side, rng)
     populated = Canvas(bare)
     footprints = [_placed(populated, component, rng) for component in layout.COMPONENTS]
     bench = _bench(side, rng)
-    body = moved(_outline(side), pose)
+    body = warp(_outline(side), pose)
     return Specimen(
-        surface=bench.covered(populated.surface.moved(pose), body),
-        beneath=bench.covered(bare.moved(pose), body),
+        surface=bench.covered(populated.surface.warp(pose), body),
+        beneath=bench.covered(bare.warp(pose), body),
         body=body,
         components=tuple(corners @ pose[:, :2].T + pose[:, 2] for corners in footprints),
     )

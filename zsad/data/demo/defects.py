@@ -22,7 +22,7 @@ from zsad.data.demo.shapes import (
     stroke,
     wandering_path,
 )
-from zsad.data.demo.surface import Specimen, Surface, turned
+from zsad.data.demo.surface import Specimen, Surface, similarity
 
 Defect = Callable[[Specimen, np.random.Generator], tuple[Surface, np.ndarray]]
 """Takes a specimen; returns the altered surface and its cover, float32 ``[side, side]`` in 0..1."""
@@ -138,10 +138,10 @@ def misplaced_component(specimen: Specimen, rng: np.random.Generator) -> tuple[S
     turn = rng.choice([-1, 1]) * rng.uniform(0.25, 1.2)
     heading, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.008, 0.03)
     shift = (distance * np.cos(heading), distance * np.sin(heading))
-    slip = turned(side, turn, 1.0, shift, pivot=corners.mean(axis=0))
+    slip = similarity(side, turn, 1.0, shift, pivot=corners.mean(axis=0))
     new = polygon(side, corners @ slip[:, :2].T + slip[:, 2])
     surface, _ = _without(specimen, old)
-    return surface.covered(specimen.surface.moved(slip), new), np.maximum(old, new)
+    return surface.covered(specimen.surface.warp(slip), new), np.maximum(old, new)
 
 
 def _blotch(specimen: Specimen, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from PIL import Image
 from zsad.data.demo import defects
 from zsad.data.demo.board import board
 from zsad.data.demo.foreign_bodies import foreign_body
-from zsad.data.demo.photograph import Light, exposed, lit
+from zsad.data.demo.photograph import Light, expose, shade
 from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS, DemoOptions
 from zsad.data.demo.ring import ring
 from zsad.data.demo.surface import Specimen
@@ -55,7 +55,7 @@ def good_image(category: str, split: Split, size: int, rng: np.random.Generator)
     """One image without a defect, uint8 ``[size, size, 3]``, RGB."""
     specimen_rng, light_rng, camera_rng, _ = rng.spawn(4)
     specimen = SPECIMENS[category](OVERSAMPLING * size, split, specimen_rng)
-    return exposed(lit(specimen.surface, Light.drawn(light_rng)), size, camera_rng)
+    return expose(shade(specimen.surface, Light.sample(light_rng)), size, camera_rng)
 
 
 def defective_image(category: str, kind: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -68,9 +68,9 @@ def defective_image(category: str, kind: str, size: int, rng: np.random.Generato
     """
     specimen_rng, light_rng, camera_rng, defect_rng = rng.spawn(4)
     specimen = SPECIMENS[category](OVERSAMPLING * size, "test", specimen_rng)
-    light = Light.drawn(light_rng)
+    light = Light.sample(light_rng)
     picture, cover, change, _ = _visible_defect(specimen, light, DEFECTS[kind], defect_rng)
-    return exposed(picture, size, camera_rng), _mask(cover, np.abs(change).max(axis=2), size)
+    return expose(picture, size, camera_rng), _mask(cover, np.abs(change).max(axis=2), size)
 
 
 def visibility(change: np.ndarray, detail: np.float32) -> float:
@@ -110,7 +110,7 @@ class _Drawn(NamedTuple):
 
 def _visible_defect(specimen: Specimen, light: Light, defect: defects.Defect, rng: np.random.Generator) -> _Drawn:
     """The first random defect that is visible, or else the most visible one."""
-    good = lit(specimen.surface, light)
+    good = shade(specimen.surface, light)
     detail = detail_of(good, specimen.body)
     first, *others = rng.spawn(DRAWS)
     best = _drawn(specimen, light, defect, first, good, detail)
@@ -130,7 +130,7 @@ def _drawn(
     detail: np.float32,
 ) -> _Drawn:
     surface, cover = defect(specimen, draw)
-    picture = lit(surface, light)
+    picture = shade(surface, light)
     change = picture - good
     return _Drawn(picture, cover, change, visibility(change, detail))
 

@@ -28,7 +28,7 @@ class Light:
     ambient: float = 0.45
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Light:
+    def sample(cls, rng: np.random.Generator) -> Light:
         """A lamp mounted over the upper edge of the picture, at a slightly different place each time."""
         return cls(np.pi / 2 + rng.normal(0, 0.25), rng.uniform(0.85, 1.05), rng.uniform(0.4, 0.5))
 
@@ -39,7 +39,7 @@ class Light:
         return flat * np.cos(self.azimuth), -flat * np.sin(self.azimuth), np.sin(self.elevation)
 
 
-def lit(surface: Surface, light: Light) -> np.ndarray:
+def shade(surface: Surface, light: Light) -> np.ndarray:
     """Noise-free picture of a surface, float32 ``[side, side, 3]``; a flat, matt surface shows its albedo."""
     slope_y, slope_x = (slope * np.float32(surface.side) for slope in np.gradient(surface.height))
     normal_z = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
@@ -56,7 +56,7 @@ def lit(surface: Surface, light: Light) -> np.ndarray:
     return reflected
 
 
-def exposed(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def expose(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Take the photograph: uneven light, colour cast, exposure, defocus and sensor noise.
 
     Args:

@@ -28,7 +28,7 @@ class Pose:
     scale: float = 1.0
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Pose:
+    def sample(cls, rng: np.random.Generator) -> Pose:
         """A random pose as from a good feeder: within a few pixels and degrees."""
         x, y = rng.normal(0, 0.008, 2)
         return cls(x, y, rng.normal(0, np.radians(1.2)), rng.normal(1, 0.008))
@@ -36,7 +36,7 @@ class Pose:
 
 def ring(side: int, rng: np.random.Generator, pose: Pose | None = None) -> Specimen:
     """One flange on a dark mat, ``side`` pixels wide; with a random pose unless ``pose`` is given."""
-    pose = Pose.drawn(rng) if pose is None else pose
+    pose = Pose.sample(rng) if pose is None else pose
     x, y = _part_coordinates(side, pose)
     radius = np.hypot(x, y)
     body = _body(x, y, radius, side)

@@ -40,9 +40,9 @@ class Surface:
             self.gloss + cover * (above.gloss - self.gloss),
         )
 
-    def moved(self, matrix: np.ndarray) -> Surface:
+    def warp(self, matrix: np.ndarray) -> Surface:
         """This surface under an affine map, given as ``[2, 3]`` from old to new pixel positions."""
-        return Surface(*(moved(layer, matrix) for layer in (self.albedo, self.height, self.gloss)))
+        return Surface(*(warp(layer, matrix) for layer in (self.albedo, self.height, self.gloss)))
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Specimen:
     components: tuple[np.ndarray, ...] = ()
 
 
-def moved(layer: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def warp(layer: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """A layer under an affine map (``[2, 3]``, old to new pixel positions); its border is continued outwards."""
     return cv2.warpAffine(layer, matrix, layer.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def turned(
+def similarity(
     side: int, angle: float, scale: float, shift: tuple[float, float], pivot: np.ndarray | None = None
 ) -> np.ndarray:
     """Affine map ``[2, 3]`` that turns and scales about ``pivot`` (the centre of the image unless given), then shifts.

@@ -168,7 +168,7 @@ class Layout(Choice):
 
 def _require_test_image(images: Iterable[ListedImage | ImageRecord], root: Path, category: str) -> None:
     if not any(image.split == "test" for image in images):
-        raise DataError(f"category '{category}' has no test images in {root}; add some or leave it out")
+        raise DataError(f"category '{category}' has no test images in {root}; add some or leave the category out")
 
 
 def is_defective(item: Item, size: Reading | ListedImage) -> bool:
@@ -208,7 +208,7 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
     )
 
 
-def named(path: Path) -> Path:
+def checked_name(path: Path) -> Path:
     """Return the path if its name is valid text.
 
     Raises:
@@ -224,7 +224,7 @@ def named(path: Path) -> Path:
     return path
 
 
-class Unnamed:
+class InvalidNames:
     """Collects paths whose names are not valid text, instead of rejecting them.
 
     Attributes:
@@ -235,9 +235,9 @@ class Unnamed:
         self.errors: dict[Path, DataError] = {}
 
     def take(self, path: Path) -> Path | None:
-        """As `named`; None for a path that is put aside."""
+        """As `checked_name`; None for a path that is put aside."""
         try:
-            return named(path)
+            return checked_name(path)
         except DataError as error:
             self.errors[path] = error
             return None
@@ -246,7 +246,7 @@ class Unnamed:
 Take = Callable[[Path], Path | None]
 
 
-def folders(parent: Path, take: Take = named) -> list[Path]:
+def folders(parent: Path, take: Take = checked_name) -> list[Path]:
     """The folders in a folder, sorted, hidden ones left out; none if it does not exist.
 
     Args:
@@ -258,7 +258,7 @@ def folders(parent: Path, take: Take = named) -> list[Path]:
     return sorted(filter(None, map(take, found)))
 
 
-def images(folder: Path, take: Take = named) -> list[Path]:
+def images(folder: Path, take: Take = checked_name) -> list[Path]:
     """The images directly in a folder, sorted; none if it does not exist.
 
     A broken link is included: opening it reports the error, so that no image is lost silently.

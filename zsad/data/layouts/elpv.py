@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from zsad.data.known_truth import KnownTruth
-from zsad.data.layouts.base import GOOD, named
+from zsad.data.layouts.base import GOOD, checked_name
 from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.layouts.sampled import SampledLayout
@@ -218,4 +218,4 @@ def _image(root: Path, name: str) -> Path:
         ) from None
     if not is_there:
         raise DataError(f"{root / TABLE} lists {name}, but there is no image {path}; restore it")
-    return named(path)
+    return checked_name(path)

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
 from zsad.data.known_truth import NO_TRUTH, KnownTruth
-from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, Take, folders, images, named
-from zsad.data.layouts.folder_names import find_oddities
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, Take, checked_name, folders, images
+from zsad.data.layouts.folder_names import check_photographs
 from zsad.data.layouts.item import Item
 from zsad.data.readings import SKIP, Policy
 from zsad.errors import DataError
@@ -89,7 +89,7 @@ class FolderLayout(Layout):
 
     def findings(self, root: Path, category: str) -> list[Finding]:
         """Masks among the photographs, and sub-folders whose names give labels, which this layout does not read."""
-        return list(find_oddities(root, list(self._photographs(root))))
+        return list(check_photographs(root, list(self._photographs(root))))
 
     def _photographs(self, root: Path) -> Iterator[Path]:
         """The images to inspect."""
@@ -147,7 +147,7 @@ def _require_folder(folder: Path, key: str) -> None:
         raise DataError(f"{folder} is a file; set {key} to the folder of the images{hint}")
 
 
-def images_below(folder: Path, left_out: Path | None = None, take: Take = named) -> Iterator[Path]:
+def images_below(folder: Path, left_out: Path | None = None, take: Take = checked_name) -> Iterator[Path]:
     """The images in a folder and its sub-folders, without hidden ones and those in ``left_out``.
 
     Each folder is read once, however many links lead to it, and under its own name if it is inside ``folder``. A link

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from zsad.data.layouts.base import Finding, Take, folders, named
+from zsad.data.layouts.base import Finding, Take, checked_name, folders
 from zsad.data.layouts.mask_files import called_masks, look_like_masks, masks_beside
 from zsad.data.layouts.words import DEFECT_WORDS, GOOD_WORDS, MASK_WORDS, TEST_WORDS, TRAIN_WORDS, means
 
 
-def find_oddities(root: Path, photographs: Sequence[Path], take: Take = named) -> Iterator[Finding]:
+def check_photographs(root: Path, photographs: Sequence[Path], take: Take = checked_name) -> Iterator[Finding]:
     """All findings about the names in a folder whose images are to be inspected.
 
     Args:
@@ -33,7 +33,7 @@ def find_oddities(root: Path, photographs: Sequence[Path], take: Take = named) -
         yield from _labels(root, by_folder)
 
 
-def mvtec_tree(root: Path, take: Take = named) -> Path | None:
+def mvtec_tree(root: Path, take: Take = checked_name) -> Path | None:
     """The first folder with test images and training images or masks in folders of their own: root or one inside."""
     for folder in (root, *folders(root, take)):
         names = [inner.name for inner in folders(folder, take)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from zsad.data.layouts.base import named
+from zsad.data.layouts.base import checked_name
 from zsad.errors import DataError
 
 
@@ -23,7 +23,7 @@ def listed_file(home: Path, category: str, relative: str, what: str, fix: str) -
     steps = PurePosixPath(relative).parts
     if steps[:1] != (category,) or ".." in steps:
         raise DataError(f"{what} is '{relative}', which is not a path that starts with '{category}/'; correct it")
-    path = named(home / relative)
+    path = checked_name(home / relative)
     if not path.is_file():
         raise DataError(f"{what} {path} does not exist; {fix}")
     return path

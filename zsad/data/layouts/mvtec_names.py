@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsad.data.images import is_image
-from zsad.data.layouts.base import Finding, folders, images, named
+from zsad.data.layouts.base import Finding, checked_name, folders, images
 from zsad.data.layouts.mask_files import called_masks, images_below, is_mask_folder, look_like_masks, masks_beside
 from zsad.data.layouts.words import (
     DEFECT_WORDS,
@@ -226,7 +226,7 @@ def _strangers(photographs: Sequence[Path], masks: Path) -> Iterator[Finding]:
     """A folder of masks in which no mask is named like an image."""
     if not masks.is_dir():
         return
-    entries = [named(path) for path in sorted(masks.iterdir()) if is_image(path) or path.is_dir()]
+    entries = [checked_name(path) for path in sorted(masks.iterdir()) if is_image(path) or path.is_dir()]
     known = {name for path in photographs for name in (path.stem, f"{path.stem}_mask")}
     if entries and not any((path.name if path.is_dir() else path.stem) in known for path in entries):
         example = photographs[0].stem

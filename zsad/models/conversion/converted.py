@@ -29,7 +29,7 @@ class Converted(NamedTuple):
     normalisation: Normalisation | None = None
 
 
-def checked(config: PretrainedConfig, state: dict[str, torch.Tensor], weights: OriginalWeights) -> Converted:
+def check_converted(config: PretrainedConfig, state: dict[str, torch.Tensor], weights: OriginalWeights) -> Converted:
     """Return the conversion, if all tensors are used, none is missing and every shape is the model's.
 
     Raises:

@@ -13,7 +13,7 @@ import torch
 from transformers import Dinov2Config, Dinov2WithRegistersConfig
 
 from zsad.errors import ModelError
-from zsad.models.conversion.converted import Converted, checked
+from zsad.models.conversion.converted import Converted, check_converted
 from zsad.models.conversion.patches import PATCH_EMBEDDING, PatchEmbedding, head_count
 from zsad.models.conversion.weights import OriginalWeights
 
@@ -62,10 +62,10 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
     for block in range(depth):
         state |= _block(weights, f"blocks.{block}", f"encoder.layer.{block}", gated=gated)
     if REGISTERS not in weights:
-        return checked(Dinov2Config(**settings), state, weights)
+        return check_converted(Dinov2Config(**settings), state, weights)
     registers = weights.shape(REGISTERS, 3)[1]
     state["embeddings.register_tokens"] = weights.take(REGISTERS)
-    return checked(Dinov2WithRegistersConfig(**settings, num_register_tokens=registers), state, weights)
+    return check_converted(Dinov2WithRegistersConfig(**settings, num_register_tokens=registers), state, weights)
 
 
 def without_chunks(key: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from transformers import DINOv3ConvNextConfig
 
-from zsad.models.conversion.converted import Converted, checked
+from zsad.models.conversion.converted import Converted, check_converted
 from zsad.models.conversion.weights import OriginalWeights
 
 MARKS = ("downsample_layers.0.0.weight", "stages.0.0.dwconv.weight")
@@ -83,7 +83,7 @@ def convert(weights: OriginalWeights, names: Names) -> Converted:
             )
         for block in range(depths[stage]):
             state |= _block(weights, names, f"{names.blocks(stage)}{block}", f"model.stages.{stage}.layers.{block}")
-    return checked(config, state, weights)
+    return check_converted(config, state, weights)
 
 
 def _convolution(stage: int) -> int:

@@ -13,7 +13,7 @@ import torch
 from transformers import DINOv3ViTConfig
 
 from zsad.errors import ModelError
-from zsad.models.conversion.converted import Converted, checked
+from zsad.models.conversion.converted import Converted, check_converted
 from zsad.models.conversion.patches import PATCH_EMBEDDING, PatchEmbedding, head_count
 from zsad.models.conversion.weights import OriginalWeights
 
@@ -115,7 +115,7 @@ def convert(weights: OriginalWeights, names: Names, head_width: int) -> Converte
         # transformers omits a bias of keys that is zero everywhere.
         bias = bias if key_bias else bias._replace(key=None)
         state |= _block(weights, names, f"blocks.{block}", f"model.layer.{block}", config, bias)
-    return checked(config, state, weights)
+    return check_converted(config, state, weights)
 
 
 def _embeddings(weights: OriginalWeights, names: Names, config: DINOv3ViTConfig) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from transformers import CLIPConfig
 
 from zsad.errors import ModelError
 from zsad.models.colours import Normalisation
-from zsad.models.conversion.converted import Converted, checked
+from zsad.models.conversion.converted import Converted, check_converted
 from zsad.models.conversion.open_clip_config import Described, Sizes, read_config
 from zsad.models.conversion.patches import head_count
 from zsad.models.conversion.weights import OriginalWeights
@@ -197,7 +197,7 @@ def _converted(
         for block in range(blocks):
             state |= _block(weights, f"{part.source}{block}", f"{part.target}{block}")
     config = config_of(sizes, quick_gelu=quick_gelu, positions=positions)
-    converted = checked(config, state, weights)
+    converted = check_converted(config, state, weights)
     return converted._replace(normalisation=normalisation)
 
 

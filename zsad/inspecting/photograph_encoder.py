@@ -15,7 +15,7 @@ from zsad.features.execution import Execution
 from zsad.files.features import to_halves
 from zsad.inspecting.encoder import Encoder, Prepared, described, is_same_model
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.model_file import name_of, part_finder_of
+from zsad.inspecting.model_file import foreground_finder_of, name_of
 from zsad.inspecting.reading import cores, pixels_of
 from zsad.scoring.token_source import ForegroundMasks, MemoryTokens
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 VIEW = "original"  # the view of test images for methods with references
 
 
-class Looked(NamedTuple):
+class ReadPhotograph(NamedTuple):
     """A photograph after reading.
 
     Attributes:
         path: None for an array.
         prepared: input of the backbone.
-        for_part: input of the segmentation model that finds the object; None if the method does not need it.
+        finder_input: input of the segmentation model that finds the object; None if the method does not need it.
     """
 
     path: Path | None
     prepared: Prepared
-    for_part: np.ndarray | None
+    finder_input: np.ndarray | None
 
 
-class Seen(NamedTuple):
+class EncodedPhotograph(NamedTuple):
     """A photograph after encoding.
 
     Attributes:
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
         halves: float16 ``[layer, row, column, channel]``, rounded as in a feature file.
         cls_tokens: float32 ``[layer, channel]``.
         height, width: of the upright photograph.
-        part: mask of the object; None if the method does not need it.
+        foreground: mask of the object; None if the method does not need it.
     """
 
     path: Path | None
@@ -55,10 +55,10 @@ class Seen(NamedTuple):
     cls_tokens: np.ndarray
     height: int
     width: int
-    part: ObjectMask | None
+    foreground: ObjectMask | None
 
 
-class Sight:
+class PhotographEncoder:
     """The backbone of a model, and the segmentation model that finds the object if the method needs it.
 
     Args:
@@ -77,13 +77,13 @@ class Sight:
             raise ModelError(_other_weights("backbone", name, described(provenance["model"]), self._encoder.described))
         self._provenance = {"model": provenance["model"], "view": VIEW}
         self._white = white
-        self._finder = part_finder_of(provenance, device)
+        self._finder = foreground_finder_of(provenance, device)
         made_by = (provenance["references"].get("foreground") or {}).get("segmenter")
         if self._finder is not None and made_by and not is_same_model(made_by, self._finder.model):
             name, here = name_of(provenance["segmenter"]), described(self._finder.model)
             raise ModelError(_other_weights("segmentation model", name, described(made_by), here))
 
-    def look(self, image: str | Path | np.ndarray) -> Looked | Failure:
+    def read(self, image: str | Path | np.ndarray) -> ReadPhotograph | Failure:
         """Read a photograph; a failure if the file cannot be read.
 
         Raises:
@@ -97,57 +97,59 @@ class Sight:
             if path is None:
                 raise
             return Failure(path, error)
-        return Looked(path, prepared, self._finder.prepare(pixels) if self._finder else None)
+        return ReadPhotograph(path, prepared, self._finder.prepare(pixels) if self._finder else None)
 
-    def seen(self, looks: Iterable[Looked | Failure]) -> Iterator[Seen | Failure]:
+    def encode(self, photographs: Iterable[ReadPhotograph | Failure]) -> Iterator[EncodedPhotograph | Failure]:
         """Encode photographs in order; those of equal shapes together."""
-        batch: list[Looked] = []
-        for look in looks:
-            if batch and (isinstance(look, Failure) or not self._fits(look, batch)):
+        batch: list[ReadPhotograph] = []
+        for photograph in photographs:
+            if batch and (isinstance(photograph, Failure) or not self._fits(photograph, batch)):
                 yield from self._encoded(batch)
                 batch = []
-            if isinstance(look, Failure):
-                yield look
+            if isinstance(photograph, Failure):
+                yield photograph
             else:
-                batch.append(look)
+                batch.append(photograph)
         if batch:
             yield from self._encoded(batch)
 
-    def source(self, seen: Sequence[Seen]) -> MemoryTokens:
+    def source(self, encoded: Sequence[EncodedPhotograph]) -> MemoryTokens:
         """Photographs as a token source for scorers."""
-        names = [_name(each.path, place) for place, each in enumerate(seen)]
+        names = [_name(each.path, place) for place, each in enumerate(encoded)]
         return MemoryTokens(
-            [each.halves for each in seen],
-            np.stack([each.cls_tokens for each in seen]),
+            [each.halves for each in encoded],
+            np.stack([each.cls_tokens for each in encoded]),
             names,
             layers=self._encoder.layers,
             cls_source=self._encoder.cls_source,
             provenance=self._provenance,
-            foreground=_masks([each.part for each in seen if each.part is not None], names),
+            foreground=_masks([each.foreground for each in encoded if each.foreground is not None], names),
             path="the photographs",
         )
 
-    def _fits(self, look: Looked, batch: Sequence[Looked]) -> bool:
+    def _fits(self, photograph: ReadPhotograph, batch: Sequence[ReadPhotograph]) -> bool:
         first = batch[0].prepared
-        return look.prepared.shapes == first.shapes and len(batch) < self._encoder.capacity(first)
+        return photograph.prepared.shapes == first.shapes and len(batch) < self._encoder.capacity(first)
 
-    def _encoded(self, batch: Sequence[Looked]) -> Iterator[Seen | Failure]:
-        for look, tokens in zip(batch, self._encoder.encode([look.prepared for look in batch]), strict=True):
-            height, width = look.prepared.height, look.prepared.width
+    def _encoded(self, batch: Sequence[ReadPhotograph]) -> Iterator[EncodedPhotograph | Failure]:
+        for photograph, tokens in zip(
+            batch, self._encoder.encode([photograph.prepared for photograph in batch]), strict=True
+        ):
+            height, width = photograph.prepared.height, photograph.prepared.width
             try:
-                halves = to_halves(tokens.patch_tokens, str(look.path or "the photograph"))
-                part = self._part(look)
+                halves = to_halves(tokens.patch_tokens, str(photograph.path or "the photograph"))
+                foreground = self._foreground(photograph)
             except DataError as error:
-                if look.path is None:
+                if photograph.path is None:
                     raise
-                yield Failure(look.path, error)
+                yield Failure(photograph.path, error)
                 continue
-            yield Seen(look.path, halves, tokens.cls_tokens, height, width, part)
+            yield EncodedPhotograph(photograph.path, halves, tokens.cls_tokens, height, width, foreground)
 
-    def _part(self, look: Looked) -> ObjectMask | None:
-        if self._finder is None or look.for_part is None:
+    def _foreground(self, photograph: ReadPhotograph) -> ObjectMask | None:
+        if self._finder is None or photograph.finder_input is None:
             return None
-        return self._finder.part(look.for_part, look.prepared.height, look.prepared.width)
+        return self._finder.find(photograph.finder_input, photograph.prepared.height, photograph.prepared.width)
 
 
 def _other_weights(kind: str, name: str, there: str, here: str) -> str:
@@ -162,9 +164,9 @@ def _name(path: Path | None, place: int) -> str:
     return str(path) if path is not None and base_id(str(path)) == str(path) else str(place)
 
 
-def _masks(parts: Sequence[ObjectMask], names: Sequence[str]) -> ForegroundMasks | None:
-    if not parts:
+def _masks(masks: Sequence[ObjectMask], names: Sequence[str]) -> ForegroundMasks | None:
+    if not masks:
         return None
-    from zsad.inspecting.part_masks import MemoryMasks
+    from zsad.inspecting.foreground_finder import MemoryMasks
 
-    return MemoryMasks(parts, names)
+    return MemoryMasks(masks, names)

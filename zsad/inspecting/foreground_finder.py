@@ -12,7 +12,7 @@ from zsad.segmentation.foreground import ForegroundOptions, ObjectMask, object_m
 from zsad.segmentation.registry import SEGMENTERS
 
 
-class PartFinder:
+class ForegroundFinder:
     """A loaded promptable segmentation model that finds the object.
 
     Args:
@@ -25,13 +25,13 @@ class PartFinder:
     """
 
     def __init__(self, segmenter: Mapping[str, Any], options: Mapping[str, Any], device: str) -> None:
-        part = SEGMENTERS.build(segmenter["family"], segmenter["params"])
+        chosen = SEGMENTERS.build(segmenter["family"], segmenter["params"])
         self._options = ForegroundOptions.build(options, where="foreground")
-        self._model = part.load(device)
+        self._model = chosen.load(device)
         self.model = self._model.model
         self.prepare = self._model.prepare
 
-    def part(self, prepared: np.ndarray, height: int, width: int) -> ObjectMask:
+    def find(self, prepared: np.ndarray, height: int, width: int) -> ObjectMask:
         """The object in a photograph of ``height x width`` pixels, from the output of `prepare`.
 
         Raises:
@@ -46,21 +46,21 @@ class MemoryMasks:
     """Masks of the object in memory; see `zsad.scoring.token_source.ForegroundMasks`.
 
     Args:
-        parts: one for each photograph.
+        masks: one for each photograph.
         names: the identifiers of the photographs.
     """
 
-    def __init__(self, parts: Sequence[ObjectMask], names: Sequence[str]) -> None:
+    def __init__(self, masks: Sequence[ObjectMask], names: Sequence[str]) -> None:
         self.path = Path("masks in memory")
         self.image_ids = list(names)
         self.provenance: dict[str, Any] = {}
-        self._parts = parts
+        self._masks = masks
 
     def mask(self, index: int) -> np.ndarray:
         """The mask of one photograph, bool ``[height, width]``."""
-        return self._parts[index].mask
+        return self._masks[index].mask
 
     def regions(self, index: int) -> list[dict[str, Any]]:
         """Facts on the object: whether it was found, and if not, why."""
-        part = self._parts[index]
-        return [{"accepted": part.found, "reason": part.note}]
+        mask = self._masks[index]
+        return [{"accepted": mask.found, "reason": mask.note}]
