@@ -509,14 +509,19 @@ def measure(
     for batch, scores in scored:
         evidence = Evidence(*scores, setting=task.scorer.setting)
         looked_at = batch.indices.tolist() if masks and batch.draw == 0 else []
-        truth = Truth.of(evidence, labels[batch.indices], [masks[index] for index in looked_at])
+        ground_truth = Truth.of(evidence, labels[batch.indices], [masks[index] for index in looked_at])
         at = {**place, "contamination": batch.contamination, "draw": batch.draw}
-        rows.append({**at, "rule": ORACLE, **truth.of_decided(evidence.peaks > truth.ceiling(evidence.peaks))})
+        rows.append(
+            {**at, "rule": ORACLE, **ground_truth.of_decided(evidence.peaks > ground_truth.ceiling(evidence.peaks))}
+        )
         for name, rule in {**rules, **(informed(batch.contamination) if with_informed else {})}.items():
             if rule.needs_references and not len(evidence.reference_peaks):
                 continue
             verdicts = rule.decide(evidence)
-            figures = {**truth.of_decided(verdicts.decided), "mask_ratio": truth.mask_ratio(evidence, verdicts)}
+            figures = {
+                **ground_truth.of_decided(verdicts.decided),
+                "mask_ratio": ground_truth.mask_ratio(evidence, verdicts),
+            }
             rows.append({**at, "rule": name, "nominal": verdicts.nominal, **figures})
     return rows
 

@@ -72,12 +72,14 @@ class Category:
     @cached_property
     def images(self) -> list[MapAndTruth]:
         """Each map at its image's size."""
-        return [(at_image_size(anomaly_map, *truth.shape), truth) for anomaly_map, truth in self.scored]
+        return [
+            (at_image_size(anomaly_map, *ground_truth.shape), ground_truth) for anomaly_map, ground_truth in self.scored
+        ]
 
     @property
     def labels(self) -> np.ndarray:
         """bool ``[image]``, whether it is defective."""
-        return np.array([truth.any() for _, truth in self.images])
+        return np.array([ground_truth.any() for _, ground_truth in self.images])
 
     @property
     def defective(self) -> list[MapAndTruth]:
@@ -87,8 +89,8 @@ class Category:
     @cached_property
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """Ground truth and scores of all pixels, in the form of scikit-learn."""
-        maps, truths = zip(*self.images, strict=True)
-        return np.concatenate(truths, axis=None), np.concatenate(maps, axis=None)
+        maps, ground_truths = zip(*self.images, strict=True)
+        return np.concatenate(ground_truths, axis=None), np.concatenate(maps, axis=None)
 
     @cached_property
     def ours(self) -> dict[str, float]:
@@ -100,7 +102,7 @@ class Category:
 
 def pixel_metrics(images: Sequence[MapAndTruth]) -> dict[str, float]:
     """Our pixel metrics of pairs of a map and its ground truth."""
-    images = [(anomaly_map, truth if truth.any() else None) for anomaly_map, truth in images]
+    images = [(anomaly_map, ground_truth if ground_truth.any() else None) for anomaly_map, ground_truth in images]
     return pixel_statistics(images, with_histograms=False).metrics()
 
 
@@ -135,12 +137,14 @@ class Descending(NamedTuple):
             good_alone: compute the rate only among the pixels of images without a defect.
         """
         scores = np.concatenate([anomaly_map for anomaly_map, _ in images], axis=None)
-        normal = np.concatenate([~truth & (not (good_alone and truth.any())) for _, truth in images], axis=None)
+        normal = np.concatenate(
+            [~ground_truth & (not (good_alone and ground_truth.any())) for _, ground_truth in images], axis=None
+        )
         shares, regions = [], 0
-        for _, truth in images:
-            labelled, found = ndimage.label(truth, connectivity)
+        for _, ground_truth in images:
+            labelled, found = ndimage.label(ground_truth, connectivity)
             areas = np.bincount(labelled.ravel(), minlength=found + 1).astype(float)
-            shares.append(np.where(truth, 1 / areas[labelled], 0.0))
+            shares.append(np.where(ground_truth, 1 / areas[labelled], 0.0))
             regions += found
         order = np.argsort(-scores, kind="stable")
         return cls(
@@ -206,8 +210,8 @@ def steps_plain(category: Category) -> float:
 def rates_evenly_spaced(category: Category) -> float:
     """300 thresholds at evenly spaced quantiles of the normal pixels, at or above which a score counts."""
     pixels = Descending.of(category.images)
-    truth, scores = category.pixels
-    normal = np.sort(scores[~truth])
+    ground_truth, scores = category.pixels
+    normal = np.sort(scores[~ground_truth])
     wanted = np.linspace(0, LIMIT, RATES + 1)[1:]
     thresholds = normal[np.floor((1 - wanted) * (normal.size - 1)).astype(int)]
     curve = pixels.above(np.nextafter(thresholds, np.float32(-np.inf)))
@@ -237,12 +241,14 @@ def every_score_stretched(category: Category) -> float:
 
 def aupimo_at_steps(category: Category) -> float:
     """300 000 thresholds in the range of normal images' scores; from the one nearest to 1e-5 to that of 1e-4."""
-    good = [anomaly_map for anomaly_map, truth in category.images if not truth.any()]
+    good = [anomaly_map for anomaly_map, ground_truth in category.images if not ground_truth.any()]
     thresholds = np.linspace(min(map(np.min, good)), max(map(np.max, good)), PIMO_STEPS)
     rates = np.mean([_shares_from(thresholds, anomaly_map.ravel()) for anomaly_map in good], axis=0)
     last, first = (int(np.argmin(np.abs(rates - rate))) for rate in PIMO_RATES)
     inside = np.arange(first, last + 1)[rates[first : last + 1] > 0][::-1]
-    recalls = [_shares_from(thresholds[inside], anomaly_map[truth]) for anomaly_map, truth in category.defective]
+    recalls = [
+        _shares_from(thresholds[inside], anomaly_map[ground_truth]) for anomaly_map, ground_truth in category.defective
+    ]
     areas = np.trapezoid(recalls, np.log(rates[inside]), axis=1)
     return float(np.mean(np.clip(areas / np.log(PIMO_RATES[1] / PIMO_RATES[0]), 0, 1)))
 
@@ -252,15 +258,15 @@ def _shares_from(thresholds: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return 1 - np.searchsorted(np.sort(scores), thresholds, side="left") / scores.size
 
 
-def trapezoidal_pr(truth: np.ndarray, scores: np.ndarray) -> float:
+def trapezoidal_pr(ground_truth: np.ndarray, scores: np.ndarray) -> float:
     """Trapezoids under the precision-recall curve."""
-    precision, recall, _ = precision_recall_curve(truth, scores)
+    precision, recall, _ = precision_recall_curve(ground_truth, scores)
     return float(auc(recall, precision))
 
 
-def best_f1(truth: np.ndarray, scores: np.ndarray) -> float:
+def best_f1(ground_truth: np.ndarray, scores: np.ndarray) -> float:
     """The greatest F1 over all scores."""
-    precision, recall, _ = precision_recall_curve(truth, scores)
+    precision, recall, _ = precision_recall_curve(ground_truth, scores)
     return float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12)))
 
 
@@ -279,17 +285,17 @@ def binned_ap(category: Category) -> float:
 
 def _counts_at_steps(category: Category) -> tuple[np.ndarray, np.ndarray]:
     """Defective pixels, and all pixels, at or above each of 200 rising thresholds; the first takes in all."""
-    truth, scores = category.pixels
+    ground_truth, scores = category.pixels
     thresholds = np.linspace(scores.min(), scores.max(), STEPS)
     bins = np.searchsorted(thresholds, scores, side="right") - 1
-    counts = (np.bincount(bins[truth], minlength=STEPS), np.bincount(bins, minlength=STEPS))
+    counts = (np.bincount(bins[ground_truth], minlength=STEPS), np.bincount(bins, minlength=STEPS))
     return tuple(np.cumsum(count[::-1])[::-1] for count in counts)
 
 
 def mean_over_images(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Category], float]:
     """The mean over the defective images, each by itself."""
     return lambda category: float(
-        np.mean([metric(truth.ravel(), scores.ravel()) for scores, truth in category.defective])
+        np.mean([metric(ground_truth.ravel(), scores.ravel()) for scores, ground_truth in category.defective])
     )
 
 
@@ -306,31 +312,33 @@ def changed(change: Change, metric: str) -> Callable[[Category], float]:
 
 def resized(image: MapAndTruth, reading: Callable[[np.ndarray], np.ndarray]) -> MapAndTruth:
     """A map at 256 x 256, bilinear, and its ground truth from ``reading``."""
-    anomaly_map, truth = image
-    return at_image_size(anomaly_map, RESIZED, RESIZED), reading(truth)
+    anomaly_map, ground_truth = image
+    return at_image_size(anomaly_map, RESIZED, RESIZED), reading(ground_truth)
 
 
-def nearest(truth: np.ndarray) -> np.ndarray:
+def nearest(ground_truth: np.ndarray) -> np.ndarray:
     """A mask of 256 x 256 by nearest neighbours."""
     size = (RESIZED, RESIZED)
-    return cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    return cv2.resize(ground_truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
 
 
 def smoothed_above(share: float) -> Callable[[np.ndarray], np.ndarray]:
     """A mask of 256 x 256 by averaging over the pixels that each new one covers, then ``> share``."""
-    return lambda truth: cv2.resize(truth.astype(np.float32), (RESIZED, RESIZED), interpolation=cv2.INTER_AREA) > share
+    return lambda ground_truth: (
+        cv2.resize(ground_truth.astype(np.float32), (RESIZED, RESIZED), interpolation=cv2.INTER_AREA) > share
+    )
 
 
 def cropped(image: MapAndTruth) -> MapAndTruth:
     """The middle 224 of 256 px."""
     margin = (RESIZED - CROPPED) // 2
-    anomaly_map, truth = resized(image, nearest)
-    return anomaly_map[margin:-margin, margin:-margin], truth[margin:-margin, margin:-margin]
+    anomaly_map, ground_truth = resized(image, nearest)
+    return anomaly_map[margin:-margin, margin:-margin], ground_truth[margin:-margin, margin:-margin]
 
 
 def whole(image: MapAndTruth) -> MapAndTruth:
     """At 256 x 256, only pixels that are completely defective after Pillow's bilinear filter."""
-    measured_at = Protocol(side=RESIZED, truth="whole")
+    measured_at = Protocol(side=RESIZED, ground_truth="whole")
     return measured_at.anomaly_map(image[0], *image[1].shape), measured_at.true_mask(image[1])
 
 
@@ -346,8 +354,8 @@ def with_corners(image: MapAndTruth) -> MapAndTruth:
 
 def normalised(image: MapAndTruth) -> MapAndTruth:
     """A map at its image's size, stretched to 0..1 by itself."""
-    anomaly_map, truth = at_image_size(image[0], *image[1].shape), image[1]
-    return (anomaly_map - anomaly_map.min()) / np.ptp(anomaly_map), truth
+    anomaly_map, ground_truth = at_image_size(image[0], *image[1].shape), image[1]
+    return (anomaly_map - anomaly_map.min()) / np.ptp(anomaly_map), ground_truth
 
 
 def pooled(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sequence[Category]], float]:
@@ -385,14 +393,18 @@ class Definition:
 
 HOME = "home-grown code"
 CHANGES: tuple[tuple[str, str, Change], ...] = (
-    ("at 256 px, truth nearest", "our `resize256`", lambda image: resized(image, nearest)),
+    ("at 256 px, ground_truth nearest", "our `resize256`", lambda image: resized(image, nearest)),
     (
-        "at 256 px, truth averaged, `> 0.5`",
+        "at 256 px, ground_truth averaged, `> 0.5`",
         "the common way, says Dinomaly",
         lambda image: resized(image, smoothed_above(0.5)),
     ),
-    ("at 256 px, truth averaged, `> 0`", "Dinomaly, INP-Former", lambda image: resized(image, smoothed_above(0.0))),
-    ("at 256 px, truth bilinear, whole", "MuSc on MVTec AD, PatchCore", whole),
+    (
+        "at 256 px, ground_truth averaged, `> 0`",
+        "Dinomaly, INP-Former",
+        lambda image: resized(image, smoothed_above(0.0)),
+    ),
+    ("at 256 px, ground_truth bilinear, whole", "MuSc on MVTec AD, PatchCore", whole),
     ("at 256 px, cropped to the middle 224", "PatchCore", cropped),
     ("maps smoothed, 4 px", "PaDiM, PatchCore, AnomalyDINO", smoothed),
     ("outermost patches at the corners", "MuSc", with_corners),
@@ -430,21 +442,21 @@ DEFINITIONS: tuple[Definition, ...] = (
 def drawn(number: int, widths: tuple[int, int] = (2, 6)) -> Category:
     """30 maps with their ground truth, from a seed; scratches are ``widths`` px wide, least and greatest."""
     rng = np.random.default_rng([7, number])
-    grids, truths = [], []
+    grids, ground_truths = [], []
     for index in range(30):
         rows, columns = rng.integers(256 // PATCH, 320 // PATCH + 1, size=2)
-        truth = (
+        ground_truth = (
             _defects(PATCH * rows, PATCH * columns, widths, rng)
             if index < 22
             else np.zeros((PATCH * rows, PATCH * columns))
         )
         grid = ndimage.gaussian_filter(rng.normal(size=(rows, columns)), 1.2)
         grid = grid / grid.std() + rng.normal(scale=0.3)
-        cover = cv2.resize(truth.astype(np.float32), (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+        cover = cv2.resize(ground_truth.astype(np.float32), (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
         grid += rng.uniform(2, 7) * ndimage.gaussian_filter(cover, 0.7)
         grids.append(grid.astype(np.float32))
-        truths.append(truth > 0)
-    return _category(grids, truths)
+        ground_truths.append(ground_truth > 0)
+    return _category(grids, ground_truths)
 
 
 def _defects(height: int, width: int, widths: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -467,7 +479,9 @@ def with_heavy_tails(category: Category, factor: float = 0.5) -> Category:
     centre, scale = scores.mean(), scores.std() / factor
     return replace(
         category,
-        scored=[(np.exp((anomaly_map - centre) / scale), truth) for anomaly_map, truth in category.images],
+        scored=[
+            (np.exp((anomaly_map - centre) / scale), ground_truth) for anomaly_map, ground_truth in category.images
+        ],
         scores=np.exp((category.scores - centre) / scale),
     )
 
@@ -508,19 +522,19 @@ def nearest_patches(references: Sequence[np.ndarray], tests: Sequence[Photograph
     """Maps of a plain memory bank: the cosine distance of a patch to the nearest one of the references."""
     extractor = Embedded(resolution=SIDE, stride=PATCH).load(Execution("cpu"))
     bank = np.concatenate([np.concatenate(extractor.extract(image).patch_tokens[0]) for image in references])
-    grids, truths = [], []
-    for image, truth in tests:
+    grids, ground_truths = [], []
+    for image, ground_truth in tests:
         tokens = extractor.extract(image).patch_tokens[0]
         nearness = (tokens.reshape(-1, tokens.shape[-1]) @ bank.T).max(axis=1)
         grids.append((1 - nearness).reshape(tokens.shape[:2]).astype(np.float32))
-        truths.append(truth)
-    return _category(grids, truths)
+        ground_truths.append(ground_truth)
+    return _category(grids, ground_truths)
 
 
-def _category(grids: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Category:
+def _category(grids: Sequence[np.ndarray], ground_truths: Sequence[np.ndarray]) -> Category:
     tops = [np.sort(grid, axis=None)[-max(1, round(TOP_FRACTION * grid.size)) :].mean() for grid in grids]
     return Category(
-        scored=list(zip(grids, truths, strict=True)),
+        scored=list(zip(grids, ground_truths, strict=True)),
         scores=np.array(tops, dtype=np.float32),
     )
 

@@ -124,17 +124,17 @@ def write_maps(path: Path, images: int, side: int) -> None:
     shares = np.minimum(shares * DEFECTIVE_PIXELS * images / shares.sum(), 0.25)
     with h5py.File(path, "w") as file:
         maps = file.create_dataset("anomaly_map", (images, side, side), np.float32)
-        truths = file.create_dataset("truth", (images, side, side), np.uint8)
+        ground_truths = file.create_dataset("truth", (images, side, side), np.uint8)
         file["defective"] = defective
         for index, share in enumerate(shares):
-            truth = defect_mask(rng, side, share) if share else np.zeros((side, side), np.uint8)
-            maps[index], truths[index] = anomaly_map_of(rng, truth), truth
+            ground_truth = defect_mask(rng, side, share) if share else np.zeros((side, side), np.uint8)
+            maps[index], ground_truths[index] = anomaly_map_of(rng, ground_truth), ground_truth
         file.attrs["range"] = [min(image.min() for image in maps), max(image.max() for image in maps)]
 
 
 def defect_mask(rng: np.random.Generator, side: int, share: float) -> np.ndarray:
     """One to three irregular blobs, uint8 0 or 1, that together cover a share of the image."""
-    truth = np.zeros((side, side), np.uint8)
+    ground_truth = np.zeros((side, side), np.uint8)
     count = rng.integers(1, 4)
     angles = np.linspace(0.0, 2 * np.pi, 90, endpoint=False)
     for part in rng.dirichlet(np.full(count, 2.0)) * share:
@@ -144,15 +144,15 @@ def defect_mask(rng: np.random.Generator, side: int, share: float) -> np.ndarray
         outline = radius * (1 + waves) * np.array([np.cos(angles) * stretch, np.sin(angles) / stretch])
         margin = min(0.45, 1.3 * radius * max(stretch, 1 / stretch) / side)
         centre = rng.uniform(margin, 1 - margin, 2) * side
-        cv2.fillPoly(truth, [np.round(outline.T + centre).astype(np.int32)], 1)
-    return truth
+        cv2.fillPoly(ground_truth, [np.round(outline.T + centre).astype(np.int32)], 1)
+    return ground_truth
 
 
-def anomaly_map_of(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
+def anomaly_map_of(rng: np.random.Generator, ground_truth: np.ndarray) -> np.ndarray:
     """Noise and the blurred mask on a patch grid, enlarged to the size of the mask: float32 in 0..1."""
-    side = len(truth)
+    side = len(ground_truth)
     grid = max(4, side // PATCH)
-    share = cv2.resize(truth.astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(ground_truth.astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA)
     evidence = cv2.GaussianBlur(share, (0, 0), 0.8) * rng.uniform(1.0, 7.0)
     coarse = cv2.GaussianBlur(rng.normal(size=(grid, grid)), (0, 0), 1.0) * 2.5 + rng.normal(scale=0.3) + evidence
     smooth = cv2.GaussianBlur(cv2.resize(coarse.astype(np.float32), (side, side)), (0, 0), side / 225)
@@ -239,17 +239,17 @@ def histogram_metrics(task: Task, counts: Counter, *, is_told: bool) -> Found:
     scale = np.float32((BINS - 1) / (high - low))
     scores, positives, overlap = np.zeros(BINS, np.int64), np.zeros(BINS), np.zeros(BINS)
     regions = 0
-    for anomaly_map, truth in images:
+    for anomaly_map, ground_truth in images:
         anomaly_map -= np.float32(low)
         anomaly_map *= scale
         codes = anomaly_map.astype(np.uint16)
         scores += counts(codes).astype(np.int64)
-        if truth is None:
+        if ground_truth is None:
             continue
-        region, areas = region_areas(truth)
+        region, areas = region_areas(ground_truth)
         regions += areas.size
-        positives += np.bincount(codes[truth], minlength=BINS)
-        overlap += np.bincount(codes[truth], weights=1.0 / areas[region], minlength=BINS)
+        positives += np.bincount(codes[ground_truth], minlength=BINS)
+        overlap += np.bincount(codes[ground_truth], weights=1.0 / areas[region], minlength=BINS)
     negatives = (scores - positives)[::-1]
     true_positives, false_positives = np.cumsum(positives[::-1]), np.cumsum(negatives)
     ranking = Ranking(
@@ -280,15 +280,15 @@ def labelled_anew(task: Task) -> Found:
     from skimage import measure
 
     with timed() as loading:
-        maps, truths = StoredMaps(task).in_memory()
-        normal = 1 - truths
+        maps, ground_truths = StoredMaps(task).in_memory()
+        normal = 1 - ground_truths
 
     def point(threshold: np.float32) -> Point:
         called = np.zeros(maps.shape, bool)
         called[maps > threshold] = True
         overlaps = []
-        for image_called, truth in zip(called, truths, strict=True):
-            for region in measure.regionprops(measure.label(truth)):
+        for image_called, ground_truth in zip(called, ground_truths, strict=True):
+            for region in measure.regionprops(measure.label(ground_truth)):
                 rows, columns = region.coords.T
                 overlaps.append(image_called[rows, columns].sum() / region.area)
         return np.logical_and(normal, called).sum() / normal.sum(), float(np.mean(overlaps))
@@ -299,16 +299,16 @@ def labelled_anew(task: Task) -> Found:
 def labelled_once(task: Task) -> Found:
     """The same from regions that are labelled beforehand."""
     with timed() as loading:
-        maps, truths = StoredMaps(task).in_memory()
-        defective = truths.view(bool)
-        inside = [region_areas(truth) for truth in defective]
+        maps, ground_truths = StoredMaps(task).in_memory()
+        defective = ground_truths.view(bool)
+        inside = [region_areas(ground_truth) for ground_truth in defective]
         normal_pixels = np.count_nonzero(~defective)
 
     def point(threshold: np.float32) -> Point:
         false_positives, overlaps = 0, []
-        for anomaly_map, truth, (region, areas) in zip(maps, defective, inside, strict=True):
+        for anomaly_map, ground_truth, (region, areas) in zip(maps, defective, inside, strict=True):
             called = anomaly_map > threshold
-            hit = called[truth]
+            hit = called[ground_truth]
             false_positives += np.count_nonzero(called) - np.count_nonzero(hit)
             overlaps.append(np.bincount(region, weights=hit, minlength=areas.size) / areas)
         return false_positives / normal_pixels, float(np.concatenate(overlaps).mean())
@@ -334,13 +334,13 @@ def threshold_curve(task: Task, thresholds: np.ndarray) -> tuple[np.ndarray, np.
     """False-positive rates and mean overlaps above ascending thresholds, in one pass."""
     called, overlap = np.zeros(len(thresholds) + 1), np.zeros(len(thresholds) + 1)
     regions = 0
-    for anomaly_map, truth in StoredMaps(task):
+    for anomaly_map, ground_truth in StoredMaps(task):
         passed = np.searchsorted(thresholds, anomaly_map)  # how many thresholds lie below each score
-        normal = passed.ravel() if truth is None else passed[~truth]
+        normal = passed.ravel() if ground_truth is None else passed[~ground_truth]
         called += np.bincount(normal, minlength=called.size)
-        if truth is not None:
-            region, areas = region_areas(truth)
-            overlap += np.bincount(passed[truth], weights=1.0 / areas[region], minlength=overlap.size)
+        if ground_truth is not None:
+            region, areas = region_areas(ground_truth)
+            overlap += np.bincount(passed[ground_truth], weights=1.0 / areas[region], minlength=overlap.size)
             regions += areas.size
     above, above_overlap = np.cumsum(called[::-1])[::-1], np.cumsum(overlap[::-1])[::-1]
     return above[1:] / above[0], above_overlap[1:] / regions
@@ -373,8 +373,8 @@ def anomalib_metrics(task: Task) -> Found:
 
     fields = ["anomaly_map", "gt_mask"]
     metrics = {name: metric(fields=fields) for name, metric in zip(METRICS, (AUPRO, AUROC, AUPR, F1Max), strict=True)}
-    for anomaly_map, truth in StoredMaps(task):
-        mask = np.zeros(anomaly_map.shape, bool) if truth is None else truth
+    for anomaly_map, ground_truth in StoredMaps(task):
+        mask = np.zeros(anomaly_map.shape, bool) if ground_truth is None else ground_truth
         batch = SimpleNamespace(anomaly_map=torch.from_numpy(anomaly_map)[None], gt_mask=torch.from_numpy(mask)[None])
         for metric in metrics.values():
             metric.update(SimpleNamespace(anomaly_map=batch.anomaly_map, gt_mask=batch.gt_mask.int()))
@@ -413,9 +413,9 @@ def pyaupro_score(task: Task, *, reference_implementation: bool) -> float:
     """AUPRO by `pyaupro`; the area under its curve is taken here, with interpolation at the limit."""
     from pyaupro import PerRegionOverlap
 
-    maps, truths = (torch.from_numpy(array) for array in StoredMaps(task).in_memory())
+    maps, ground_truths = (torch.from_numpy(array) for array in StoredMaps(task).in_memory())
     metric = PerRegionOverlap(reference_implementation=reference_implementation)
-    metric.update(maps, truths)
+    metric.update(maps, ground_truths)
     rates, overlaps = (array.numpy() for array in metric.compute())
     before = rates < LIMIT
     at_limit = np.interp(LIMIT, rates, overlaps)
@@ -428,8 +428,8 @@ def adeval_metrics(task: Task) -> Found:
         np.trapz = np.trapezoid  # noqa: NPY201 (the name of NumPy 1, by which it calls it)
     from adeval import auroc_aupr_aupro
 
-    maps, truths = StoredMaps(task).in_memory()
-    area, precision, overlap = auroc_aupr_aupro(maps, truths)
+    maps, ground_truths = StoredMaps(task).in_memory()
+    area, precision, overlap = auroc_aupr_aupro(maps, ground_truths)
     return Found({"aupro": float(overlap), "pixel_auroc": float(area), "pixel_ap": float(precision)})
 
 
@@ -656,9 +656,9 @@ def described(path: Path) -> str:
     with h5py.File(path) as file:
         images, side, _ = file["truth"].shape
         defective = [index for index, is_defective in enumerate(file["defective"]) if is_defective]
-        truths = [file["truth"][index].view(bool) for index in defective]
-    share = sum(np.count_nonzero(truth) for truth in truths) / (images * side**2)
-    regions = sum(region_areas(truth)[1].size for truth in truths)
+        ground_truths = [file["truth"][index].view(bool) for index in defective]
+    share = sum(np.count_nonzero(ground_truth) for ground_truth in ground_truths) / (images * side**2)
+    regions = sum(region_areas(ground_truth)[1].size for ground_truth in ground_truths)
     return (
         f"{images} maps of {side} x {side}, {len(defective)} with defects, {regions} regions, {share:.1%} of the "
         f"pixels defective; one thread of {processor()}"
