@@ -287,7 +287,7 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare two finished runs method by method and category by category: the difference of the second to the "
         "first with 95 % limits, by a paired bootstrap over the images that both have. The stored bootstrap replicates "
-        "are used if both runs measured the same images alike; otherwise the common images are measured anew from the "
+        "are used if both runs measured the same images alike; otherwise the common images are measured again from the "
         "stored scores, which takes as long as measuring them took. Nothing in the folders is changed."
     )
     parser.add_argument("first", type=_path, metavar="FIRST", help="results folder of a run, e.g. results/a")

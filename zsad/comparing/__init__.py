@@ -1,4 +1,4 @@
-"""Two finished runs compared: what differs, and which is better, by a paired bootstrap over the images of both."""
+"""Compare two finished runs: which parameters differ, and which run is better, by a paired bootstrap."""
 
 from zsad.comparing.compare_runs import ComparedRuns, compare_runs
 

@@ -1,4 +1,4 @@
-"""Two finished runs compared, method by method and category by category.
+"""Compare two finished runs, method by method and category by category.
 
 The difference is that of the second run less that of the first. Its 95 % limits are those of a paired bootstrap over
 the images that both runs have: both methods are measured on the same resampled images, so that the difference in a
@@ -51,13 +51,13 @@ COMPARED = TableFormat(
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """What `compare_runs` found.
+    """The result of `compare_runs`.
 
     Attributes:
-        frame: a row a metric, pair of methods and category, and one of the mean over categories if there are several;
+        frame: a row for each metric, pair of methods and category, and for the mean if there are several categories;
             columns as in `COMPARED`. ``method`` is the first run's, ``other`` the second's. Figures are shares.
         changed: by pair ``(method, other)``, the parameters that differ, with both values.
-        notes: sentences on what was compared, and how.
+        notes: sentences about what was compared, and how.
     """
 
     first: FinishedRun
@@ -79,9 +79,9 @@ def compare_runs(
 
     Args:
         first, second: results folders; the same one to compare methods of one run.
-        methods: names of a method in the first and in the second run; none for all that both have.
-        refiners: whose masks are compared in each run; ``"none"`` for what stands out in the maps.
-        metrics: columns of metrics.csv, or `ALL`; none for the headlines.
+        methods: names of a method in the first and in the second run; none for all common methods.
+        refiners: whose masks are compared in each run; ``"none"`` to compare the maps.
+        metrics: columns of metrics.csv, or `ALL`; none for the headline metrics.
 
     Raises:
         ConfigError: there is no such metric.
@@ -117,10 +117,10 @@ def compare_runs(
 
 
 def _wanted_metrics(metrics: Sequence[str], refiners: tuple[str, str]) -> Sequence[str]:
-    """The names of the metrics that are asked for, each once.
+    """The names of the requested metrics, each once.
 
     Raises:
-        ConfigError: one is no metric.
+        ConfigError: a name is not a metric.
     """
     for name in metrics:
         if name not in (*ALL_METRICS, ALL):
@@ -159,7 +159,7 @@ def _side(run: FinishedRun, method: str, refiner: str) -> Side:
 
 
 def _require_protocol(first: FinishedRun, second: FinishedRun, metrics: Iterable[str]) -> None:
-    """Refuse to compare figures of pixels that were measured by different protocols."""
+    """Refuse to compare pixel metrics of different protocols."""
     one, two = (" and ".join(dict.fromkeys(run.metrics["protocol"])) for run in (first, second))
     if one != two and not {*metrics} <= {*WITHOUT_PIXELS}:
         raise DataError(
@@ -169,14 +169,14 @@ def _require_protocol(first: FinishedRun, second: FinishedRun, metrics: Iterable
 
 
 def _sampler(first: Side, second: Side, category: str) -> Sampler:
-    """How images are resampled where methods are measured anew: as the first run did it, if it did."""
+    """How images are resampled if methods are measured again: as in the first run, if it has a bootstrap."""
     options = [evaluation_options(side.run.evaluation(category, side.members[0])) for side in (first, second)]
     number = next((one.bootstrap for one in options if one.bootstrap), EvaluationOptions().bootstrap)
     return Sampler(number, options[0].seed, category)
 
 
 def _rows(metric: str, pair: tuple[Side, Side], of_pair: Mapping[str, MeasuredPair]) -> list[dict[str, Any]]:
-    """The rows of a metric: of the categories in which both methods have it, and of the mean over these."""
+    """The rows of a metric: one for each category in which both methods have it, and one for their mean."""
     known = {
         name: one for name, one in of_pair.items() if _is_known(metric, one.first) and _is_known(metric, one.second)
     }
@@ -190,7 +190,7 @@ def _is_known(metric: str, result: Result) -> bool:
 
 
 def _compared(metric: str, group: Sequence[MeasuredPair]) -> dict[str, Any]:
-    """The figures of a row: of one category, or the mean over several, which are independent of each other."""
+    """The figures of a row: of one category, or the mean over several, which are resampled independently."""
     first, second = (float(np.mean([side.values[metric] for side in of_run])) for of_run in _of_runs(group))
     drawn = [np.mean([side.draws[metric] for side in of_run], axis=0) for of_run in _of_runs(group)]
     low, high = interval(drawn[1] - drawn[0])
@@ -207,7 +207,7 @@ def _of_runs(group: Sequence[MeasuredPair]) -> tuple[list[Result], list[Result]]
 
 
 def verdict(metric: str, low: float, high: float) -> str:
-    """Whether the second run is better, by the limits of its difference to the first; empty if these are unknown."""
+    """Whether the second run is better, by the interval of the difference; empty if the interval is unknown."""
     if np.isnan(low + high):
         return ""
     better, worse = (high < 0, low > 0) if metric in LESS_IS_BETTER else (low > 0, high < 0)
@@ -217,7 +217,7 @@ def verdict(metric: str, low: float, high: float) -> str:
 def _require_metrics(
     runs: tuple[FinishedRun, FinishedRun], rows: Iterable[Mapping[str, Any]], metrics: Sequence[str]
 ) -> None:
-    """Refuse what leaves nothing to compare: no row at all, or none of a metric that was asked for."""
+    """Reject runs with nothing to compare: no row at all, or none of a requested metric."""
     found = {row["metric"] for row in rows}
     if not found:
         raise DataError(f"{runs[0]} and {runs[1]} know none of these metrics of the same category; try --metrics {ALL}")
@@ -229,15 +229,15 @@ def _require_metrics(
 
 
 def _known(first: FinishedRun, second: FinishedRun) -> list[str]:
-    """The metrics that both runs have figures of."""
+    """The metrics that both runs have."""
     return [name for name in ALL_METRICS if all(run.metrics[name].notna().any() for run in (first, second))]
 
 
 def _left_out(first: FinishedRun, second: FinishedRun, categories: Sequence[str], *, chosen: bool) -> list[str]:
-    """What only one of the runs has, a sentence each.
+    """One sentence for each thing that only one of the runs has.
 
     Args:
-        chosen: whether the methods to compare were named, so that others are not missed.
+        chosen: whether the user named the methods, so that others need no sentence.
     """
     notes = []
     for run, other in ((first, second), (second, first)):
@@ -251,14 +251,14 @@ def _left_out(first: FinishedRun, second: FinishedRun, categories: Sequence[str]
 def _measured_anew(
     measured: Iterable[tuple[tuple[Side, Side], Mapping[str, MeasuredPair]]], sampler: Sampler
 ) -> list[str]:
-    """What was measured anew, and why, a sentence a reason."""
+    """One sentence for each reason why results were measured again."""
     reasons: dict[str, dict[str, None]] = {}
     for _, of_pair in measured:
         for name, one in of_pair.items():
             if one.reason:
                 reasons.setdefault(one.reason, {})[name] = None
     return [
-        f"{_listed(names)}: measured anew from the stored scores, with {sampler.replicates} bootstrap replicates of "
+        f"{_listed(names)}: measured again from the stored scores, with {sampler.replicates} bootstrap replicates of "
         f"the common images, as {reason}."
         for reason, names in reasons.items()
     ]

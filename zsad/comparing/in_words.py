@@ -1,4 +1,4 @@
-"""A comparison of two runs as it is printed, and as JSON."""
+"""A comparison of two runs as text and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Changes = Mapping[str, tuple[Any, Any]]
 
 
 def printed(compared: ComparedRuns) -> Iterator[str]:
-    """The lines that are printed: what differs, a table a metric, and how often the second run is better."""
+    """The printed lines: differing parameters, a table for each metric, and how often the second run is better."""
     first, second = titles(compared)
     yield f"Figures are per cent. The difference is {second} less {first}, with 95 % limits (paired bootstrap over the"
     yield f"common images); {WIN}: {second} is better, {LOSS}: worse, {TIE}: the limits contain 0."
@@ -45,7 +45,7 @@ def printed(compared: ComparedRuns) -> Iterator[str]:
 
 
 def as_document(compared: ComparedRuns) -> dict[str, Any]:
-    """The comparison as plain JSON types; what is not known is None."""
+    """The comparison as plain JSON types; unknown values are None."""
     rows = [{name: row[name] for name in COMPARED.columns} for row in rows_of(compared.frame)]
     document: dict[str, Any] = without_nan(
         {
@@ -67,13 +67,13 @@ def as_document(compared: ComparedRuns) -> dict[str, Any]:
 
 
 def titles(compared: ComparedRuns) -> tuple[str, str]:
-    """What the two runs are called: by their folders, or by their places if that is one folder."""
+    """The names of the two runs: their folders, or "the first" and "the second" for one folder."""
     first, second = str(compared.first), str(compared.second)
     return (first, second) if first != second else ("the first", "the second")
 
 
 def changes_in_words(changed: Mapping[tuple[str, str], Changes]) -> Iterator[str]:
-    """Lines that say which parameters differ: those that differ alike for all methods first."""
+    """Lines with the parameters that differ; those that differ in the same way for all methods come first."""
     every = list(changed.values())
     common = {name: both for name, both in every[0].items() if all(one.get(name) == both for one in every)}
     if common and len(every) > 1:
@@ -95,7 +95,7 @@ def _value(value: Any) -> str:
 
 
 def _called(method: str, other: str, refiner: str = NO_REFINER, other_refiner: str = NO_REFINER) -> str:
-    """A pair as it is asked for: ``mutual``, or ``mutual=other``; with what made the masks if anything did."""
+    """A pair in the form of the option: ``mutual``, or ``mutual=other``; with the refiners if masks are compared."""
     name = method if method == other else f"{method}={other}"
     masks = refiner if refiner == other_refiner else f"{refiner}={other_refiner}"
     return name if masks == NO_REFINER else f"{name}, masks by {masks}"
@@ -116,7 +116,7 @@ def _limits(row: Mapping[str, Any]) -> str:
 
 
 def _records(frame: pd.DataFrame) -> list[Sequence[str]]:
-    """A row a pair of methods, a column a metric."""
+    """A row for each pair of methods, a column for each metric."""
     rows = rows_of(frame)
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     table: list[Sequence[str]] = [("method", *(TITLES[metric] for metric in metrics))]
@@ -127,7 +127,7 @@ def _records(frame: pd.DataFrame) -> list[Sequence[str]]:
 
 
 def _record(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How a method does by a metric; empty where it does not have it."""
+    """The value of a metric for a method; empty if it has none."""
     of_categories = [row["verdict"] for row in rows if row["category"] != MEAN]
     counts = " / ".join(str(of_categories.count(verdict)) for verdict in (WIN, TIE, LOSS)) if rows else ""
     means = [f"{signed(row['difference'])} ({_limits(row)})" for row in rows if row["category"] == MEAN]

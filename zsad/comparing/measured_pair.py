@@ -1,8 +1,8 @@
 """A method of each of two runs on one category, with bootstrap replicates of the same resampled images.
 
-The replicates that the runs stored serve if both runs resampled the same images alike: with the same labels and masks,
+The stored replicates are used if both runs resampled the same images in the same way: with the same labels and masks,
 as often, by the same seed, the same code and the same generator of random numbers. All this is read from what the
-results record. Otherwise the common images are measured anew from the stored scores: independent replicates would give
+results record. Otherwise the common images are measured again from the stored scores: independent replicates would give
 the difference limits that are too wide, and an image that only one run has is no difference between methods.
 """
 
@@ -30,7 +30,7 @@ class Side(NamedTuple):
     """A method of a run, with the masks of a refiner or without.
 
     Attributes:
-        members: the methods that it is the mean of: its seeds, or itself.
+        members: its seeds, of which the figures are the mean, or itself.
     """
 
     run: FinishedRun
@@ -39,7 +39,7 @@ class Side(NamedTuple):
     members: Sequence[str]
 
     def scored(self, category: str) -> list[Document]:
-        """The evaluations of its scores, one a member.
+        """The evaluations of its scores, one for each member.
 
         Raises:
             DataError: one is missing or damaged.
@@ -47,7 +47,7 @@ class Side(NamedTuple):
         return [self.run.evaluation(category, member) for member in self.members]
 
     def masked(self, category: str) -> list[Document]:
-        """The evaluations of the refiner's masks, one a member; none without a refiner.
+        """The evaluations of the refiner's masks, one for each member; none without a refiner.
 
         Raises:
             DataError: one is missing or damaged.
@@ -64,9 +64,9 @@ class MeasuredPair(NamedTuple):
     """Two methods on one category.
 
     Attributes:
-        images: how many labelled test images.
+        images: number of labelled test images.
         replicates: `STORED` or `ANEW`.
-        reason: why they were measured anew, in words; empty if they were not.
+        reason: why they were measured again; empty if they were not.
     """
 
     first: Result
@@ -77,10 +77,10 @@ class MeasuredPair(NamedTuple):
 
 
 def measure_pair(first: Side, second: Side, category: str, images: CommonImages, sampler: Sampler) -> MeasuredPair:
-    """Measure two methods on the images of a category that both runs have.
+    """Measure two methods on the common images of a category.
 
     Args:
-        sampler: how images are resampled where the methods are measured anew.
+        sampler: how images are resampled if the methods are measured again.
 
     Raises:
         DataError: a result is missing or damaged, or a mask is needed and cannot be read.
@@ -97,7 +97,7 @@ def measure_pair(first: Side, second: Side, category: str, images: CommonImages,
 
 
 def resampling_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What the resampled images of an evaluation depend on besides its images, as far as it records it.
+    """The settings that an evaluation records and on which its resampled images depend.
 
     ``number`` of replicates, ``seed``, ``code`` (the hash of the module) and ``numpy`` (version without its last part).
     """
@@ -177,6 +177,6 @@ def _with(document: Document, measured: Measured, metrics: Sequence[str]) -> Doc
 
 
 def _result(side: Side, scored: list[Document], masked: list[Document]) -> Result:
-    """That of the method: of its only member, or the mean over its seeds."""
+    """The figure of the method: of its only member, or the mean over its seeds."""
     results = [result for result in results_of(scored, masked) if result.refiner == side.refiner]
     return results[0] if len(results) == 1 else seeds_result(results)

@@ -12,11 +12,11 @@ from zsad.errors import DataError
 
 
 class CommonImages(NamedTuple):
-    """The labelled test images of a category that both of two runs have.
+    """The labelled test images of a category that two runs have in common.
 
     Attributes:
         image_ids: sorted.
-        of_first, of_second: how many labelled test images each run has.
+        of_first, of_second: number of labelled test images of each run.
     """
 
     image_ids: tuple[str, ...]
@@ -25,7 +25,7 @@ class CommonImages(NamedTuple):
 
     @property
     def are_all(self) -> bool:
-        """Whether neither run has any other labelled test image."""
+        """Whether neither run has another labelled test image."""
         return len(self.image_ids) == self.of_first == self.of_second
 
 

@@ -1,4 +1,4 @@
-"""Scores and masks of a run measured again, on some of its images and other bootstrap replicates.
+"""Measure scores and masks of a run again, on some of its images and with other bootstrap replicates.
 
 So two runs can be compared that did not measure the same images, or did not resample them alike. What is measured is
 what the stages measure, by the same code.
@@ -34,11 +34,11 @@ def measure_scores_anew(
     sampler: Sampler,
     saturation: Path | None = None,
 ) -> Measured:
-    """What `zsad.evaluation.evaluate_scores.evaluate_scores` measures, of some images as if there were no others.
+    """Measure as `zsad.evaluation.evaluate_scores.evaluate_scores`, as if there were no other images.
 
     Args:
-        image_ids: of these images.
-        options: of the evaluation; how often images are drawn is for ``sampler`` to say.
+        image_ids: the measured images.
+        options: of the evaluation; ``sampler`` sets the number of replicates.
 
     Raises:
         DataError: files do not belong together, are missing or damaged, or a mask is unusable.
@@ -59,7 +59,7 @@ def measure_masks_anew(
     options: EvaluationOptions,
     sampler: Sampler,
 ) -> Measured:
-    """What `zsad.evaluation.evaluate_masks.evaluate_masks` measures of a refiner's masks, likewise.
+    """Measure a refiner's masks as `zsad.evaluation.evaluate_masks.evaluate_masks`, as if there were no other images.
 
     Raises:
         DataError: as `measure_scores_anew`.
@@ -71,7 +71,7 @@ def measure_masks_anew(
 
 
 def evaluation_options(evaluation: Mapping[str, Any]) -> EvaluationOptions:
-    """How an evaluation was measured, as it records it; an option that this version does not know is left out."""
+    """The recorded options of an evaluation, without those that this version does not know."""
     recorded = evaluation.get("provenance", {}).get("params", {}).get("options", {})
     return EvaluationOptions(
         **{name: value for name, value in recorded.items() if name in EvaluationOptions.model_fields}
@@ -79,7 +79,7 @@ def evaluation_options(evaluation: Mapping[str, Any]) -> EvaluationOptions:
 
 
 def _only(image_ids: Collection[str], records: list[ImageRecord], result: Path) -> list[ImageRecord]:
-    """The records, all but those of the given images without ground truth, so that nothing measures them.
+    """All records; those of other images without ground truth, so that they are not measured.
 
     Raises:
         DataError: the mask of one is not there; names the result that is to be measured.
@@ -88,7 +88,7 @@ def _only(image_ids: Collection[str], records: list[ImageRecord], result: Path) 
     masks = (record.mask_path for record in records if record.image_id in wanted and record.mask_path)
     if missing := next((path for path in masks if not Path(path).exists()), None):
         raise DataError(
-            f"{result} must be measured anew, and the mask {missing} is not there; run the command in the folder of "
+            f"{result} must be measured again, and the mask {missing} is not there; run the command in the folder of "
             "the workflow, from which the paths of masks begin"
         )
     return [

@@ -1,4 +1,4 @@
-"""How good a method is with each value of its swept parameters: a line, a heat map, or a point for each entry."""
+"""Plot the metrics of a method against its swept parameters: a line, a heat map, or a point for each entry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 class Sweep(NamedTuple):
-    """The methods that stand in the place of one.
+    """The methods that a sweep made out of one.
 
     Attributes:
         method: the name that they have in common.
@@ -49,16 +49,16 @@ class Sweep(NamedTuple):
 
     @property
     def varied(self) -> list[str]:
-        """The columns in which entries differ; all where none does."""
+        """The columns in which entries differ; all columns if none differs."""
         texts = {column: {value_in_words(self.value(name, column)) for name in self.entries} for column in self.columns}
         return [column for column in self.columns if len(texts[column]) > 1] or list(self.columns)
 
     def value(self, name: str, column: str) -> Any:
-        """That of an entry; empty text if it has none."""
+        """The value of an entry; empty text if it has none."""
         return self.entries[name].get(column, _ABSENT)
 
     def axis(self, column: str) -> list[Any]:
-        """The different values of a column: numbers in order, else as they come."""
+        """The different values of a column: numbers in ascending order, others in order of appearance."""
         values = list(
             {value_in_words(value): value for value in (self.value(n, column) for n in self.entries)}.values()
         )
@@ -66,12 +66,12 @@ class Sweep(NamedTuple):
 
     @property
     def is_line(self) -> bool:
-        """Whether it is of one numeric parameter."""
+        """Whether one numeric parameter was swept."""
         return len(self.varied) == 1 and len(self.entries) > 1 and all(map(is_number, self.axis(self.varied[0])))
 
     @property
     def is_grid(self) -> bool:
-        """Whether it is of all combinations of two parameters."""
+        """Whether all combinations of two parameters were swept."""
         if len(self.varied) != 2:
             return False
         rows, columns = map(self.axis, self.varied)
@@ -81,7 +81,7 @@ class Sweep(NamedTuple):
 def draw_sweep(*, metrics_csv: Path, sweep: Sweep, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC and AUPRO of a swept method, means over the categories, as PNG.
 
-    Of a method with several seeds the mean is drawn.
+    For a method with several seeds, the mean is drawn.
 
     Raises:
         DataError: the table is absent or unreadable.
@@ -113,7 +113,7 @@ def draw_sweep(*, metrics_csv: Path, sweep: Sweep, options: ReportOptions, outpu
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number, and no truth value."""
+    """Whether a value is a number, and not a boolean."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -126,13 +126,13 @@ def _height(sweep: Sweep) -> float:
 
 
 def _axes_of(sweep: Sweep) -> tuple[str, str]:
-    """The parameter of the rows and that of the columns of a heat map; more values stand side by side."""
+    """The parameter of the rows and that of the columns of a heat map; the one with more values is on the columns."""
     first, second = sweep.varied
     return (first, second) if len(sweep.axis(first)) <= len(sweep.axis(second)) else (second, first)
 
 
 def _called(sweep: Sweep, column: str) -> str:
-    """A column without the name of the method, which stands in the title."""
+    """A column without the name of the method, which is in the title."""
     return column.removeprefix(f"{sweep.method}.")
 
 

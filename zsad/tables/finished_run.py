@@ -1,4 +1,4 @@
-"""A finished run as it lies on the disk: its table of metrics, and the evaluations behind the rows.
+"""A finished run on disk: its table of metrics, and the evaluations from which the rows were made.
 
 The table names what belongs to the run: an evaluation of a method that was taken out of the configuration may still lie
 beside the others.
@@ -27,7 +27,7 @@ from zsad.tables.results import MASK_KEYS, SCORE_KEYS
 HINT = "give the results folder of a run, e.g. results/musc"
 TABLES, PARTIAL = "tables", "partial"  # folders of a run
 SUMS = "tables.sha256"
-_WRITTEN = 1e-6  # what a figure of metrics.csv may differ from that of its evaluation
+_WRITTEN = 1e-6  # greatest difference between metrics.csv and the evaluation, by rounding
 
 
 class FinishedRun:
@@ -51,12 +51,12 @@ class FinishedRun:
 
     @cached_property
     def categories(self) -> list[str]:
-        """In the order of the table."""
+        """The categories, in the order of the table."""
         return [name for name in dict.fromkeys(self.metrics["category"]) if name not in MEANS]
 
     @cached_property
     def methods(self) -> dict[str, list[str]]:
-        """The methods, each with those that it is the mean of: its seeds, or itself.
+        """The methods, each with its members: its seeds, of which its figures are the mean, or itself.
 
         Raises:
             DataError: an evaluation is missing or damaged.
@@ -72,7 +72,7 @@ class FinishedRun:
         }
 
     def members(self, method: str) -> list[str]:
-        """The methods that one is the mean of: its seeds, or itself; a single seed may be named too.
+        """The members of a method: its seeds, or itself; the name of a single seed is accepted too.
 
         Raises:
             DataError: there is no such method.
@@ -85,11 +85,11 @@ class FinishedRun:
         raise DataError(f"{self} has no method '{method}'{nearest_hint(method, [*self.methods])}")
 
     def refiners(self, method: str) -> list[str]:
-        """What made masks of a method, `NO_REFINER` among them."""
+        """The refiners of a method's masks, including `NO_REFINER`."""
         return list(dict.fromkeys(self.metrics["refiner"][self.metrics["method"] == method]))
 
     def file(self, category: str, kind: str, method: str, refiner: str = NO_REFINER, *, ending: str) -> Path:
-        """Where a result lies.
+        """The path of a result.
 
         Args:
             kind: ``"metrics"``, ``"draws"``, ``"scores"``, ``"decisions"`` or ``"masks"``.
@@ -152,7 +152,7 @@ def _unfinished(folder: Path, cause: str) -> DataError:
 
 
 def _read_metrics(folder: Path) -> pd.DataFrame:
-    """The rows of methods of the table of a run that is finished."""
+    """The rows of methods in the table of a finished run."""
     if not folder.is_dir():
         raise DataError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}; {HINT}")
     tables = folder / TABLES

@@ -1,4 +1,4 @@
-"""What a method of a finished run was computed with, as flat names and values, from what its results record."""
+"""The parameters of a method of a finished run, as flat names and values, from the provenance of its results."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from zsad.tables.finished_run import FinishedRun
 
 _SCORED_BY = ("scorer", "fusion", "image_scoring", "training", "number_format")
 _MODEL = ("id", "revision", "dtype")
-_SHORT = 12  # letters of a digest that is to tell codes apart
+_SHORT = 12  # letters of a digest, enough to distinguish codes
 _VERSIONS = ("zsad", "torch", "transformers", "numpy")
 
 
 def result_parameters(run: FinishedRun, method: str) -> dict[str, Any]:
     """The parameters of a method of a run, e.g. ``{"backbone": "dinov2", "scorer.params.shots": 4}``.
 
-    They are those of the first category: a run computes all categories with the same. Parameters of the backbone are
-    there if the features are, which may be deleted after a run. ``code.scores`` and ``code.evaluation`` are digests of
-    the code that made the results: they differ where another commit changed it.
+    They are read from the first category; all categories have the same. Those of the backbone need its features, which
+    may be deleted after a run. ``code.scores`` and ``code.evaluation`` are digests of the code that made the results;
+    they differ if another commit changed that code.
 
     Args:
-        method: one with an evaluation of its own, which a mean over seeds has not.
+        method: one with an evaluation of its own; a mean over seeds has none.
 
     Raises:
         DataError: a result is missing or damaged.
@@ -48,19 +48,19 @@ def result_parameters(run: FinishedRun, method: str) -> dict[str, Any]:
 
 
 def changed_parameters(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The parameters that differ, with both values; None for one that there is not."""
+    """The parameters that differ, with both values; None for a missing one."""
     names = dict.fromkeys([*first, *second])
     return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
 
 
 def _backbone(run: FinishedRun, category: str, evaluation: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of the backbone, from the features of the test images; empty if these are not there."""
+    """The parameters of the backbone, from the features of the test images; empty if these were deleted."""
     features = sorted((run.folder / category / "features" / str(evaluation["backbone"])).glob("test.*.h5"))
     return read_provenance(features[0]).get("backbone", {}) if features else {}
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value that is no mapping, by the names on the way to it, joined by dots."""
+    """Every value that is not a mapping, by its path of names, joined by dots."""
     for name, item in value.items():
         if isinstance(item, Mapping):
             yield from _flat(item, f"{before}{name}.")

@@ -1,1 +1,1 @@
-"""Finished runs written to trackers of experiments (MLflow, Weights & Biases), from their tables and plots."""
+"""Log finished runs to experiment trackers (MLflow, Weights & Biases), from their tables and plots."""

@@ -1,4 +1,4 @@
-"""What trackers of experiments have in common."""
+"""The interface of experiment trackers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LONGEST = 200  # letters of a cause
 
 
 class Tracker(Protocol):
-    """Takes the records of finished runs."""
+    """Logs the records of finished runs."""
 
     def log(self, records: RunRecords) -> str:
-        """Write the records, and say in a line where they are.
+        """Write the records, and return a line that says where they are.
 
         Raises:
             DataError: they cannot be written.
@@ -25,7 +25,7 @@ class Tracker(Protocol):
 
 
 class Destination(NamedTuple):
-    """Where records go.
+    """The place to which records are logged.
 
     Attributes:
         experiment: the experiment of MLflow, or the project of Weights & Biases.
@@ -39,12 +39,12 @@ class Destination(NamedTuple):
 
 
 def cause_of(error: Exception) -> str:
-    """What a tracker says of an error, in one line that is not too long."""
+    """The message of a tracker's error, in one short line."""
     return textwrap.shorten(first_line(error), _LONGEST, placeholder=" ...")
 
 
 def import_tracker(module: str, name: str) -> Any:
-    """The Python package of a tracker, which is an optional dependency of this project by the name of its module.
+    """Import the Python package of a tracker, an optional dependency whose extra has the name of the module.
 
     Raises:
         ConfigError: it is not installed.

@@ -1,4 +1,4 @@
-"""Records in MLflow: a parent run with tables, plots and page, and below it a run a method.
+"""Records in MLflow: a parent run with tables, plots and page, and a child run for each method.
 
 Neither an active run nor the tracking address of the process is used or changed.
 """
@@ -37,7 +37,7 @@ class MlflowTracker:
         self._destination = destination
 
     def log(self, records: RunRecords) -> str:
-        """See `zsad.tracking.base.Tracker`; tables that are there already are not logged again."""
+        """See `zsad.tracking.base.Tracker`; a run whose tables were logged before is not logged again."""
         with self._failures():
             client = self._mlflow.MlflowClient(tracking_uri=self._destination.uri or None)
             experiment = self._experiment_id(client)
@@ -52,7 +52,7 @@ class MlflowTracker:
 
     @contextmanager
     def _run(self, client: Any, experiment: str, record: Record, tags: Mapping[str, str]) -> Iterator[str]:
-        """A run with all of a record, which ends with the block; a run that fails is marked as failed."""
+        """A run with the contents of a record, which ends with the block; marked as failed if the block fails."""
         named = {f"{PREFIX}{name}": value for name, value in record.tags.items()}
         run = client.create_run(experiment, run_name=record.name, tags={**named, **tags, _NAME: record.name})
         identifier: str = run.info.run_id
@@ -85,7 +85,7 @@ class MlflowTracker:
         return str(client.create_experiment(name, artifact_location=self._destination.artefacts or None))
 
     def _logged_before(self, client: Any, experiment: str, digest: str) -> str:
-        """The finished run that has the same tables; empty if there is none."""
+        """The identifier of a finished run with the same tables; empty if there is none."""
         wanted = f"tags.`{DIGEST}` = '{digest}' and attributes.status = 'FINISHED'"
         found = client.search_runs([experiment], filter_string=wanted, max_results=1)
         return str(found[0].info.run_id) if found else ""
@@ -103,10 +103,10 @@ class MlflowTracker:
 
 
 def mlflow_destination(experiment: str, uri: str) -> Destination:
-    """Where records go: to a server or store by its address, or to a folder, which gets a database and the files.
+    """The destination: a server or store by its address, or a folder, which gets a database and the files.
 
     Args:
-        uri: an address, a folder, or empty for what MLflow itself takes.
+        uri: an address, a folder, or empty for MLflow's default.
     """
     if not uri or "://" in uri or uri.startswith(_SCHEMES):
         return Destination(experiment, uri)

@@ -1,4 +1,4 @@
-"""What a finished run tells a tracker of experiments: a record a method, and one of the run as a whole."""
+"""The records of a finished run for an experiment tracker: one for each method, and one for the whole run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Record:
     """A method of a run, or the run as a whole.
 
     Attributes:
-        parameters: what it was computed with, by flat names such as ``"scorer.params.shots"``.
+        parameters: by flat names such as ``"scorer.params.shots"``.
         metrics: the mean over the categories as ``image_auroc``, its 95 % limits as ``image_auroc_low`` and
             ``image_auroc_high``, over several seeds their standard deviation as ``image_auroc_std``; of a category
             ``ring/image_auroc`` and so on; of the masks of a refiner ``mask_f1.guided``. Shares in 0..1.
@@ -49,9 +49,9 @@ class RunRecords:
     """All records of a run.
 
     Attributes:
-        digest: of the tables, by which a run that is already there is recognised.
-        whole: tables, plots and page, without figures of its own.
-        methods: one each, with the galleries.
+        digest: of the tables; identifies a run that was logged before.
+        whole: tables, plots and page, without metrics.
+        methods: one record each, with the galleries.
     """
 
     name: str
@@ -93,7 +93,7 @@ def _method(run: FinishedRun, results: str, method: str, members: Sequence[str])
 
 
 def _metrics(run: FinishedRun, method: str) -> Iterator[tuple[str, float]]:
-    """Each known figure of a method, its means first."""
+    """All known metrics of a method, its means first."""
     rows = [row for row in rows_of(run.metrics) if row["method"] == method]
     for row in sorted(rows, key=lambda row: row["category"] not in MEANS):
         place = "" if row["category"] == MEAN else f"{_fit(row['category'])}/"

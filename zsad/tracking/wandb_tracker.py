@@ -1,7 +1,7 @@
-"""Records in Weights & Biases: a group of runs, one a method, and one with tables, plots and page as an artefact.
+"""Records in Weights & Biases: a run for each method, and one with tables, plots and page as an artefact, as a group.
 
-Runs are named by the tables that they come from, so that a run folder that is logged again takes the place of the
-former. Without a network ``WANDB_MODE=offline`` writes them to the folder ``wandb``, and ``wandb sync`` uploads them.
+The names of runs are derived from their tables, so that a results folder that is logged again replaces its earlier
+runs. Without a network ``WANDB_MODE=offline`` writes them to the folder ``wandb``, and ``wandb sync`` uploads them.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Settings:
             `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
         report_refiner: whose masks the page shows.
-        swept: which methods stand in the place of one, as the section ``sweep`` has it; only those that can run.
+        swept: the methods that the section ``sweep`` makes out of one; only those that can run.
         exports: what is exported.
         measurable: what the ground truth of the data set allows to measure.
         left_out: configured methods that cannot run for lack of images, by name, with the reason, a clause each.

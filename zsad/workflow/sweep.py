@@ -22,12 +22,12 @@ from zsad.workflow.sweep_values import MOST_METHODS, Choice, Swept, changed_meth
 LONGEST_NAME = 150  # letters; names of files are longer by the refiner and what tells a file in the making
 
 Assignment = Mapping[Swept, Choice]
-"""Which combination of each swept entry a method, or a backbone, has."""
+"""The chosen combination of each swept entry, for one method or backbone."""
 
 
 @dataclass(frozen=True)
 class SweptEntries:
-    """The methods that stand in the place of one, as the sweep has them.
+    """The methods that a sweep makes out of one.
 
     Attributes:
         method: the name under ``methods`` that they have in common.
@@ -50,7 +50,7 @@ class SweptEntries:
 
 
 class _Variant(NamedTuple):
-    """One of the entries that stand in the place of another.
+    """One of the entries that replace a swept entry.
 
     Attributes:
         name: of the entry.
@@ -64,7 +64,7 @@ class _Variant(NamedTuple):
 
 
 def expand_sweep(config: Config) -> tuple[Config, tuple[SweptEntries, ...]]:
-    """The configuration with an entry for each combination, and which methods these are.
+    """The configuration with an entry for each combination, and the swept methods.
 
     ``published`` and ``exports.methods`` may name a swept method, which then stands for all of its entries.
 
@@ -100,7 +100,7 @@ def swept_columns(swept: Iterable[SweptEntries], groups: Mapping[str, str]) -> d
     """The values of methods by column of ``metrics.csv``.
 
     Args:
-        groups: by method, the entry of the configuration that it is a seed of; what is none is its own.
+        groups: by method, the entry of the configuration that it is a seed of; any other method is its own group.
     """
     columns: dict[str, dict[str, Any]] = {}
     for one in swept:
@@ -114,7 +114,7 @@ def swept_columns(swept: Iterable[SweptEntries], groups: Mapping[str, str]) -> d
 def _joined(
     names: Sequence[str], variants: Mapping[str, Sequence[_Variant]]
 ) -> list[tuple[dict[Swept, Choice], list[str]]]:
-    """The ways to take one entry of each name, with what is swept in common being the same in all of them."""
+    """All combinations of one entry of each name; entries that share a sweep take the same values of it."""
     ways: list[tuple[dict[Swept, Choice], list[str]]] = [({}, [])]
     for name in names:
         ways = [
@@ -129,7 +129,7 @@ def _joined(
 def _called(name: str, of: Assignment, own: Swept | None) -> str:
     """The name of an entry.
 
-    Where a parameter is swept in two places, that of another entry has the name of the entry before it.
+    If a parameter is swept in two places, the name of the other entry precedes it.
     """
     parameters = Counter(path for choice in of.values() for path in choice.values)
     labels = [
@@ -142,7 +142,7 @@ def _called(name: str, of: Assignment, own: Swept | None) -> str:
 
 
 def _backbone_variants(config: Config, swept: Sequence[Swept]) -> dict[str, list[_Variant]]:
-    """By name, the entries of backbones that are swept, or that join such."""
+    """By name, the entries of swept backbones, and of backbones that join a swept one."""
     of_backbones = {each.name: each for each in swept if each.section == "backbones"}
     singles: dict[str, list[_Variant]] = {}
     joints: dict[str, ConfiguredBackbone] = {}
@@ -191,13 +191,13 @@ def _params(choice: Choice) -> dict[str, Any]:
 
 
 def _names(value: Any) -> list[str]:
-    """Names as they stand in the parameters of what reads several; none where something else does."""
+    """The names in a parameter that lists several entries; none if its value is no list."""
     value = from_text(value) if isinstance(value, str) else value
     return [name for name in value if isinstance(name, str)] if isinstance(value, (list, tuple)) else []
 
 
 class _MethodVariants:
-    """The entries in the place of each method; what reads others' scores has one for each of these."""
+    """The entries that replace each method; a method that reads others' scores has one for each of their entries."""
 
     def __init__(self, config: Config, swept: Sequence[Swept], backbones: Mapping[str, Sequence[_Variant]]) -> None:
         self._entries = {name: entry for name, entry in config.methods.items() if entry is not None}
@@ -207,7 +207,7 @@ class _MethodVariants:
         self._made: dict[str, list[_Variant]] = {}
 
     def all(self) -> dict[str, list[_Variant]]:
-        """By name, in the order of the configuration; a method of which nothing is swept is its own only entry."""
+        """By name, in the order of the configuration; a method that is not swept is its own only entry."""
         return {name: self._of(name) for name in self._entries}
 
     def _of(self, name: str) -> list[_Variant]:
@@ -225,7 +225,7 @@ class _MethodVariants:
                 yield _Variant(_called(name, whole, own) if whole else name, whole, read)
 
     def _read(self, entry: ConfiguredMethod) -> Iterator[tuple[dict[Swept, Choice], ConfiguredMethod]]:
-        """A method on each entry of what it reads: its backbone, or other methods."""
+        """A method once for each entry of its backbone, or of the methods that it reads."""
         if entry.scorer in FUSIONS.names():
             members = _names(entry.params.get("methods"))
             for of, taken in _joined(members, self._of_members(members)):
@@ -250,7 +250,7 @@ def _reading(entry: ConfiguredMethod, **params: Any) -> ConfiguredMethod:
 
 
 def _together(entries: Mapping[str, Any], variants: Mapping[str, Sequence[_Variant]]) -> dict[str, Any]:
-    """A section with what stands in the place of its entries, in their order."""
+    """A section in which each swept entry is replaced by its variants, in order."""
     made: dict[str, Any] = {}
     for name in dict.fromkeys((*entries, *variants)):
         if name in variants:
@@ -265,7 +265,7 @@ def _columns(of: Assignment) -> dict[str, Any]:
 
 
 def _published(config: Config, split: Mapping[str, Sequence[_Variant]]) -> Any:
-    """The published figures to meet: those of a swept method are those of each of its entries."""
+    """The published figures to meet; each entry of a swept method has those of the method."""
     if config.published is None:
         return None
     of_each = {one.name: row for name, row in config.published.items() for one in split.get(name, ())}
@@ -284,7 +284,7 @@ def _exports(config: Config, split: Mapping[str, Sequence[_Variant]]) -> Any:
 
 
 def _check_in_use(swept: Sequence[Swept], methods: Mapping[str, Sequence[_Variant]]) -> None:
-    """Refuse a backbone that no method is on."""
+    """Reject a swept backbone that no method uses."""
     used = {each for variants in methods.values() for one in variants for each in one.of}
     for each in swept:
         if each not in used:
@@ -297,7 +297,7 @@ def _check_in_use(swept: Sequence[Swept], methods: Mapping[str, Sequence[_Varian
 def _check_classifiers(
     config: Config, backbones: Mapping[str, Sequence[_Variant]], methods: Mapping[str, Sequence[_Variant]]
 ) -> None:
-    """Refuse classifiers that read what several entries stand in the place of."""
+    """Reject classifiers that read a swept method or backbone."""
     for name, classifier in config.classifiers.items():
         if classifier is None:
             continue
@@ -327,7 +327,7 @@ def _check_number(split: Mapping[str, Sequence[_Variant]]) -> None:
 
 
 def _check_names(section: str, variants: Mapping[str, Sequence[_Variant]]) -> None:
-    """Refuse names that stand for two entries, or are too long for files."""
+    """Reject names that two entries have, or that are too long for files."""
     counts = Counter(one.name for made in variants.values() for one in made)
     for name, made in variants.items():
         for one in made:
@@ -347,7 +347,7 @@ def _check_names(section: str, variants: Mapping[str, Sequence[_Variant]]) -> No
 
 
 def _check_columns(swept: Sequence[Swept]) -> None:
-    """Refuse a method and a backbone of one name with a parameter in common, whose columns would be one."""
+    """Reject a method and a backbone with the same name and a common swept parameter: their columns would be equal."""
     columns = Counter(column for each in swept for column in each.columns(each.choices[0]))
     twice = next((column for column, count in columns.items() if count > 1), None)
     if twice is not None:

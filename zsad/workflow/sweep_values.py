@@ -1,4 +1,4 @@
-"""The combinations of values that a sweep asks for, checked, and what names say of them.
+"""The combinations of values of a sweep, checked, and the names of their entries.
 
 The name of an entry is that of the method or backbone, followed by each parameter with its value, in the order in which
 the scorer, or the family, has its parameters: ``memory_bank-shots4-k1``. It depends on the values of the entry alone:
@@ -35,14 +35,14 @@ _CLEAN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_VALUE}}}")
 _IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 
 Place = tuple[str, ...]
-"""Where a swept value stands in its entry, e.g. ``("params", "shots")``."""
+"""The place of a swept value in its entry, e.g. ``("params", "shots")``."""
 
 
 class Choice(NamedTuple):
     """One combination of values of a swept entry.
 
     Attributes:
-        label: what a name says of it, e.g. ``"shots4-k1"``.
+        label: its part of the name of the entry, e.g. ``"shots4-k1"``.
         values: by their places in the entry.
     """
 
@@ -52,7 +52,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Swept:
-    """An entry of ``sweep``: which combinations stand in the place of an entry of ``methods`` or ``backbones``."""
+    """An entry of ``sweep``: the combinations that replace an entry of ``methods`` or ``backbones``."""
 
     section: str
     name: str
@@ -67,7 +67,7 @@ def swept_entries(config: Config) -> list[Swept]:
     """The entries of the section, methods first; values are checked here, so that a message names the sweep.
 
     Raises:
-        ConfigError: an entry or parameter that does not exist, a value that will not do, lists that do not go together,
+        ConfigError: an entry or parameter that does not exist, an invalid value, lists that cannot be combined,
             or too many combinations.
     """
     methods = ((name, sweep) for name, sweep in config.sweep.methods.items() if sweep is not None)
@@ -143,7 +143,7 @@ def _load_scorer(name: str) -> type[Options]:
 def _lists(
     place: Place, given: Mapping[str, Sequence[Any]], options: type[Options], where: str
 ) -> dict[Place, Sequence[Any]]:
-    """The lists of a section of an entry, in the order in which its options have them.
+    """The lists of a section of an entry, in the order of its options.
 
     Raises:
         ConfigError: there is no such option.
@@ -200,7 +200,7 @@ def _labelled(parameter: str, value: Any) -> str:
 def value_in_names(value: Any) -> str:
     """A value in the letters of names: letters, digits, ``_`` and ``-``.
 
-    What these cannot tell, such as a path or a long text, is shortened and has six digits of its SHA-256 behind it.
+    A value that these cannot express, e.g. a path or a long text, is shortened and gets six digits of its SHA-256.
     """
     if isinstance(value, float):
         return repr(int(value) if value.is_integer() else value).replace(".", "_").replace("+", "")
@@ -222,7 +222,7 @@ def _checked_method(entry: ConfiguredMethod, choice: Choice, config: Config, nam
     """The combination with its values as the scorer reads them.
 
     Raises:
-        ConfigError: a value will not do.
+        ConfigError: a value is invalid.
     """
     where = f"sweep.methods.{name}"
     changed = changed_method(entry, choice, where)
@@ -247,10 +247,10 @@ def _checked_method(entry: ConfiguredMethod, choice: Choice, config: Config, nam
 def _built(
     built: Callable[[Mapping[str, Any], str], Options], given: Mapping[str, Any], where: str, entry: str
 ) -> Options:
-    """The part with the swept values; what is wrong with its entry itself is said of that.
+    """Build the options with the swept values; errors of the entry itself name the entry instead of the sweep.
 
     Raises:
-        ConfigError: a value will not do.
+        ConfigError: a value is invalid.
     """
     try:
         return built(given, where)
@@ -260,7 +260,7 @@ def _built(
 
 
 def _as_read(choice: Choice, place: Place, part: Options) -> Choice:
-    """The combination with texts of the command line as what they mean, e.g. ``"4"`` as a number."""
+    """The combination with texts from the command line converted to their types, e.g. ``"4"`` to a number."""
     parameters = part.parameters()
 
     def read(path: Place, value: Any) -> Any:
@@ -274,7 +274,7 @@ def changed_method(entry: ConfiguredMethod, choice: Choice, where: str) -> Confi
     """A method with the values of a combination.
 
     Raises:
-        ConfigError: a value of ``image_score`` or ``threshold`` will not do.
+        ConfigError: a value of ``image_score`` or ``threshold`` is invalid.
     """
     own: dict[str, Any] = {}
     for path, value in choice.values.items():

@@ -185,7 +185,7 @@ def test_replicates_that_were_drawn_otherwise_do_not_serve(
     found = compare_runs(runs[0], second, methods=[("mutual", "mutual")])
     assert set(found.frame["replicates"]) == {"anew"}
     assert found.notes == [
-        f"tile, wood: measured anew from the stored scores, with {REPLICATES} bootstrap replicates of the common "
+        f"tile, wood: measured again from the stored scores, with {REPLICATES} bootstrap replicates of the common "
         f"images, as the bootstrap replicates of the runs differ in their {differs}."
     ]
 
@@ -236,7 +236,7 @@ def test_masks_that_are_needed_and_not_there_are_one_sentence(
     away = mask.rename(mask.with_suffix(".away"))
     try:
         with pytest.raises(
-            DataError, match=rf"must be measured anew, and the mask {mask} is not there; run the command"
+            DataError, match=rf"must be measured again, and the mask {mask} is not there; run the command"
         ):
             compare_runs(runs[0], second)
     finally:
