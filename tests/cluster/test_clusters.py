@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,12 +20,13 @@ import lsf_emulation
 import slurm
 from harness import SMALL, Project, merged
 from paths import load_script
+from warm import warm_python
 from zsad.files.features import FeatureReader
 
 if TYPE_CHECKING:
     from submissions import Submission
 
-# Jobs of clusters start by themselves, each with all imports, and machines differ.
+# Machines differ.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 PATIENCE = 500  # seconds for a run that should have ended long before
 
@@ -114,30 +116,33 @@ def runs(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Ru
     def project(name: str) -> Project:
         return Project.copy_of_repository(tmp_path_factory.mktemp("clusters") / name)
 
+    local, slurm_project, lsf_project = map(project, ("local", "slurm", "lsf"))
+    of_one = merged(config, dataset__categories=[CATEGORY])
+    plans = planned(slurm_project, config, "slurm"), planned(lsf_project, of_one, "dtu-hpc")
     with ThreadPoolExecutor() as pool:
-        on_slurm = pool.submit(through_slurm, project("slurm"), config, tmp_path_factory.mktemp("slurm"))
-        of_one = merged(config, dataset__categories=[CATEGORY])
-        on_lsf = pool.submit(through_lsf, project("lsf"), of_one, tmp_path_factory.mktemp("lsf"))
-        local = project("local")
+        on_slurm = pool.submit(through_slurm, slurm_project, config, plans[0], tmp_path_factory.mktemp("slurm"))
+        on_lsf = pool.submit(through_lsf, lsf_project, of_one, plans[1], tmp_path_factory.mktemp("lsf"))
         run = local.run(config)
         assert run.status == 0, run.output
         return Runs(local, on_slurm.result(), on_lsf.result())
 
 
-def through_slurm(project: Project, config: dict[str, Any], folder: Path) -> OnSlurm | str:
-    """Run, and cancel both jobs of `detect`; run again, and have the node die in the middle of `measure`."""
-    plan = planned(project, config, "slurm")
-    command = project.command(config, "--workflow-profile", "profiles/slurm", *SLURM_QUICKLY)
+def through_slurm(project: Project, config: dict[str, Any], plan: list[Submission], folder: Path) -> OnSlurm | str:
+    """Run, and cancel both jobs of `detect`; run again, and have the node die in the middle of `measure`.
+
+    The processes of the first run are started as users start them, so that SLURM itself ends them.
+    """
+    arguments = ("--workflow-profile", "profiles/slurm", *SLURM_QUICKLY)
     try:
         with slurm.running(folder) as cluster:
-            first = started([*command, "--retries", "0"], project)
+            first = started(project.command(config, *arguments, "--retries", "0"), project)
             cancelled = [job["JobId"] for job in awaited(lambda: extracting(cluster, project), first)]
             cluster.cancel(*cancelled)
             output, _ = first.communicate(timeout=PATIENCE)
             broken = project.broken_results()
             between = {path: path.stat().st_mtime_ns for path in project.result("t").rglob("*.*") if path.is_file()}
-            second = started(command, project)
-            awaited(lambda: [job for job in running(cluster, "measure") if job["RunTime"] >= "00:00:04"], second)
+            second = started(project.command(config, *arguments, python=warm_python()), project)
+            awaited(lambda: measuring(cluster, project), second)
             cluster.lose_the_node()
             rest, _ = second.communicate(timeout=PATIENCE)
             return OnSlurm(
@@ -173,15 +178,20 @@ def extracting(cluster: slurm.Slurm, project: Project) -> list[dict[str, str]]:
     return jobs if begun and len(jobs) == len(CATEGORIES) else []
 
 
+def measuring(cluster: slurm.Slurm, project: Project) -> list[dict[str, str]]:
+    """The running jobs of `measure`, once their first masks are there."""
+    return running(cluster, "measure") if [*project.result("t").glob("*/masks/*.h5")] else []
+
+
 def running(cluster: slurm.Slurm, part: str) -> list[dict[str, str]]:
     return [job for job in cluster.jobs() if f"_{part}-" in job["Comment"] and job["JobState"] == "RUNNING"]
 
 
-def through_lsf(project: Project, config: dict[str, Any], folder: Path) -> OnLsf:
+def through_lsf(project: Project, config: dict[str, Any], plan: list[Submission], folder: Path) -> OnLsf:
     """Run, and kill the first job with a GPU; the run sends it once more by itself."""
-    plan = planned(project, config, "dtu-hpc")
     environment = lsf_emulation.install(folder / "lsf", LSF_QUEUES)
-    run = started(project.command(config, "--workflow-profile", "profiles/dtu-hpc", *QUICKLY), project, environment)
+    command = project.command(config, "--workflow-profile", "profiles/dtu-hpc", *QUICKLY, python=warm_python())
+    run = started(command, project, environment)
 
     def running_with_a_gpu() -> list[dict[str, Any]]:
         with_gpu = [job for job in lsf_emulation.submissions(environment) if job["gpu"]]
@@ -196,9 +206,11 @@ def through_lsf(project: Project, config: dict[str, Any], folder: Path) -> OnLsf
 def planned(project: Project, config: dict[str, Any], profile: str) -> list[Submission]:
     """What benchmarks/submissions.py says of a run, from a dry run."""
     project.command(config)
-    return load_script("benchmarks/submissions.py").submissions(
-        project.folder / "profiles" / profile, project.folder, ["--configfile", project.folder / "override.yaml"]
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python())
+        return load_script("benchmarks/submissions.py").submissions(
+            project.folder / "profiles" / profile, project.folder, ["--configfile", project.folder / "override.yaml"]
+        )
 
 
 def awaited(found: Callable[[], list[Any]], run: subprocess.Popen[str]) -> list[Any]:

@@ -110,12 +110,9 @@ class Project:
         """A path under results/."""
         return self.folder / "results" / path
 
-    def command(self, config: dict[str, Any] | None, *arguments: str) -> list[str]:
+    def command(self, config: dict[str, Any] | None, *arguments: str, python: str | Path = sys.executable) -> list[str]:
         """The command line of a run with ``config`` merged into config.yaml."""
-        return self._command(sys.executable, config, *arguments)
-
-    def _command(self, python: str, config: dict[str, Any] | None, *arguments: str) -> list[str]:
-        command = [python, "-m", "snakemake", "--cores", "2", *arguments]
+        command = [str(python), "-m", "snakemake", "--cores", "2", *arguments]
         if config is not None:
             (self.folder / "override.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
             command += ["--configfile", "override.yaml"]
@@ -125,7 +122,7 @@ class Project:
         """Run Snakemake to its end; nothing may be downloaded unless ``offline`` is False."""
         before = self._times()
         done = subprocess.run(
-            self._command(warm_python(), config, *arguments),
+            self.command(config, *arguments, python=warm_python()),
             cwd=self.folder,
             env={**os.environ, "HF_HUB_OFFLINE": str(int(offline))},
             capture_output=True,
@@ -140,7 +137,7 @@ class Project:
     def would_make(self, config: dict[str, Any] | None = SMALL, *targets: str) -> set[str]:
         """The files that a run would make or make anew, relative to results/; by ``snakemake --summary``."""
         done = subprocess.run(
-            self._command(warm_python(), config, *targets, "--summary"),
+            self.command(config, *targets, "--summary", python=warm_python()),
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -3,7 +3,8 @@
 ``warm_python.py SOCKET`` waits on a socket until its standard input is closed. ``warm_python.py SOCKET ARGUMENT ...``
 runs what ``python ARGUMENT ...`` does, a script or a module (``-m``), in a fork, as the workflow runs its jobs; see
 zsad/workflow/warm_process.py. Nothing of the package is imported ahead: it is taken from where `python` would take it.
-What looks at processes themselves, their memory, signals or ends, starts `python`.
+What looks at processes themselves, their memory, signals or ends, starts `python`. A client that is killed takes its
+fork with it, and all that runs in the fork's group.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import _socket
 import importlib
 import os
 import runpy
+import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,12 +27,23 @@ del sys.path[0]
 
 # Not huggingface_hub nor what imports it, which reads its environment when it is imported.
 AHEAD = (
-    *("snakemake.cli", "snakemake.storage", "snakemake.script", "snakemake_executor_plugin_slurm", "pulp", "yte"),
+    *("snakemake.cli", "snakemake.storage", "snakemake.script", "snakemake.benchmark", "smart_open", "nbformat"),
+    *("snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep", "snakemake_executor_plugin_lsf"),
+    *("pulp", "yte"),
     *("numpy", "pandas", "scipy.stats", "scipy.ndimage", "cv2", "h5py", "xxhash", "torch", "torch.nn.functional"),
     *("torch._dynamo", "torch.distributed", "safetensors.torch", "tokenizers", "regex"),  # of transformers
     *("PIL.Image", "PIL.ImageOps", "PIL.TiffImagePlugin", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("pydantic", "jinja2", "jsonschema", "yaml", "tqdm", "threadpoolctl", "requests", "docutils.core"),
 )
+
+
+class GroupServer(warm_process.Server):
+    """A server whose forks end as a killed Python does, each with its group."""
+
+    def end_fork(self, process: int) -> None:
+        with suppress(ProcessLookupError):  # it has only begun, and leads no group yet
+            os.killpg(process, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
 
 
 def serve(place: str) -> None:
@@ -45,12 +59,13 @@ def serve(place: str) -> None:
     listener.bind(place)
     listener.listen(64)
     print("ready", flush=True)
-    warm_process.Server(_socket.socket(fileno=0), listener, run).serve()
+    GroupServer(_socket.socket(fileno=0), listener, run).serve()
 
 
 def run(streams: list[int], request: tuple[list[str], str, dict[str, str]]) -> int:
     """Run ``python ARGUMENT ...`` to its end; its exit status."""
     arguments, folder, environment = request
+    os.setpgid(0, 0)
     warm_process.become_fresh(streams, folder, environment)
     sys.modules["snakemake.workflow"].Workflow._rundir = folder  # was looked up when that was imported
     # For what this starts in turn, such as the scripts of jobs.

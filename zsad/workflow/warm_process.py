@@ -128,7 +128,11 @@ class Server:
                 self._tell_end(number)
             else:  # the client is gone
                 self._events.unregister(number)
-                os.kill(self._asking.pop(number), signal.SIGTERM)
+                self.end_fork(self._asking.pop(number))
+
+    def end_fork(self, process: int) -> None:
+        """End a fork whose client is gone."""
+        os.kill(process, signal.SIGTERM)
 
     def _add_control(self, control: _socket.socket) -> None:
         import select
