@@ -145,7 +145,7 @@ def results() -> dict[str, str]:
     }
     texts |= {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/unreadable.csv")}
     texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
-    texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
+    texts |= {path: without_provenance(path) for path in base.glob("*/*/check.json")}
     texts |= {
         path: _digest(path)
         for kind in ("texts", "models", "scores", "decisions", "masks")
@@ -448,7 +448,8 @@ def _without_times(table: Path) -> str:
     return text.getvalue()
 
 
-def _without_provenance(path: Path) -> str:
+def without_provenance(path: Path) -> str:
+    """The content of a file of JSON but for its provenance."""
     document = json.loads(path.read_text(encoding="utf-8"))
     return json.dumps({key: value for key, value in document.items() if key != "provenance"}, sort_keys=True)
 

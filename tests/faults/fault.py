@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _matches(path: Path, patterns: Sequence[str]) -> bool:
+@cache
+def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
     """Whether a path, or a folder that it is in, is so called."""
     return any(place.match(pattern) for place in (path, *path.parents) for pattern in patterns)

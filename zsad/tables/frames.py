@@ -88,10 +88,10 @@ class TableFormat:
             if written is text:
                 values[name] = pd.Series(["" if row.get(name) is None else row[name] for row in rows], dtype=object)
             else:
-                values[name] = pd.Series([_as_written(row.get(name), written) for row in rows], dtype=float)
+                values[name] = np.array([_as_written(row.get(name), written) for row in rows], float)
         others = dict.fromkeys(name for row in rows for name in row if name not in values)
         values |= {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in others}
-        values[MISSING] = pd.Series([bool(row.get(MISSING)) for row in rows], dtype=bool)
+        values[MISSING] = np.array([bool(row.get(MISSING)) for row in rows], bool)
         return pd.DataFrame(values)
 
     def write(self, path: Path, frame: pd.DataFrame, blank: Mapping[str, Sequence[bool]] | None = None) -> None:
@@ -142,8 +142,8 @@ def _as_written(value: float | None, written: Callable[[Any], str]) -> float:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows by column."""
-    columns = [column.tolist() for _, column in frame.items()]  # `itertuples` spends most of its time on these lists
-    return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns, strict=True)]
+    rows = frame.to_numpy(dtype=object).tolist()  # a tenth of the time of `itertuples`, and of columns one by one
+    return [dict(zip(frame.columns, row, strict=True)) for row in rows]
 
 
 def in_groups(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
