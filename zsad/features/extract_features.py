@@ -22,6 +22,7 @@ from zsad.errors import DataError, one_sentence
 from zsad.features.base import Backbone, Extractor
 from zsad.features.execution import Execution
 from zsad.features.loading import Loader, Source
+from zsad.features.readers import number_of_readers
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch
 from zsad.files.features import FEATURES_FORMAT, FeatureReader, FeatureWriter
@@ -30,8 +31,6 @@ from zsad.progress import Meter
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
 from zsad.timing import MODEL, counted
-
-IMAGES_A_WORKER = 4  # with fewer images, a process costs more time than it saves
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def extract_features(
     if reasons := refusals([SizedImage(image.image_id, image.split, image.height, image.width) for image in listed]):
         raise DataError(one_sentence(reasons))
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]
-    with _loader(execution, backbone, len(records)) as loader:
+    with _loader(execution, backbone, records) as loader:
         with counted(MODEL):
             extractor = backbone.load(execution)
         _check_patches(extractor, records, max_patches)
@@ -193,12 +192,14 @@ def batches(
         yield indices, batch
 
 
-def _loader(execution: Execution, backbone: Backbone, images: int) -> Loader:
+def _loader(execution: Execution, backbone: Backbone, records: Sequence[ListedImage]) -> Loader:
     """The workers: on all cores but one with a GPU; in turns with a network on the CPU, which uses all cores."""
     shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
     if execution.workers is not None:
-        return Loader(min(execution.workers, images), in_turns=shares_cores)
+        return Loader(min(execution.workers, len(records)), in_turns=shares_cores)
     if not backbone.is_network or execution.threads == 1:
         return Loader(0)
     wanted = execution.threads if shares_cores else execution.threads - 1
-    return Loader(min(wanted, images // IMAGES_A_WORKER), in_turns=shares_cores)
+    return Loader(
+        number_of_readers(wanted, len(records), sum(record.pixels for record in records)), in_turns=shares_cores
+    )

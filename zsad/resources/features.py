@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zsad.features.readers import number_of_readers
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
@@ -15,7 +16,6 @@ from zsad.workflow.entries import BackboneEntry
 CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations per second: of a core in float32, of a GPU in 16 bits; conservative
 LOADED_COPIES = 2  # of the weights: the file content, and the network
 CPU_PATCHES, GPU_PATCHES = 1024, 32768  # computed at a time; see `zsad.features.network`
-LEAST_IMAGES = 4  # least images for a separate reading process; see `zsad.features.extract_features`
 NETWORK_THREADS, GPU_THREADS = 8, 4
 WORKER_MEGABYTES = 250  # a process that reads images, torch included
 TOKEN_COPIES = 3 * 4  # bytes per value: computed, converted, written
@@ -56,9 +56,8 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     tokens = tokens_of(entry, images)
     buffers = TOKEN_COPIES * _patches_at_a_time(run, tokens.patches) * tokens.layers * tokens.channels
     activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
-    files = run.images(
-        names["category"], names["subset"], dataset=names.get("dataset")
-    ).number  # each is read once, however often a view shows it
+    # Each file is read once, however often a view shows it.
+    files = run.images(names["category"], names["subset"], dataset=names.get("dataset"))
     readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
     estimate = TRANSFORMERS.plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
@@ -88,9 +87,9 @@ def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
     return images.number * SECONDS_A_BYTE * max(working_bytes(entry, size) for size in images.shapes)
 
 
-def readers_of(run: Run, threads: int, images: int) -> int:
+def readers_of(run: Run, threads: int, files: Images) -> int:
     """Number of processes that read images for a network."""
     if run.settings.extraction.workers is not None:
-        return min(run.settings.extraction.workers, images)
+        return min(run.settings.extraction.workers, files.number)
     wanted = threads - 1 if run.on_gpu else threads
-    return 0 if threads == 1 else min(wanted, images // LEAST_IMAGES)
+    return 0 if threads == 1 else number_of_readers(wanted, files.number, files.pixels)

@@ -39,7 +39,7 @@ def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
 def embed_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Runs the image encoder once per image."""
     images = run.images(names["category"], names["subset"])
-    readers = readers_of(run, encoder_threads(run, names), images.number)
+    readers = readers_of(run, encoder_threads(run, names), images)
     return _encoded(run, names["segmenter"], images, squares=images.number).plus(WORKER_MEGABYTES * readers)
 
 

@@ -14,6 +14,7 @@ from zsad.data.image_list import read_image_list
 from zsad.data.subsets import select
 from zsad.features.execution import Execution
 from zsad.features.loading import Loader, Source
+from zsad.features.readers import number_of_readers
 from zsad.files.embeddings import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256
 from zsad.progress import Meter
@@ -54,8 +55,10 @@ def embed_images(
     start = time.monotonic()
     records = select(read_image_list(image_list), subset, category)
     image_ids = [record.image_id for record in records]
-    workers = execution.threads - 1 if execution.workers is None else execution.workers
-    with Loader(min(workers, len(records) // 4)) as loader:
+    workers = execution.workers
+    if workers is None:
+        workers = number_of_readers(execution.threads - 1, len(records), sum(record.pixels for record in records))
+    with Loader(min(workers, len(records))) as loader:
         model = segmenter.load(execution.device, execution.batch)
         details = {
             "image_list_sha256": file_sha256(image_list),

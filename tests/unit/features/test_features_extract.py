@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -145,23 +146,25 @@ def test_worker_processes_change_nothing(category: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "threads", "images", "expected"),
+    ("device", "threads", "images", "side", "expected"),
     [
-        ("cpu", 1, 100, (0, False)),  # a single core: nothing to gain
-        ("cpu", 8, 100, (8, True)),
-        ("cpu", 8, 9, (2, True)),  # few images are not worth many processes
-        ("cuda", 8, 100, (7, False)),
-        ("cuda", 16, 3, (0, False)),
+        ("cpu", 1, 100, 1024, (0, False)),  # a single core: nothing to gain
+        ("cpu", 8, 100, 1024, (8, True)),
+        ("cpu", 8, 9, 4096, (2, True)),  # few images are not worth many processes
+        ("cpu", 8, 100, 320, (0, True)),  # nor are small ones
+        ("cuda", 8, 100, 1024, (7, False)),
+        ("cuda", 16, 3, 8192, (0, False)),
     ],
 )
 def test_readers_take_turns_with_a_network_on_the_cpu_and_leave_a_core_to_a_gpu(
-    device: str, threads: int, images: int, expected: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+    device: str, threads: int, images: int, side: int, expected: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extract, "resolve_device", lambda _: device)
-    loader = extract._loader(Execution("auto", threads, workers=None), HuggingFace(model="a/b"), images)
+    records = [SimpleNamespace(pixels=side * side)] * images
+    loader = extract._loader(Execution("auto", threads, workers=None), HuggingFace(model="a/b"), records)
     assert (loader.workers, loader._in_turns) == expected
-    assert extract._loader(Execution("auto", threads, workers=1), HuggingFace(model="a/b"), images).workers == 1
-    assert extract._loader(Execution("auto", threads, workers=None), BACKBONE, images).workers == 0
+    assert extract._loader(Execution("auto", threads, workers=1), HuggingFace(model="a/b"), records).workers == 1
+    assert extract._loader(Execution("auto", threads, workers=None), BACKBONE, records).workers == 0
 
 
 def test_images_of_one_shape_are_batched_and_stay_under_their_own_names(category: Path) -> None:
