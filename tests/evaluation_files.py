@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -153,6 +154,20 @@ class Run:
             self.arguments |= {f"{kind}_metrics": metrics, f"{kind}_draws": draws}
         collect_tables(**self.arguments)
         return self
+
+    def copy(self, folder: Path) -> Run:
+        """The same in another folder."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, list):
+                return [moved(each) for each in value]
+            return folder / value.relative_to(self.folder) if isinstance(value, Path) else value
+
+        shutil.copytree(self.folder, folder)
+        run = Run(folder)
+        run.arguments = {name: moved(value) for name, value in self.arguments.items()}
+        run.documents = self.documents
+        return run
 
     def rows(self, name: str = "metrics_csv") -> list[dict[str, str]]:
         """The rows of one of the CSV files."""

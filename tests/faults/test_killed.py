@@ -33,9 +33,9 @@ MOMENTS = (
 def test_a_run_that_is_killed_twice_is_finished_by_the_next_with_the_same_bytes(
     finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last run starts a Python for each job: the bytes do not depend on that either.
+    """The next run starts a Python for each job up to the metrics of a method: the bytes do not depend on that either.
 
-    It ends at the tables, which are compared; test_resources.py has plots and the page of jobs that start so.
+    The last one ends at the tables, which are compared; test_resources.py has plots and the page of jobs that start so.
     """
     project = Project.copy_of_repository(tmp_path / "project")
     for moment in MOMENTS:
@@ -55,7 +55,10 @@ def test_a_run_that_is_killed_twice_is_finished_by_the_next_with_the_same_bytes(
         assert not project.result("t/tables/metrics.csv").exists()
         assert project.run(SMALL, "--unlock").status == 0
 
-    monkeypatch.setenv(SWITCH, "0")
+    with monkeypatch.context() as patch:
+        patch.setenv(SWITCH, "0")
+        run = project.run(SMALL, "results/t/ring/metrics/memory_bank.guided.json")
+    assert run.status == 0, run.output
     run = project.run(SMALL, "tables")
     assert run.status == 0, run.output
     assert project.broken_results() == []

@@ -104,21 +104,22 @@ def test_a_scoring_parameter_runs_its_method_and_what_follows(
 
 
 @pytest.mark.parametrize(
-    "threshold",
+    "thresholds",
     [
-        {"rule": "reference_quantile"},
-        {"rule": "mebin"},
-        {"rule": "fixed", "params": {"image": 0.5}},
-        {"params": {"alpha": 0.2}},
-        {"params": {"extent": 0.5}},
+        {
+            "memory_bank": {"rule": "reference_quantile"},
+            "mirror_symmetry": {"rule": "fixed", "params": {"image": 0.5}},
+        },
+        {"memory_bank": {"rule": "mebin"}, "mirror_symmetry": {"params": {"extent": 0.5}}},
+        {"memory_bank": {"params": {"alpha": 0.2}}},
     ],
-    ids=["rule of references", "rule of tests", "given number", "parameter", "extent"],
+    ids=["rule of references and given number", "rule of tests and extent", "parameter"],
 )
 def test_a_threshold_rule_decides_anew_by_the_scores_that_are_there(
-    project: Project, threshold: dict[str, object]
+    project: Project, thresholds: dict[str, dict[str, object]]
 ) -> None:
-    changed = merged(SMALL, methods__memory_bank__threshold=threshold)
-    assert project.would_make(changed) == decided("memory_bank") | OVERALL
+    changed = merged(SMALL, **{f"methods__{method}__threshold": value for method, value in thresholds.items()})
+    assert project.would_make(changed) == set.union(OVERALL, *map(decided, thresholds))
 
 
 def test_a_rule_for_all_methods_decides_anew_for_all(project: Project) -> None:
@@ -260,7 +261,7 @@ def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "expected"),
+    ("modules", "expected"),
     [
         ("zsad/scoring/self_similarity.py", scored("self_similarity") | OVERALL),
         ("zsad/scoring/score_images.py", all_scored()),
@@ -268,19 +269,21 @@ def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
         ("zsad/scoring/memory_bank.py", models() | BANK),
         ("zsad/deciding/decide_images.py", all_decided()),
         ("zsad/deciding/suitable.py", all_decided()),
-        ("zsad/deciding/mebin.py", set()),
         ("zsad/features/extract_features.py", features() | models() | all_scored()),
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
-        ("zsad/reporting/page.html.jinja", {"t/report.html"}),
-        ("zsad/data/inspection.py", {"t/ring/check.json", "t/report.html"}),
-        ("workflow_scripts/draw_summary.py", OVERALL_PLOTS | {"t/report.html"}),
+        ("zsad/deciding/mebin.py zsad/reporting/page.html.jinja", {"t/report.html"}),  # no method is decided by mebin
+        (
+            "zsad/data/inspection.py workflow_scripts/draw_summary.py",
+            {"t/ring/check.json", "t/report.html"} | OVERALL_PLOTS,
+        ),
         ("zsad/tables/collect_costs.py", COSTS | OVERALL_PLOTS | {"t/report.html"}),
     ],
 )
 def test_an_edited_module_runs_its_stage_and_what_follows(
-    project: Project, edit: Callable[[Path], None], module: str, expected: set[str]
+    project: Project, edit: Callable[[Path], None], modules: str, expected: set[str]
 ) -> None:
-    edit(project.folder / module)
+    for module in modules.split():
+        edit(project.folder / module)
     assert project.would_make() == expected
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from harness import SMALL, merged
 from paths import REPOSITORY
+from warm import warm_python
 
 PACKAGES = site.getsitepackages()[0]
 
@@ -93,9 +94,9 @@ class Machine:
         return [yaml.safe_load(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake with the repository's workflow in the working folder."""
+        """Run Snakemake with the repository's workflow in the working folder; its jobs start the software's Python."""
         (self.root / "config.yaml").write_text(yaml.safe_dump(merged(SMALL, **changes)))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
+        command = [warm_python(), "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
         command += ["--directory", str(self.work), "--configfile", str(self.root / "config.yaml"), *arguments]
         path = f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
         hidden = ("APPTAINER_BIND", "PYTHONPATH")

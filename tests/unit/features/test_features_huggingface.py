@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from transformers import Dinov2Config, Dinov2Model, SwinConfig
 
 from closeness import assert_close
+from warm import warm_python
 from zsad.errors import ConfigError, ModelError, ZsadError
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
@@ -198,7 +199,8 @@ def test_a_revision_of_a_local_folder_is_refused(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_without_a_network_a_hub_model_fails_soon_and_in_silence(tmp_path: Path, offline: str) -> None:
-    program = (
+    program = tmp_path / "program.py"
+    program.write_text(
         "from zsad.errors import ModelError\n"
         "from zsad.features.base import Execution\n"
         "from zsad.features.huggingface import HuggingFace\n"
@@ -213,7 +215,7 @@ def test_without_a_network_a_hub_model_fails_soon_and_in_silence(tmp_path: Path,
         "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there
     }
     start = time.monotonic()
-    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run([warm_python(), program], env=environment, capture_output=True, text=True, check=True)
     assert time.monotonic() - start < 120
     assert "download it first" in run.stdout
     assert "point 'model' at a local folder" in run.stdout

@@ -47,10 +47,10 @@ def collect_without(run: Run, *left_out: tuple[str, ...]) -> Run:
     return run
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Two textures and an object; two methods and one with two seeds; a refiner and an oracle."""
-    run = Run(tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Two textures and an object; two methods and one with two seeds; a refiner and an oracle. Copy it."""
+    run = Run(tmp_path_factory.mktemp("whole"))
     pairs = [(category, method) for category in CATEGORIES for method in METHODS]
     run.documents = {
         "score": [
@@ -60,6 +60,12 @@ def run(tmp_path):
         "oracle": [oracle(category) for category in CATEGORIES],
     }
     return run.collect(*run.documents.values(), textures=TEXTURES)
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A copy of the whole run."""
+    return whole.copy(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
