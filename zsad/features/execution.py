@@ -17,7 +17,7 @@ class Execution(NamedTuple):
     Attributes:
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         threads: processor cores that may be used.
-        workers: processes that read images; None for a number that suits device and threads, 0 for none.
+        workers: processes that read images; None for a number that suits device, threads and images, 0 for none.
         batch: images at a time; None for a number that suits the device.
         compiled: whether the network is compiled by ``torch.compile`` first.
     """
@@ -38,7 +38,7 @@ class ExtractionOptions(Options):
     workers: int | None = Field(
         None,
         ge=0,
-        description="processes that read images for the network; null for a number that suits the device, 0 for none",
+        description="processes that read images for the network; null for a number that suits the device and the images, 0 for none",
     )
     compile: bool = Field(
         False, description="whether networks are compiled by torch.compile first: a minute of waiting, then faster"
