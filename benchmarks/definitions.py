@@ -338,7 +338,7 @@ def cropped(image: MapAndTruth) -> MapAndTruth:
 
 def whole(image: MapAndTruth) -> MapAndTruth:
     """At 256 x 256, only pixels that are completely defective after Pillow's bilinear filter."""
-    measured_at = Protocol(side=RESIZED, ground_truth="whole")
+    measured_at = Protocol(side=RESIZED, truth="whole")
     return measured_at.anomaly_map(image[0], *image[1].shape), measured_at.true_mask(image[1])
 
 

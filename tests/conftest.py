@@ -29,6 +29,14 @@ from PIL import Image
 from browsing import headless_browser
 from harness import SMALL, Project
 from paths import REAL_DATA
+from warm import SHARED, start_warm_python
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start a warm Python for all processes of the tests, if there will be several and one may ask for it."""
+    several = getattr(config.option, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ
+    if several and not all("numerics" in argument for argument in config.args):
+        os.environ[SHARED] = start_warm_python()
 
 
 @pytest.fixture

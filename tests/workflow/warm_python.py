@@ -56,9 +56,9 @@ def serve(place: str) -> None:
     warm_process.leave_alone_what_is_imported()
     warm_process.LIBRARIES[:] = LIBRARIES
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    listener.bind(place)
+    listener.bind(f"{place}.coming")
     listener.listen(64)
-    print("ready", flush=True)
+    Path(f"{place}.coming").rename(place)  # who finds it can connect
     GroupServer(_socket.socket(fileno=0), listener, run).serve()
 
 
