@@ -21,6 +21,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.dont_write_bytecode = False  # hundreds of processes would compile the same modules
 os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
+import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -30,6 +31,8 @@ from browsing import headless_browser
 from harness import SMALL, Project
 from paths import REAL_DATA
 from warm import SHARED, start_warm_python
+
+cv2.setNumThreads(1)  # as in jobs: its threads, too, would wait for each other
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -100,7 +100,7 @@ def test_images_of_every_kind_and_shape_go_all_the_way(project: Project) -> None
     Image.fromarray(rng.integers(0, 65536, (70, 35), dtype=np.uint16)).save(folder / "deep.tif")
     Image.fromarray(rng.integers(0, 256, (33, 90, 4), dtype=np.uint8)).save(folder / "alpha 1.png")
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / "täst.bmp")
-    run = project.run(merged(CONFIG, **MUTUAL))
+    run = project.run(merged(CONFIG, **MUTUAL), "tables")
     assert run.status == 0, run.output
     assert project.result("t/tables/images.csv").read_text().count("good/") == 2 * 7
 
