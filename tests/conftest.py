@@ -118,6 +118,7 @@ def tile_tokens() -> list[np.ndarray]:
 
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector leave alone what all tests share."""
+    """Have the garbage collector leave alone what all tests share, and come less often for the rest."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

@@ -1,4 +1,7 @@
-"""The preset of words as detectors from images to the page, by tiny models of each family; what new words make anew."""
+"""The preset of words as detectors from images to the page, by tiny models; what new words make anew.
+
+tests/unit/texts/test_text_stages.py has models of every family, without Snakemake.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from harness import Project, merged
 from paths import REPOSITORY
 from tiny_dinotxt import saved as write_dinotxt
 from tiny_open_clip import save_folder as write_open_clip
-from tiny_siglip import write_siglip2, write_tipsv2
 from tiny_texts import write_learned_tokens, write_tiny_clip
 from zsad.files.hdf5 import read_provenance
 
@@ -21,8 +23,6 @@ PRESET = yaml.safe_load((REPOSITORY / "config/text.yaml").read_text(encoding="ut
 TINY = {"model": "clip", "resolution": 32}
 FAMILIES: dict[str, dict[str, Any]] = {
     "open_clip": {"model": "open_clip", "path": "values", "first_value_block": -1},
-    "siglip2": {"model": "siglip2"},
-    "tipsv2": {"model": "tipsv2", "path": "values"},
     "dinotxt": {"model": "dinotxt/dinov3", "head": "dinotxt/dinotxt.pth", "tokenizer": "dinotxt/tokenizer"},
 }
 OWN = {"text_prompts": "own.yaml"}
@@ -65,8 +65,6 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.copy_of_repository(tmp_path_factory.mktemp("words") / "project")
     write_tiny_clip(project.folder / "clip")
     write_open_clip(project.folder / "open_clip")
-    write_siglip2(project.folder / "siglip2")
-    write_tipsv2(project.folder / "tipsv2")
     write_dinotxt(project.folder / "dinotxt", longest=40)
     write_learned_tokens(project.folder / "learned.pth")
     write_words(project)
