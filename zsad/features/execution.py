@@ -38,7 +38,8 @@ class ExtractionOptions(Options):
     workers: int | None = Field(
         None,
         ge=0,
-        description="processes that read images for the network; null for a number that suits the device and the images, 0 for none",
+        description="processes that read images for the network; null for a number that suits the device and the "
+        "images, 0 for none",
     )
     compile: bool = Field(
         False, description="whether networks are compiled by torch.compile first: a minute of waiting, then faster"

@@ -142,7 +142,7 @@ def _as_written(value: float | None, written: Callable[[Any], str]) -> float:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows by column."""
-    rows = frame.to_numpy(dtype=object).tolist()  # a tenth of the time of `itertuples`, and of columns one by one
+    rows = frame.to_numpy(dtype=object).tolist()  # 3 to 12 times as fast as column by column
     return [dict(zip(frame.columns, row, strict=True)) for row in rows]
 
 
