@@ -11,10 +11,10 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
 from zsad.data.unpack import not_an_archive, unpack
@@ -85,10 +85,20 @@ def download_dataset(
         "root": root.as_posix(),
         "archives": [found._asdict() for found in _marked(folder)],
     }
-    # One after the other, since each would treat the unfinished folder of another as the remains of a killed process.
-    with _clear_failures(facts, download_to), alone(record, download_to / f".{name}.lock"):
-        write_json(record, contents)
+    # One after the other, since each would treat the unfinished record of another as the remains of a killed process.
+    # The lock is not that of the folder, which a process removes as it leaves it, whoever may hold it by then.
+    with _clear_failures(facts, download_to), alone(record, download_to / f".{record.name}.lock"):
+        if not _is_record(record, contents):
+            write_json(record, contents)
     return root
+
+
+def _is_record(record: Path, contents: Mapping[str, Any]) -> bool:
+    """Whether a record has these contents."""
+    try:
+        return record.exists() and read_json(record) == contents
+    except DataError:  # damaged, or removed since
+        return False
 
 
 def acquire(

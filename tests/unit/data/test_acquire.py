@@ -14,7 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from zsad.data.catalogue import Archive, DatasetFacts
 from zsad.data.download_dataset import acquire, download_dataset
 from zsad.errors import ConfigError, ZsadError
 from zsad.files import download
-from zsad.files.json_files import read_json
+from zsad.files.json_files import read_json, write_json
 
 FILES = {
     f"top/{category}/test/good/{index}.png": np.random.default_rng([index, len(category)]).bytes(900)
@@ -182,6 +182,33 @@ def test_the_record_says_what_the_data_set_was_made_from(
     assert (here / "bolts.json").read_bytes() == written
     with pytest.raises(ConfigError, match=r"^there is no published data set 'bolt'; did you mean 'bolts'\?$"):
         download_dataset("bolt", here, here / "bolt.json")
+
+
+def test_of_two_that_write_the_record_one_waits_and_finds_it_written(
+    facts: DatasetFacts, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a third process leaves the folder meanwhile, and removes the lock of that."""
+    monkeypatch.setattr(module, "datasets", lambda: {"bolts": facts})
+    record, written = here / "bolts.json", []
+    acquire("bolts", facts, here)
+
+    def write(path: Path, contents: dict[str, object]) -> None:
+        written.append(path)
+        with download.alone(here / "bolts", here / ".bolts.lock"):
+            pass
+        others.append(pool.submit(download_dataset, "bolts", here, record))
+        with pytest.raises(TimeoutError):
+            others[0].result(timeout=0.3)
+        write_json(path, contents)
+
+    monkeypatch.setattr(module, "write_json", write)
+    others: list[Future[Path]] = []
+    with ThreadPoolExecutor() as pool:
+        root = download_dataset("bolts", here, record)
+        assert others[0].result() == root
+    assert written == [record]
+    assert read_json(record)["root"] == root.as_posix()
+    assert names(here) == ["archives", "bolts", "bolts.json"]
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))
