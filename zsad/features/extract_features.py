@@ -194,12 +194,9 @@ def batches(
 
 def _loader(execution: Execution, backbone: Backbone, records: Sequence[ListedImage]) -> Loader:
     """The workers: on all cores but one with a GPU; in turns with a network on the CPU, which uses all cores."""
-    shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
-    if execution.workers is not None:
-        return Loader(min(execution.workers, len(records)), in_turns=shares_cores)
-    if not backbone.is_network or execution.threads == 1:
+    if execution.workers is None and (not backbone.is_network or execution.threads == 1):
         return Loader(0)
-    wanted = execution.threads if shares_cores else execution.threads - 1
-    return Loader(
-        number_of_readers(wanted, len(records), sum(record.pixels for record in records)), in_turns=shares_cores
-    )
+    shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
+    free = execution.threads if shares_cores else execution.threads - 1
+    pixels = sum(record.pixels for record in records)
+    return Loader(number_of_readers(execution.workers, free, len(records), pixels), in_turns=shares_cores)

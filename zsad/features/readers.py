@@ -8,12 +8,15 @@ IMAGES_A_READER = 4  # with fewer images, a further process hardly works
 PIXELS_THAT_PAY = 4e7
 
 
-def number_of_readers(wanted: int, images: int, pixels: float) -> int:
-    """The number of processes that are worth their start; 0 if the network's own process reads the images faster.
+def number_of_readers(asked: int | None, free: int, images: int, pixels: float) -> int:
+    """The number of processes that read images; 0 if the network's own process reads them.
 
     Args:
-        wanted: at most so many.
+        asked: the user's number; None for as many as are worth their start.
+        free: number of cores for them.
         images: number of files.
         pixels: of all files.
     """
-    return 0 if pixels < PIXELS_THAT_PAY else max(0, min(wanted, images // IMAGES_A_READER))
+    if asked is not None:
+        return min(asked, images)
+    return 0 if pixels < PIXELS_THAT_PAY else max(0, min(free, images // IMAGES_A_READER))

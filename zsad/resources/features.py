@@ -89,7 +89,5 @@ def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
 
 def readers_of(run: Run, threads: int, files: Images) -> int:
     """Number of processes that read images for a network."""
-    if run.settings.extraction.workers is not None:
-        return min(run.settings.extraction.workers, files.number)
-    wanted = threads - 1 if run.on_gpu else threads
-    return 0 if threads == 1 else number_of_readers(wanted, files.number, files.pixels)
+    free = 0 if threads == 1 else threads - 1 if run.on_gpu else threads
+    return number_of_readers(run.settings.extraction.workers, free, files.number, files.pixels)

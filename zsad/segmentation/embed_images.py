@@ -55,10 +55,8 @@ def embed_images(
     start = time.monotonic()
     records = select(read_image_list(image_list), subset, category)
     image_ids = [record.image_id for record in records]
-    workers = execution.workers
-    if workers is None:
-        workers = number_of_readers(execution.threads - 1, len(records), sum(record.pixels for record in records))
-    with Loader(min(workers, len(records))) as loader:
+    pixels = sum(record.pixels for record in records)
+    with Loader(number_of_readers(execution.workers, execution.threads - 1, len(records), pixels)) as loader:
         model = segmenter.load(execution.device, execution.batch)
         details = {
             "image_list_sha256": file_sha256(image_list),
