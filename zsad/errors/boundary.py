@@ -24,7 +24,7 @@ from zsad.errors.system import FIXES, system_sentence
 Sentence = Callable[[Any], str | None]
 
 DEBUG = "ZSAD_DEBUG"  # environment: shows tracebacks on the terminal
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = __name__.partition(".")[0]
 LONGEST = 300  # characters of a library's message
 MEMORY_FIX = "use smaller images or a smaller model, end other programs, or run with fewer cores"
 MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory", "bad_alloc")
@@ -110,7 +110,7 @@ def _file_in_hand(error: BaseException) -> Path | None:
     """The path that the innermost function of this package was using, by its local variables."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for frame in reversed(frames):
-        if frame.f_code.co_filename.startswith(PACKAGE):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == PACKAGE:
             paths = [value for value in frame.f_locals.values() if isinstance(value, Path)]
             if paths:
                 return paths[0]

@@ -11,6 +11,7 @@ import ast
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -97,16 +98,17 @@ def code_hashes(
         ``"revision"`` to that of the stage.
     """
     entries = list(entries)
-    found: set[Path] = set()
-    waiting = {root / script, *_traced(root, (entry.partition(":")[0] for entry in entries))}
-    unused = root / UNUSED.get(Path(script).stem, script)
+    place = str(root)
+    found: set[str] = set()
+    waiting = {script, *_traced(place, tuple(entry.partition(":")[0] for entry in entries))}
+    unused = UNUSED.get(Path(script).stem)
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= {file for file in _behind(root, path) - found if unused not in file.parents}
+        waiting |= {file for file in _behind(place, path) - found if unused is None or not _is_in(unused, file)}
     _known_imports().keep()
-    files = sorted({file for path in found for file in _with_data(path)})
-    hashes = dict(_named_hash(root, file) for file in files)
+    files = sorted({file for path in found for file in _with_data(place, path)}, key=lambda file: file.split("/"))
+    hashes = {file: _hash(place, file) for file in files}
     return hashes | dict.fromkeys(entries, "entry") | {"revision": str(revisions[Path(script).stem])}
 
 
@@ -121,48 +123,79 @@ def import_package_from(root: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
 
 
+# Below, files are texts relative to the root: every start handles thousands of them.
+
+
 @cache
-def _behind(root: Path, path: Path) -> frozenset[Path]:
+def _behind(root: str, file: str) -> frozenset[str]:
     """The traced files of the modules that a file imports."""
-    return _traced(root, _imported(path))
+    return _traced(root, _imported(root, file))
 
 
-def _traced(root: Path, modules: Iterable[str]) -> frozenset[Path]:
+def _traced(root: str, modules: Iterable[str]) -> frozenset[str]:
     """The traced files of modules, and of their parent packages."""
     files = {file for module in modules for file in _module_files(root, module)}
     return frozenset(file for file in files if _is_traced(root, file))
 
 
 @cache
-def _is_traced(root: Path, path: Path) -> bool:
-    return not (_is_table_of_names(path, root) or is_exempt(path.relative_to(root)) or _is_empty(path))
+def _is_traced(root: str, file: str) -> bool:
+    return not (_is_table_of_names(file) or is_exempt(Path(file)) or _is_empty(root, file))
 
 
-def _is_table_of_names(path: Path, root: Path) -> bool:
-    return path.name in TABLES and path.parent != root / PACKAGE
+def _is_table_of_names(file: str) -> bool:
+    folder, _, name = file.rpartition("/")
+    return name in TABLES and folder != PACKAGE
 
 
-def _is_empty(path: Path) -> bool:
+def _is_empty(root: str, file: str) -> bool:
     """Whether a file is an ``__init__`` with at most a docstring."""
-    if path.name != "__init__.py":
+    if file.rpartition("/")[2] != "__init__.py":
         return False
-    match ast.parse(path.read_bytes()).body:
+    match ast.parse(_content(root, file)).body:
         case [] | [ast.Expr(ast.Constant())]:
             return True
     return False
 
 
-@cache
-def _with_data(path: Path) -> tuple[Path, ...]:
-    if path.name == "__init__.py":
-        return (path,)
-    siblings = path.parent.glob(f"{path.stem}.*")
-    return (path, *(sibling for sibling in siblings if sibling.suffix not in (".py", ".pyc")))
+def _is_in(folder: str, file: str) -> bool:
+    return file.startswith(f"{folder}/")
 
 
 @cache
-def _named_hash(root: Path, file: Path) -> tuple[str, str]:
-    return file.relative_to(root).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()[:HASH_LENGTH]
+def _with_data(root: str, file: str) -> tuple[str, ...]:
+    """A file, and the data files that belong to it."""
+    folder, _, name = file.rpartition("/")
+    if name == "__init__.py":
+        return (file,)
+    siblings = _names_by_stem(root, folder).get(name.removesuffix(".py"), ())
+    return (file, *(f"{folder}/{sibling}" for sibling in siblings if not sibling.endswith((".py", ".pyc"))))
+
+
+@cache
+def _names_by_stem(root: str, folder: str) -> Mapping[str, list[str]]:
+    """The names of the files in a folder, by what is before their first dot; none if there is no such folder."""
+    found: dict[str, list[str]] = {}
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(f"{root}/{folder}") as entries:
+        for entry in entries:
+            if entry.is_file():
+                found.setdefault(entry.name.partition(".")[0], []).append(entry.name)
+    return found
+
+
+def _has(root: str, folder: str, stem: str) -> bool:
+    """Whether a folder has the Python file with that stem."""
+    return f"{stem}.py" in _names_by_stem(root, folder).get(stem, ())
+
+
+@cache
+def _content(root: str, file: str) -> bytes:
+    return Path(root, file).read_bytes()
+
+
+@cache
+def _hash(root: str, file: str) -> str:
+    return hashlib.sha256(_content(root, file)).hexdigest()[:HASH_LENGTH]
 
 
 @cache
@@ -171,15 +204,15 @@ def _known_imports() -> KnownImports:
 
 
 @cache
-def _imported(path: Path) -> tuple[str, ...]:
-    content = path.read_bytes()
-    return _known_imports().of(content, lambda: _names_in(content, path))
+def _imported(root: str, file: str) -> tuple[str, ...]:
+    content = _content(root, file)
+    return _known_imports().of(content, lambda: _names_in(content, file))
 
 
-def _names_in(content: bytes, path: Path) -> tuple[str, ...]:
+def _names_in(content: bytes, file: str) -> tuple[str, ...]:
     """The modules of the package that a file imports, and the names imported from them, which may be modules."""
     names: list[str] = []
-    for node in _statements(ast.parse(content, filename=str(path))):
+    for node in _statements(ast.parse(content, filename=file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -206,17 +239,17 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
 
 
 @cache
-def _module_files(root: Path, module: str) -> tuple[Path, ...]:
+def _module_files(root: str, module: str) -> tuple[str, ...]:
     """The file of a dotted name, if there is one, and the ``__init__`` of each parent package."""
-    place = root.joinpath(*module.split("."))
-    file = place.with_suffix(".py")
-    return (*_package_files(root, place), *([file] if file.is_file() else []))
+    folder, _, stem = module.replace(".", "/").rpartition("/")
+    file = (f"{folder}/{stem}.py",) if folder and _has(root, folder, stem) else ()
+    return (*_package_files(root, f"{folder}/{stem}".lstrip("/")), *file)
 
 
 @cache
-def _package_files(root: Path, folder: Path) -> tuple[Path, ...]:
+def _package_files(root: str, folder: str) -> tuple[str, ...]:
     """The ``__init__`` of a package, if it is one, and of each parent package."""
-    if folder == root:
+    if not folder:
         return ()
-    file = folder / "__init__.py"
-    return (*_package_files(root, folder.parent), *([file] if file.is_file() else []))
+    file = (f"{folder}/__init__.py",) if _has(root, folder, "__init__") else ()
+    return (*_package_files(root, folder.rpartition("/")[0]), *file)

@@ -51,9 +51,8 @@ def caught(act: Callable[[], Any]) -> BaseException:
 
 def in_hand(monkeypatch: pytest.MonkeyPatch, path: Path, act: Callable[[Path], Any]) -> BaseException:
     """An exception that passes through a function of the package which has ``path`` in hand."""
-    source = compile("def reading(path, act):\n    return act(path)\n", str(Path(boundary.PACKAGE, "any.py")), "exec")
-    names: dict[str, Any] = {}
-    exec(source, names)
+    names: dict[str, Any] = {"__name__": f"{boundary.PACKAGE}.any"}
+    exec("def reading(path, act):\n    return act(path)\n", names)
     return caught(lambda: names["reading"](path, act))
 
 
