@@ -164,32 +164,48 @@ def desk(browser: Any) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def first_tab(desk: Any) -> tuple[Any, list[str]]:
+    """The tab of a test's first page, and what it says: a tab takes longer to start than a page to load."""
+    tab, heard = desk.new_page(), []
+    listen(tab, heard)
+    return tab, heard
+
+
 @pytest.fixture
-def opened(browser: Any, desk: Any, written: dict[str, Path]) -> Iterator[Callable[..., Any]]:
+def opened(browser: Any, first_tab: tuple[Any, list[str]], written: dict[str, Path]) -> Iterator[Callable[..., Any]]:
     """Open a page, in a browser that keeps nothing of earlier tests; at the end, it must have said nothing."""
-    heard: list[str] = []
-    tabs = []
+    first, heard = first_tab
+    desk, tabs = first.context, []
 
     def open_page(page: str | Path, width: int = DESK, before: str = "", **options: Any) -> Any:
         is_plain = width == DESK and not before and not options
         context = desk if is_plain else browser.new_context(viewport={"width": width, "height": 844}, **options)
         if before:
             context.add_init_script(before)
-        tab = context.new_page()
+        if is_plain and first not in tabs:
+            tab = first
+        else:
+            tab = context.new_page()
+            listen(tab, heard)
         tabs.append(tab)
         tab.set_default_timeout(30_000)  # of a busy machine
-        listen(tab, heard)
         tab.goto((written[page] if isinstance(page, str) else page).as_uri())
         return tab
 
     yield open_page
     for tab in tabs:
-        if tab.context is desk:
-            tab.evaluate("localStorage.clear()")
-            tab.close()
-        else:
+        if tab.context is not desk:
             tab.context.close()
-    assert heard == []
+            continue
+        tab.evaluate("localStorage.clear()")
+        if tab is first:
+            tab.emulate_media(media="null", color_scheme="null")
+        else:
+            tab.close()
+    said = heard.copy()
+    heard.clear()
+    assert said == []
 
 
 def shown(page: Any) -> list[str]:

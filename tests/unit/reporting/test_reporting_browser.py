@@ -83,24 +83,31 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Iterator[tuple[Any, list[str]]]:
+    """One tab for the pages of all tests, and what it says: a tab takes longer to start than a page to load."""
+    context, heard = browser.new_context(), []
+    page = context.new_page()
+    listen(page, heard)
+    yield page, heard
+    context.close()
+
+
 @pytest.fixture
-def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
+def opened(tab: tuple[Any, list[str]], pages: dict[str, Path]) -> Iterator[Any]:
     """Open a page at a width; at the end, it must have said nothing and asked for nothing from elsewhere."""
-    heard: list[str] = []
-    contexts = []
+    page, heard = tab
 
     def open_page(name: str, width: int) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 844})
-        contexts.append(context)
-        page = context.new_page()
-        listen(page, heard)
+        page.set_viewport_size({"width": width, "height": 844})
         page.goto(pages[name].as_uri())
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
-    assert heard == []
+    page.emulate_media(media="null")
+    said = heard.copy()
+    heard.clear()
+    assert said == []
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
