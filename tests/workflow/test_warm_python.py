@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import SMALL, Project
+from paths import REPOSITORY
 from warm import warm_python
 
 TELLING = """
@@ -86,3 +90,52 @@ def test_what_is_run_ends_with_who_asked_for_it(folder: Path) -> None:
     while run.is_running() and run.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def places(project: Project) -> dict[str, str]:
+    """Where a warm Python takes the package from, by what names the place."""
+    (project.folder / "module.py").write_text(
+        "import json, zsad, zsad.data, zsad.workflow.settings as settings, zsad.errors.boundary\n"
+        "named = {'file': zsad.__file__, 'spec': zsad.__spec__.origin, 'cached': settings.__cached__,\n"
+        "         'package': zsad.data.__path__[0], 'loader': settings.__loader__.path,\n"
+        "         'constant': str(settings.REPOSITORY), 'compiled': settings.Settings.__init__.__code__.co_filename}\n"
+        "print(json.dumps(named))\n"
+    )
+    done = subprocess.run(
+        [warm_python(), "-m", "module"], cwd=project.folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_copy_of_the_package_is_imported_with_its_own_paths(project: Project) -> None:
+    found = places(project)
+    assert found.pop("compiled") == str(REPOSITORY / "zsad/workflow/settings.py")  # it was there already
+    assert found == {
+        "file": str(project.folder / "zsad/__init__.py"),
+        "spec": str(project.folder / "zsad/__init__.py"),
+        "cached": importlib.util.cache_from_source(str(project.folder / "zsad/workflow/settings.py")),
+        "package": str(project.folder / "zsad/data"),
+        "loader": str(project.folder / "zsad/workflow/settings.py"),
+        "constant": str(project.folder),
+    }
+
+
+@pytest.mark.parametrize("place", ["errors/boundary.py", "tables/published.csv"])
+def test_a_package_with_an_edited_file_is_imported_from_its_files(project: Project, place: str) -> None:
+    with (project.folder / "zsad" / place).open("a") as file:
+        file.write("\n")
+    assert places(project)["compiled"] == str(project.folder / "zsad/workflow/settings.py")
+
+
+def test_an_edited_rule_file_is_parsed_anew(project: Project) -> None:
+    assert project.run(SMALL, "--list").status == 0
+    with (project.folder / "rules/exports.smk").open("a") as file:
+        file.write('\n\nrule quite_new:\n    output: "new"\n    shell: "touch {output}"\n')
+    listed = project.run(SMALL, "--list")
+    assert listed.status == 0
+    assert "quite_new" in listed.output
+    with (project.folder / "rules/exports.smk").open("a") as file:
+        file.write("\n\nrule quite wrong\n")
+    failed = project.run(SMALL, "--list")
+    assert failed.status != 0
+    assert f"{project.folder}/rules/exports.smk" in failed.output
