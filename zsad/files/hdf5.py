@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ class Reader:
                     raise DamagedFileError(
                         self.path, f"is not a {self._noun} file (format {found!r}, expected {self._format!r})"
                     )
-                _refuse_strangers(self._file)
+                _refuse_strangers(self._file.id)
                 self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist() if self._has_images else []
                 self.provenance: dict[str, Any] = json.loads(self._file.attrs["provenance"])
                 self._load()
@@ -99,20 +100,37 @@ class Reader:
         self._bytes.close()
 
 
-def _refuse_strangers(group: h5py.Group) -> None:
-    """Reject unexpected members, which may lead to other files or claim more data than the file has."""
+def _refuse_strangers(group: h5py.h5g.GroupID, *, may_have_groups: bool = True) -> None:
+    """Reject unexpected members, which may lead to other files or claim more data than the file has.
+
+    The low-level interface takes a third of the time, of which opening a small file consists.
+    """
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} is a link")
-        content = group.get(name)
-        if isinstance(content, h5py.Group) and group.parent == group:
-            _refuse_strangers(content)
-        elif not isinstance(content, h5py.Dataset):
-            raise ValueError(f"{name} is not a dataset")
-        elif content.external or content.is_virtual:
-            raise ValueError(f"{name} is in another file")
-        elif content.chunks is None and content.id.get_storage_size() < content.nbytes:
-            raise ValueError(f"{name} has no content")
+        said = name.decode(errors="replace")
+        if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            raise ValueError(f"{said} is a link")
+        content = h5py.h5o.open(group, name)
+        if isinstance(content, h5py.h5g.GroupID) and may_have_groups:
+            _refuse_strangers(content, may_have_groups=False)
+        elif isinstance(content, h5py.h5d.DatasetID):
+            _refuse_foreign_data(content, said)
+        else:
+            raise ValueError(f"{said} is not a dataset")
+
+
+def _refuse_foreign_data(dataset: h5py.h5d.DatasetID, name: str) -> None:
+    """Reject a dataset with data in another file or without data."""
+    creation = dataset.get_create_plist()
+    layout = creation.get_layout()
+    if creation.get_external_count() or layout == h5py.h5d.VIRTUAL:
+        raise ValueError(f"{name} is in another file")
+    if dataset.shape is None or (layout != h5py.h5d.CHUNKED and dataset.get_storage_size() < _nbytes(dataset)):
+        raise ValueError(f"{name} has no content")
+
+
+def _nbytes(dataset: h5py.h5d.DatasetID) -> int:
+    size: int = math.prod(dataset.shape) * dataset.dtype.itemsize
+    return size
 
 
 class _Disk(io.FileIO):

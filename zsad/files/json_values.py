@@ -12,6 +12,8 @@ import numpy as np
 
 from zsad.errors import DamagedFileError, DataError
 
+PLAIN = (str, int, bool, type(None))
+
 
 def read_foreign_json(path: str | Path) -> Any:
     """Read a JSON file that no stage wrote.
@@ -44,6 +46,8 @@ def number(value: float | None) -> float:
 
 def without_nan(value: Any) -> Any:
     """Convert a value for JSON: arrays to lists, and numbers that are not finite to None."""
+    if type(value) in PLAIN:  # most values, for which the questions below take time
+        return value
     if isinstance(value, Mapping):
         return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -52,6 +56,6 @@ def without_nan(value: Any) -> Any:
         return [without_nan(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -22,7 +22,6 @@ from zsad.classification.registry import CLASSIFIERS
 from zsad.cli import downloads, listings, main
 from zsad.data import download_dataset as acquire
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
-from zsad.data.demo.plan import CATEGORIES
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.deciding.registry import THRESHOLDS
 from zsad.features.registry import BACKBONES, model_names
@@ -430,12 +429,6 @@ def test_a_folder_is_checked_without_a_configuration(
     assert "cannot be read as an image" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "nowhere")]) == 1
     assert "is neither a folder nor a CSV file" in capsys.readouterr().err
-
-
-def test_the_demo_set_is_written_in_the_layout_of_mvtec_ad(tmp_path: Path) -> None:
-    assert main(["demo", str(tmp_path), "--size", "64"]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == set(CATEGORIES)
-    assert len(list(tmp_path.glob("ring/train/good/*.png"))) == 20
 
 
 def test_a_closed_pipe_is_no_error() -> None:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from harness import merged
 from zsad.cli import main
-from zsad.data.demo.plan import DemoOptions
+from zsad.data.demo.plan import CATEGORIES, DemoOptions
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
@@ -251,9 +251,14 @@ def test_a_path_that_cannot_be_written_out_is_one_sentence_that_names_its_key(
         settings(**changes)
 
 
-def test_the_commands_take_what_a_shell_has_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_take_what_a_shell_has_left(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"train": 2, "good": 1, "defective": 1}
+    monkeypatch.setattr(DemoOptions, "build", lambda params, where: DemoOptions(**params, **few))
     assert main(["demo", "--size=64", "~/demo"]) == 0
-    assert (home / "demo/ring/test").is_dir()
+    for category in CATEGORIES:
+        assert len(list((home / "demo" / category / "train/good").glob("*.png"))) == 2
     with pytest.raises(SystemExit, match="2"):
         main(["check", "--configfile=$X.yaml"])
     assert "'$X.yaml': it does not exist, and variables such as $X are not replaced" in capsys.readouterr().err
