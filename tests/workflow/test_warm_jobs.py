@@ -126,6 +126,35 @@ def test_what_one_job_imports_the_next_finds_and_their_random_numbers_differ(sta
     assert len({number for _, number in told}) == 3
 
 
+SLOW = """
+import sys, time
+sys.path.insert(0, "FOLDER")
+import warm_process
+
+fork = warm_process.Server._fork
+
+def fork_and_sleep(self, connection):
+    process = fork(self, connection)
+    time.sleep(0.3 if process else 0)
+    return process
+
+warm_process.Server._fork = fork_and_sleep
+warm_process.main()
+"""
+
+
+def test_a_job_may_end_before_its_server_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "slow_warm_process.py"
+    slow.write_text(SLOW.replace("FOLDER", str(Path(warm_process.__file__).parent)))
+    monkeypatch.setattr(warm_process, "__file__", str(slow))
+    started = Started(tmp_path)
+    job = started.start(started.script("short", "import colorsys\n"))
+    assert job is not None
+    assert psutil.pid_exists(job.pid)
+    assert job.wait() == 0
+    started.warm.close()
+
+
 @pytest.mark.parametrize(
     ("end", "status"),
     [

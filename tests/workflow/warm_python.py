@@ -229,8 +229,8 @@ def ask(place: str, arguments: list[str]) -> int:
     ours, theirs = warm_process.socket_pair()
     warm_process.send(control, ("run", None), [theirs.fileno(), 0, 1, 2])
     theirs.close()
-    warm_process.send(ours, (arguments, os.getcwd(), dict(os.environ)))  # noqa: PTH109
     warm_process.receive(ours)  # its process id
+    warm_process.send(ours, (arguments, os.getcwd(), dict(os.environ)))  # noqa: PTH109
     status, _ = warm_process.receive(ours)
     while isinstance(status, tuple):  # what it imported, and the network that it loaded
         status, _ = warm_process.receive(ours)

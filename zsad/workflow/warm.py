@@ -202,9 +202,10 @@ class WarmStart:
                     return None
                 holder = kind.holder
                 ours = _ask(kind.control if holder is None else holder.control, streams)
-            send(ours, ([str(script)], os.getcwd(), dict(environment)))  # noqa: PTH109
             pid, _ = receive(ours)
             if pid is not None:
+                # Only now, or else a short job might report its imports before the server reports its process id.
+                send(ours, ([str(script)], os.getcwd(), dict(environment)))  # noqa: PTH109
                 job = WarmJob(pid, ours, partial(self._learn, name), start_cold)
         except (OSError, EOFError):
             pass

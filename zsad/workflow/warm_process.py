@@ -83,12 +83,12 @@ def receive(end: _socket.socket) -> tuple[Any, list[int]]:
 class Server:
     """Executes the commands on its control sockets, in order, until the first of them is closed.
 
-    Messages are ``("run", None)`` with a connection and three streams: run the request on that connection in a fork;
-    ``("copy", None)`` with a control socket: fork another server with that control; ``("imports", path)``: run the
-    import statements at the top of a script; ``("modules", names)``: import modules; ``("hold", values)``: load the
-    network that a job has reported; ``("leave", None)``: stop, and end after all forks. Only the first has answers: the
-    process id, or None if no fork is safe; and at its end, its imports, its loaded network or None, and its exit
-    status.
+    Messages are ``("run", None)`` with a connection and three streams: fork, and run in the fork the request that the
+    client sends on that connection once it has the process id; ``("copy", None)`` with a control socket: fork another
+    server with that control; ``("imports", path)``: run the import statements at the top of a script; ``("modules",
+    names)``: import modules; ``("hold", values)``: load the network that a job has reported; ``("leave", None)``: stop,
+    and end after all forks. Only the first has answers: the process id, or None if no fork is safe; and at its end, its
+    imports, its loaded network or None, and its exit status.
 
     Args:
         listener: accepts further control sockets; None for none.
