@@ -123,7 +123,7 @@ def import_package_from(root: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
 
 
-# Below, files are texts relative to the root: every start handles thousands of them.
+# Below, paths are strings relative to the root, since every start handles thousands of them.
 
 
 @cache

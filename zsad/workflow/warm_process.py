@@ -158,7 +158,7 @@ class Server:
                 self._copy(_socket.socket(fileno=files[0]))
             case "imports":
                 with suppress(Exception):  # the job itself reports it
-                    _run_imports(what)
+                    run_imports(what)
                 leave_alone_what_is_imported()
             case "modules":
                 _import(what)
@@ -305,7 +305,7 @@ def leave_alone_what_is_imported() -> None:
     gc.freeze()
 
 
-def _run_imports(script: str) -> None:
+def run_imports(script: str) -> None:
     """Run the import statements at the top of a script."""
     tree = ast.parse(Path(script).read_bytes())
     imports: list[ast.stmt] = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
