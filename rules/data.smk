@@ -9,9 +9,9 @@ checkpoint download_dataset:
     output:
         record=DOWNLOAD,
     log:
-        f"{LOGS.format(dataset=settings.dataset)}/download_dataset/{{published}}.log",
+        f"results/{settings.dataset}/logs/download_dataset/{{published}}.log",
     benchmark:
-        f"{BENCHMARKS.format(dataset=settings.dataset)}/download_dataset/{{published}}.tsv"
+        f"results/{settings.dataset}/benchmarks/download_dataset/{{published}}.tsv"
     localrule: True
     conda:
         "../envs/zsad.yaml"

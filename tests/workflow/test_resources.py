@@ -69,6 +69,7 @@ WITH_WEIGHTS = {
 WITH_NETWORK = {"download_dataset"}
 FACTOR = 2.0
 SHORT = 1.0  # seconds on the clock
+PAGES = 50.0  # MB: of the libraries, systems map more or fewer pages at a time
 START = 0.5  # seconds: what starting Python and its libraries may take more or less than expected, beside the rest
 
 
@@ -125,7 +126,7 @@ def test_memory_is_within_a_factor_of_2(jobs: list[Comparison]) -> None:
 
 
 def test_no_job_needs_more_memory_than_it_asks_for(jobs: list[Comparison]) -> None:
-    assert [job for job in jobs if job.megabytes > 1.5 * job.expected.megabytes] == []
+    assert [job for job in jobs if job.megabytes > 1.5 * job.expected.megabytes + PAGES] == []
 
 
 def test_seconds_are_within_a_factor_of_2_of_this_machines_speed(jobs: list[Comparison]) -> None:

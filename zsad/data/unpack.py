@@ -269,6 +269,17 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError("a header has an impossible size")
         return header
 
+    @classmethod
+    def fromtarfile(cls, file: tarfile.TarFile) -> Self:
+        """Read a header with its extended headers, whose content newer versions of Python check.
+
+        The module tarfile takes an invalid one as the end, too.
+        """
+        try:
+            return super().fromtarfile(file)
+        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]  # which the type stubs lack
+            raise tarfile.ReadError("a header is invalid") from None
+
 
 class _Tar(tarfile.TarFile):
     """A tar file; declares its list of headers that were read, which the type stubs lack."""

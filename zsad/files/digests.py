@@ -88,6 +88,7 @@ class CheckedFile(io.RawIOBase):
         super().__init__()
         self.path = path
         self.damage = ""
+        self._descriptor = -1  # Python closes what could not be opened, too
         self._descriptor = _opened(path)
         try:
             self._read_table()
@@ -155,7 +156,7 @@ class CheckedFile(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        if not self.closed:
+        if not self.closed and self._descriptor >= 0:
             os.close(self._descriptor)
         super().close()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from zsad.features.readers import number_of_readers
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
+from zsad.resources.libraries import CUDA, PLAIN, gpu_build_megabytes, with_transformers
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
 from zsad.resources.workload import Images, Size
@@ -17,7 +17,7 @@ CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations per second: of a core in float32
 LOADED_COPIES = 2  # of the weights: the file content, and the network
 CPU_PATCHES, GPU_PATCHES = 1024, 32768  # computed at a time; see `zsad.features.network`
 NETWORK_THREADS, GPU_THREADS = 8, 4
-WORKER_MEGABYTES = 250  # a process that reads images, torch included
+READER_MEGABYTES = 250  # a process that reads images, torch's build for CPUs included
 TOKEN_COPIES = 3 * 4  # bytes per value: computed, converted, written
 SECONDS_A_BYTE = 1.4e-7 / 60  # of working memory, if operations are unknown: as for the filter bank
 
@@ -46,6 +46,11 @@ def _images(run: Run, names: Mapping[str, str]) -> Images:
     return run.images(names["category"], names["subset"], names["view"], names.get("dataset"))
 
 
+def reader_megabytes() -> float:
+    """Memory of a process that reads images for a network."""
+    return READER_MEGABYTES + gpu_build_megabytes()
+
+
 def _one_by_one(entry: BackboneEntry, images: Images) -> Estimate:
     most = max(working_bytes(entry, size) for size in images.shapes)
     weights = LOADED_COPIES * entry.backbone.assumed_megabytes()
@@ -58,8 +63,8 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
     # Each file is read once, however often a view shows it.
     files = run.images(names["category"], names["subset"], dataset=names.get("dataset"))
-    readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
-    estimate = TRANSFORMERS.plus(
+    readers = reader_megabytes() * readers_of(run, extraction_threads(run, names), files)
+    estimate = with_transformers().plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
         _seconds(entry, images, GPU_RATE if run.on_gpu else CPU_RATE),
     )

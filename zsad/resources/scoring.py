@@ -9,7 +9,7 @@ from zsad.data.subsets import support_subset
 from zsad.features.views import variants
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import CPU_RATE
-from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, TORCH
+from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, with_torch
 from zsad.resources.run import Run, scorer_behind
 from zsad.resources.tokens import is_network, tokens_of
 from zsad.scoring.base import Scorer
@@ -48,7 +48,7 @@ def train_method(run: Run, names: Mapping[str, str]) -> Estimate:
     tables = min(run.settings.scoring.memory_mb, scorer.training_bytes(tokens) / 1e6)
     largest = max((count.image_values for count in tokens.values()), default=0.0)
     operations = scorer.training_operations(tokens)
-    estimate = TORCH.plus(
+    estimate = with_torch().plus(
         tables + IMAGE_COPIES * largest / 1e6,
         operations / (GPU_RATE if run.on_gpu else CPU_RATE)
         + IMAGE_SECONDS * sum(count.images for count in tokens.values()),
@@ -119,7 +119,7 @@ def _computed(run: Run, name: str, scorer: Scorer, tokens: Mapping[str, TokenCou
     tables = min(run.settings.scoring.memory_mb, scorer.working_bytes(tokens) / 1e6)
     largest = max(count.image_values for count in tokens.values())
     maps = MAP_BYTES * tokens["test"].images * tokens["test"].patches
-    estimate = TORCH.plus(
+    estimate = with_torch().plus(
         tables + (IMAGE_COPIES * largest + maps) / 1e6,
         operations / (GPU_RATE if run.on_gpu else CPU_RATE) + IMAGE_SECONDS * tokens["test"].images,
     )

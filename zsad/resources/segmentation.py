@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
-from zsad.resources.features import GPU_RATE, GPU_THREADS, LOADED_COPIES, NETWORK_THREADS, WORKER_MEGABYTES, readers_of
-from zsad.resources.libraries import CUDA, TRANSFORMERS
+from zsad.resources.features import GPU_RATE, GPU_THREADS, LOADED_COPIES, NETWORK_THREADS, reader_megabytes, readers_of
+from zsad.resources.libraries import CUDA, with_transformers
 from zsad.resources.run import Run
 from zsad.resources.workload import Images
 from zsad.segmentation.catalogue import facts_of
@@ -40,7 +40,7 @@ def embed_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Runs the image encoder once per image."""
     images = run.images(names["category"], names["subset"])
     readers = readers_of(run, encoder_threads(run, names), images)
-    return _encoded(run, names["segmenter"], images, squares=images.number).plus(WORKER_MEGABYTES * readers)
+    return _encoded(run, names["segmenter"], images, squares=images.number).plus(reader_megabytes() * readers)
 
 
 def embed_crops(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -68,7 +68,7 @@ def evaluate_oracle(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def loaded(megabytes: float, *, on_gpu: bool = False) -> Estimate:
     """Loading a segmentation model with this many MB of weights."""
-    estimate = TRANSFORMERS.plus(LOADED_COPIES * megabytes, megabytes / 500)  # read at 500 MB/s
+    estimate = with_transformers().plus(LOADED_COPIES * megabytes, megabytes / 500)  # read at 500 MB/s
     return estimate.plus(*CUDA) if on_gpu else estimate
 
 

@@ -284,6 +284,19 @@ def test_a_header_of_a_gigabyte_is_not_read(tmp_path: Path, into: Path) -> None:
         assert "is damaged or truncated (a header has an impossible size)" in sentence(archive, into)
 
 
+def test_an_invalid_extended_header_is_not_the_end(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newer versions of Python check the content of such a header; any version may check more."""
+    process = tarfile.TarInfo._proc_pax
+
+    def check(self: tarfile.TarInfo, file: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.offset:
+            raise tarfile.InvalidHeaderError("invalid header")
+        return process(self, file)
+
+    monkeypatch.setattr(tarfile.TarInfo, "_proc_pax", check)
+    assert "is damaged or truncated (a header is invalid)" in sentence(saved(tmp_path, ARCHIVES["tar"]), into)
+
+
 def test_headers_that_lead_in_circles_come_to_an_end(tmp_path: Path, into: Path) -> None:
     for size in ("-2048", "-1536"):  # to before the first header, and to that header itself
         backwards = tarfile.TarInfo("back.png")

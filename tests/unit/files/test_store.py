@@ -13,7 +13,7 @@ import pytest
 
 from zsad.errors import DamagedFileError, DataError
 from zsad.files.atomic import atomic_path, write_text
-from zsad.files.digests import append_digests
+from zsad.files.digests import CheckedFile, append_digests
 from zsad.files.draws import read_draws, write_draws
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.features import FeatureReader, FeatureWriter
@@ -327,3 +327,12 @@ def test_files_of_features_and_scores_are_about_as_large_as_their_content(
         for index, (token, anomaly_map) in enumerate(zip(tokens, maps, strict=True)):
             np.testing.assert_array_equal(features.half_tokens(index), token)
             np.testing.assert_array_equal(scores.anomaly_map(index), anomaly_map)
+
+
+def test_a_file_that_could_not_be_opened_can_be_closed(tmp_path: Path) -> None:
+    """Python does so when it removes the object, and reports what goes wrong."""
+    file = CheckedFile.__new__(CheckedFile)
+    with pytest.raises(DataError, match="does not exist"):
+        file.__init__(tmp_path / "absent.h5")
+    file.close()
+    assert file.closed

@@ -75,9 +75,11 @@ def version_of(pin: Requirement) -> Version:
 
 
 def needed(name: str, extras: set[str]) -> Iterator[Requirement]:
-    """What an installed package needs here, by its own metadata."""
+    """What an installed package needs here, by its own metadata, without libraries of a build of PyTorch for GPUs."""
     for text in distribution(name).requires or ():
         requirement = Requirement(text)
+        if canonicalize_name(name) == "torch" and "platform_system" in str(requirement.marker):
+            continue  # libraries of the build for GPUs, in versions that it says itself
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""}):
             yield requirement
 
