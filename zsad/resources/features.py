@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from zsad.features.readers import number_of_readers
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import CUDA, PLAIN, gpu_build_megabytes, with_transformers
+from zsad.resources.libraries import PLAIN, gpu_build_megabytes, with_transformers
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
 from zsad.resources.workload import Images, Size
@@ -64,11 +64,10 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     # Each file is read once, however often a view shows it.
     files = run.images(names["category"], names["subset"], dataset=names.get("dataset"))
     readers = reader_megabytes() * readers_of(run, extraction_threads(run, names), files)
-    estimate = with_transformers().plus(
+    return with_transformers(on_gpu=run.on_gpu).plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
         _seconds(entry, images, GPU_RATE if run.on_gpu else CPU_RATE),
     )
-    return estimate.plus(*CUDA) if run.on_gpu else estimate
 
 
 def _activations(run: Run, entry: BackboneEntry, size: Size) -> float:

@@ -18,20 +18,20 @@ PICTURES = Estimate(100, 0.6)  # and Matplotlib's colours
 PLOTS = Estimate(115, 1.0)  # and Matplotlib
 PANDAS_MEGABYTES, PANDAS_SECONDS = 35, 0.2  # in addition to any of these
 TORCH = Estimate(270, 1.5)  # its build for CPUs
-GPU_BUILD_MEGABYTES = 510  # in addition, its build for GPUs, also where no GPU is used
+GPU_BUILD_MEGABYTES = 510  # in addition, its build for GPUs where no GPU is started
 SCIKIT_LEARN = Estimate(120, 1.7)  # in addition to torch
 TRANSFORMERS = Estimate(420, 4.5)  # and torch
-CUDA = Estimate(3000, 10.0)  # a GPU's context and kernels, in the memory of the host
+CUDA = Estimate(3000, 10.0)  # a GPU's context and kernels and the libraries of the build, in the memory of the host
 
 
-def with_torch() -> Estimate:
-    """A job that imports torch."""
-    return TORCH.plus(gpu_build_megabytes())
+def with_torch(*, on_gpu: bool) -> Estimate:
+    """A job that imports torch, and starts a GPU or not."""
+    return TORCH.plus(*CUDA) if on_gpu else TORCH.plus(gpu_build_megabytes())
 
 
-def with_transformers() -> Estimate:
-    """A job that imports torch and transformers."""
-    return TRANSFORMERS.plus(gpu_build_megabytes())
+def with_transformers(*, on_gpu: bool) -> Estimate:
+    """A job that imports torch and transformers, and starts a GPU or not."""
+    return TRANSFORMERS.plus(*CUDA) if on_gpu else TRANSFORMERS.plus(gpu_build_megabytes())
 
 
 def gpu_build_megabytes() -> float:

@@ -9,7 +9,7 @@ from zsad.data.subsets import support_subset
 from zsad.features.views import variants
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import CPU_RATE
-from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, with_torch
+from zsad.resources.libraries import PLAIN, SCIKIT_LEARN, with_torch
 from zsad.resources.run import Run, scorer_behind
 from zsad.resources.tokens import is_network, tokens_of
 from zsad.scoring.base import Scorer
@@ -48,12 +48,11 @@ def train_method(run: Run, names: Mapping[str, str]) -> Estimate:
     tables = min(run.settings.scoring.memory_mb, scorer.training_bytes(tokens) / 1e6)
     largest = max((count.image_values for count in tokens.values()), default=0.0)
     operations = scorer.training_operations(tokens)
-    estimate = with_torch().plus(
+    return with_torch(on_gpu=run.on_gpu).plus(
         tables + IMAGE_COPIES * largest / 1e6,
         operations / (GPU_RATE if run.on_gpu else CPU_RATE)
         + IMAGE_SECONDS * sum(count.images for count in tokens.values()),
     )
-    return estimate.plus(*CUDA) if run.on_gpu else estimate
 
 
 def _training_tokens(run: Run, entry: MethodEntry) -> dict[str, TokenCount]:
@@ -119,13 +118,13 @@ def _computed(run: Run, name: str, scorer: Scorer, tokens: Mapping[str, TokenCou
     tables = min(run.settings.scoring.memory_mb, scorer.working_bytes(tokens) / 1e6)
     largest = max(count.image_values for count in tokens.values())
     maps = MAP_BYTES * tokens["test"].images * tokens["test"].patches
-    estimate = with_torch().plus(
+    estimate = with_torch(on_gpu=run.on_gpu).plus(
         tables + (IMAGE_COPIES * largest + maps) / 1e6,
         operations / (GPU_RATE if run.on_gpu else CPU_RATE) + IMAGE_SECONDS * tokens["test"].images,
     )
     if name in LIBRARIES:
         estimate = estimate.plus(*LIBRARIES[name])
-    return estimate.plus(*CUDA) if run.on_gpu else estimate
+    return estimate
 
 
 def fuse_scores(run: Run, names: Mapping[str, str]) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import GPU_RATE, GPU_THREADS, LOADED_COPIES, NETWORK_THREADS, reader_megabytes, readers_of
-from zsad.resources.libraries import CUDA, with_transformers
+from zsad.resources.libraries import with_transformers
 from zsad.resources.run import Run
 from zsad.resources.workload import Images
 from zsad.segmentation.catalogue import facts_of
@@ -68,8 +68,7 @@ def evaluate_oracle(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def loaded(megabytes: float, *, on_gpu: bool = False) -> Estimate:
     """Loading a segmentation model with this many MB of weights."""
-    estimate = with_transformers().plus(LOADED_COPIES * megabytes, megabytes / 500)  # read at 500 MB/s
-    return estimate.plus(*CUDA) if on_gpu else estimate
+    return with_transformers(on_gpu=on_gpu).plus(LOADED_COPIES * megabytes, megabytes / 500)  # read at 500 MB/s
 
 
 def encoding(megabytes: float, side: int, squares: int, *, batch: int = 1, on_gpu: bool = False) -> Estimate:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import CPU_RATE, GPU_RATE, GPU_THREADS
-from zsad.resources.libraries import CUDA, with_transformers
+from zsad.resources.libraries import with_transformers
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network
 from zsad.texts.prompt_sets import prompt_set, sentences_of
@@ -31,10 +31,9 @@ def encode_texts(run: Run, names: Mapping[str, str]) -> Estimate:
     megabytes = run.settings.backbones[names["backbone"]].backbone.assumed_megabytes()
     sentences = _sentences(run.settings.asked_texts[names["backbone"], names["prompts"]])
     operations = 2.0 * TOWER_SHARE * (megabytes * 1e6 / 4) * TEXT_TOKENS * sentences
-    estimate = with_transformers().plus(
+    return with_transformers(on_gpu=run.on_gpu).plus(
         (1 + TOWER_SHARE) * megabytes + BLOCK_MEGABYTES, operations / (GPU_RATE if run.on_gpu else CPU_RATE)
     )
-    return estimate.plus(*CUDA) if run.on_gpu else estimate
 
 
 def _sentences(texts: TextsEntry) -> int:

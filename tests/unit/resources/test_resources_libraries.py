@@ -10,6 +10,7 @@ import pytest
 from zsad.resources import libraries
 from zsad.resources.features import reader_megabytes
 from zsad.resources.libraries import (
+    CUDA,
     GPU_BUILD_MEGABYTES,
     has_gpu_library,
     is_built_for_gpus,
@@ -45,9 +46,12 @@ def test_the_installed_build_is_found_without_importing_it() -> None:
 
 
 def test_a_build_for_gpus_takes_more_memory_wherever_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken(is_for_gpus: bool) -> list[float]:
+    def taken(is_for_gpus: bool, *, on_gpu: bool = False) -> list[float]:
         monkeypatch.setattr(libraries, "is_built_for_gpus", lambda: is_for_gpus)
-        return [with_torch().megabytes, with_transformers().megabytes, reader_megabytes()]
+        bases = [with_torch(on_gpu=on_gpu), with_transformers(on_gpu=on_gpu)]
+        return [reader_megabytes(), *(base.megabytes for base in bases)]
 
     for_cpus, for_gpus = taken(False), taken(True)
     assert for_gpus == [each + GPU_BUILD_MEGABYTES for each in for_cpus]
+    _, *started = taken(True, on_gpu=True)  # with what the libraries take
+    assert started == [each + CUDA.megabytes for each in for_cpus[1:]]
