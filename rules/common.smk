@@ -100,6 +100,9 @@ TABLES = "results/{dataset}/tables"
 PLOTS = "results/{dataset}/plots"
 LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
+# For rules whose outputs have no data set in their paths.
+OWN_LOGS = LOGS.replace("{dataset}", settings.dataset)
+OWN_BENCHMARKS = BENCHMARKS.replace("{dataset}", settings.dataset)
 
 # If nothing is downloaded, no path contains the folder of downloads.
 downloaded = {data.layout_name: data for data in settings.data_sets if data.is_downloaded}

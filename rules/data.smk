@@ -9,9 +9,9 @@ checkpoint download_dataset:
     output:
         record=DOWNLOAD,
     log:
-        f"results/{settings.dataset}/logs/download_dataset/{{published}}.log",
+        f"{OWN_LOGS}/download_dataset/{{published}}.log",
     benchmark:
-        f"results/{settings.dataset}/benchmarks/download_dataset/{{published}}.tsv"
+        f"{OWN_BENCHMARKS}/download_dataset/{{published}}.tsv"
     localrule: True
     conda:
         "../envs/zsad.yaml"

@@ -43,3 +43,17 @@ def listen(page: Any, heard: list[str]) -> None:
         "request",
         lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else heard.append(asked.url),
     )
+
+
+def open_first_tab(context: Any) -> tuple[Any, list[str]]:
+    """A tab for the pages of several tests, and what they say: a tab takes longer to start than a page to load."""
+    tab, heard = context.new_page(), []
+    listen(tab, heard)
+    return tab, heard
+
+
+def require_silence(heard: list[str]) -> None:
+    """Nothing was heard since the last test; the next begins anew, whatever was."""
+    said = heard.copy()
+    heard.clear()
+    assert said == []

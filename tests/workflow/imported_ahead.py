@@ -125,7 +125,7 @@ def _listed(text: str) -> list[str]:
 
 
 def keep_parsed_rules(folder: Path) -> None:
-    """Have Snakemake keep what it makes of a rule file, for the next run with such a file at such a place.
+    """Have Snakemake keep what it makes of a rule file, for the next run with the same file, wherever it lies.
 
     Args:
         folder: for what is kept.

@@ -103,7 +103,7 @@ class Reader:
 def _refuse_strangers(group: h5py.h5g.GroupID, *, may_have_groups: bool = True) -> None:
     """Reject unexpected members, which may lead to other files or claim more data than the file has.
 
-    The low-level interface takes a third of the time, of which opening a small file consists.
+    By the low-level interface, in a third of the time: this is a large part of opening a small file.
     """
     for name in group:
         said = name.decode(errors="replace")

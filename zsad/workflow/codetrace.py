@@ -100,12 +100,12 @@ def code_hashes(
     entries = list(entries)
     place = str(root)
     found: set[str] = set()
-    waiting = {script, *_traced(place, tuple(entry.partition(":")[0] for entry in entries))}
-    unused = UNUSED.get(Path(script).stem)
+    waiting = {script, *_traced(place, (entry.partition(":")[0] for entry in entries))}
+    unused = UNUSED.get(Path(script).stem, script)
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= {file for file in _behind(place, path) - found if unused is None or not _is_in(unused, file)}
+        waiting |= {file for file in _behind(place, path) - found if not file.startswith(f"{unused}/")}
     _known_imports().keep()
     files = sorted({file for path in found for file in _with_data(place, path)}, key=lambda file: file.split("/"))
     hashes = {file: _hash(place, file) for file in files}
@@ -156,10 +156,6 @@ def _is_empty(root: str, file: str) -> bool:
         case [] | [ast.Expr(ast.Constant())]:
             return True
     return False
-
-
-def _is_in(folder: str, file: str) -> bool:
-    return file.startswith(f"{folder}/")
 
 
 @cache
@@ -241,9 +237,10 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
 @cache
 def _module_files(root: str, module: str) -> tuple[str, ...]:
     """The file of a dotted name, if there is one, and the ``__init__`` of each parent package."""
-    folder, _, stem = module.replace(".", "/").rpartition("/")
-    file = (f"{folder}/{stem}.py",) if folder and _has(root, folder, stem) else ()
-    return (*_package_files(root, f"{folder}/{stem}".lstrip("/")), *file)
+    place = module.replace(".", "/")
+    folder, _, stem = place.rpartition("/")
+    file = (f"{place}.py",) if folder and _has(root, folder, stem) else ()
+    return (*_package_files(root, place), *file)
 
 
 @cache

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from browsing import DESK, PHONE, listen, needs_browser
+from browsing import DESK, PHONE, listen, needs_browser, open_first_tab, require_silence
 from chain import Chain
 from fault import Sound
 from paths import REPOSITORY
@@ -166,10 +166,8 @@ def desk(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def first_tab(desk: Any) -> tuple[Any, list[str]]:
-    """The tab of a test's first page, and what it says: a tab takes longer to start than a page to load."""
-    tab, heard = desk.new_page(), []
-    listen(tab, heard)
-    return tab, heard
+    """The tab of a test's first page, and what it says."""
+    return open_first_tab(desk)
 
 
 @pytest.fixture
@@ -203,9 +201,7 @@ def opened(browser: Any, first_tab: tuple[Any, list[str]], written: dict[str, Pa
             tab.emulate_media(media="null", color_scheme="null")
         else:
             tab.close()
-    said = heard.copy()
-    heard.clear()
-    assert said == []
+    require_silence(heard)
 
 
 def shown(page: Any) -> list[str]:

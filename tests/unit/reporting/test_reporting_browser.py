@@ -11,7 +11,7 @@ import pytest
 from test_reporting_classes import LONG, write_page
 from test_reporting_page import build
 
-from browsing import DESK, PHONE, listen, needs_browser
+from browsing import DESK, PHONE, needs_browser, open_first_tab, require_silence
 from class_files import class_evaluation
 from texts_asked import LEARNED, PROMPTS, asked, say_in_evaluations
 from zsad.reporting.build_page import build_page
@@ -85,11 +85,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def tab(browser: Any) -> Iterator[tuple[Any, list[str]]]:
-    """One tab for the pages of all tests, and what it says: a tab takes longer to start than a page to load."""
-    context, heard = browser.new_context(), []
-    page = context.new_page()
-    listen(page, heard)
-    yield page, heard
+    """The tab of all pages, and what they say."""
+    context = browser.new_context()
+    yield open_first_tab(context)
     context.close()
 
 
@@ -105,9 +103,7 @@ def opened(tab: tuple[Any, list[str]], pages: dict[str, Path]) -> Iterator[Any]:
 
     yield open_page
     page.emulate_media(media="null")
-    said = heard.copy()
-    heard.clear()
-    assert said == []
+    require_silence(heard)
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
